@@ -1,0 +1,101 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of rules for every target: Swift 6, no warnings, imports internal unless said otherwise.
+let rules: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let arguments = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+func engine(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: rules)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies + [arguments], path: path, swiftSettings: rules)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: rules)
+}
+
+func system(_ name: String, pkgConfig: String, package: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+let package = Package(
+    name: "karvan",
+    products: [
+        .library(
+            name: "Karvan",
+            targets: [
+                "Causality", "Merge", "SyncProtocol", "RecordSchema", "ReplicaStore", "AntiEntropy",
+                "CurlTransport",
+            ]),
+        .executable(name: "karvan", targets: ["karvan"]),
+        .executable(name: "karvan-hub", targets: ["karvan-hub"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        system("CSQLite", pkgConfig: "sqlite3", package: "libsqlite3-dev"),
+        system("CCurl", pkgConfig: "libcurl", package: "libcurl4-openssl-dev"),
+        system("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
+        .systemLibrary(name: "CCSV", providers: [.apt(["libcsv-dev"])]),
+
+        engine("Causality"),
+        engine("Merge", ["Causality"]),
+        engine("SyncProtocol", ["Causality", "Merge", "CZstd", crypto]),
+        engine("RecordSchema", ["Merge", "SyncProtocol"]),
+        engine("FieldRecords", ["RecordSchema", "Merge", "SyncProtocol", "CCSV"]),
+        engine(
+            "ReplicaStore",
+            ["RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite", crypto]),
+        engine("AntiEntropy", ["SyncProtocol", "Causality"]),
+        engine("CurlTransport", ["AntiEntropy", "SyncProtocol", "CCurl"]),
+        engine(
+            "Hub",
+            [
+                "FieldRecords", "ReplicaStore", "AntiEntropy", "SyncProtocol", "Causality",
+                "RecordSchema", "Merge", crypto,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        engine(
+            "ConflictInspection",
+            ["ReplicaStore", "FieldRecords", "RecordSchema", "Merge", "Causality", "SyncProtocol"]),
+
+        program(
+            "karvan",
+            [
+                "ReplicaStore", "FieldRecords", "ConflictInspection", "AntiEntropy",
+                "CurlTransport", "RecordSchema", "SyncProtocol", "Merge", "Causality",
+            ]),
+        program(
+            "karvan-hub",
+            [
+                "Hub", "ReplicaStore", "FieldRecords", "RecordSchema", "SyncProtocol", "Causality",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+    ]
+)

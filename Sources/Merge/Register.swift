@@ -1,0 +1,84 @@
+public import Causality
+
+/// How a register picks the value that it shows. It is a fold, never an op that is written.
+public enum RegisterPolicy: Hashable, Sendable {
+    /// The candidate with the greatest (time, stream, seq).
+    case latest
+    /// The least integer, while all candidates are integers no more than `tolerance` apart (both
+    /// ends included); otherwise as ``latest``.
+    case earliest(within: Int64)
+}
+
+/// A register as it reads: what is shown, and what else stands beside it.
+public struct RegisterFold: Hashable, Sendable {
+    /// The live resolutions, and the live puts that none of them covers, sorted by dot.
+    public let candidates: [LiveOp]
+    /// The live puts that a live resolution covers: settled, and kept with their authors.
+    public let covered: [LiveOp]
+    /// The candidate whose value is shown; `nil` for a cell without a value.
+    public let shown: LiveOp?
+    /// Two or more candidates with distinct values.
+    public let isConflict: Bool
+    /// A conflict whose candidates lie within the tolerance of the policy.
+    public let isWithinTolerance: Bool
+
+    public init(_ cell: Cell, policy: RegisterPolicy = .latest) {
+        self.init(cell.live, policy: policy)
+    }
+
+    public init(_ live: [LiveOp], policy: RegisterPolicy = .latest) {
+        var settled: [Dot] = []
+        for op in live {
+            if case .resolve(_, let covers) = op.action { settled += covers }
+        }
+        var candidates: [LiveOp] = []
+        var covered: [LiveOp] = []
+        for op in live {
+            switch op.action {
+            case .resolve: candidates.append(op)
+            case .put where settled.contains(op.dot): covered.append(op)
+            case .put: candidates.append(op)
+            case .retract, .delete: continue
+            }
+        }
+        self.candidates = candidates
+        self.covered = covered
+        isConflict = candidates.contains { $0.action.value != candidates[0].action.value }
+        let earliest = Self.earliest(candidates, policy)
+        isWithinTolerance = isConflict && earliest != nil
+        shown = earliest ?? candidates.max { $0.yields(to: $1) }
+    }
+
+    private static func earliest(_ candidates: [LiveOp], _ policy: RegisterPolicy) -> LiveOp? {
+        guard case .earliest(let tolerance) = policy, let first = candidates.first else {
+            return nil
+        }
+        var (least, low, high) = (first, Int64.max, Int64.min)
+        for op in candidates {
+            guard case .integer(let value) = op.action.value else { return nil }
+            if value < low || value == low && least.yields(to: op) { least = op }
+            low = min(low, value)
+            high = max(high, value)
+        }
+        let (spread, overflow) = high.subtractingReportingOverflow(low)
+        return !overflow && spread <= tolerance ? least : nil
+    }
+
+    /// What someone saw who was shown this register as a plain value: the winner, its equals, and
+    /// what a shown resolution covers. Sorted.
+    public var shownDots: [Dot] {
+        guard let shown else { return [] }
+        return dots(shownWith: candidates.filter { $0.action.value == shown.action.value })
+    }
+
+    /// What someone saw who was shown every candidate: the person who settles a conflict. Sorted.
+    public var allDots: [Dot] { dots(shownWith: candidates) }
+
+    private func dots(shownWith ops: [LiveOp]) -> [Dot] {
+        var settled: [Dot] = []
+        for op in ops {
+            if case .resolve(_, let covers) = op.action { settled += covers }
+        }
+        return (ops + covered.filter { settled.contains($0.dot) }).map(\.dot).sorted()
+    }
+}

@@ -1,0 +1,90 @@
+public import Causality
+
+/// What an author writes, given what the author was shown.
+///
+/// The rules of basis and cover are in one place, so that the replica, the tests and the simulator
+/// can't come to differ about them. None of these changes the row: each gives the ops that the
+/// author's changeset holds.
+extension RowState {
+    /// What someone was shown who read the row as plain values: for a register the winner and its
+    /// equals, for an element its live ops; and the ops without value, which nobody has to see.
+    public func basis(of key: CellKey, policy: RegisterPolicy = .latest) -> [Dot] {
+        let cell = self[key]
+        guard key.element.isEmpty else { return cell.live.map(\.dot) }
+        let fold = RegisterFold(cell, policy: policy)
+        return (fold.shownDots + cell.retracts).sorted()
+    }
+
+    /// A put that replaces `basis`, preceded by a restore when the row is hidden.
+    ///
+    /// - Parameter basis: the dots that the author was shown in this cell; dots that live no more
+    ///   are left out, for they have been replaced already.
+    public func put(_ key: CellKey, _ value: Value, basis: [Dot]) -> [Operation] {
+        write(key, .put(value), basis: basis)
+    }
+
+    /// Takes an element out; nothing when it isn't in.
+    public func remove(_ key: CellKey, basis: [Dot]) -> [Operation] {
+        AddWinsSet.holds(self[key]) ? write(key, .retract, basis: basis) : []
+    }
+
+    private func write(_ key: CellKey, _ action: Action, basis: [Dot]) -> [Operation] {
+        let life = LifeFold(self)
+        let live = self[key].live.map(\.dot)
+        guard life.isHidden else {
+            return [Operation(key, action, over: live.filter(basis.contains))]
+        }
+        // The author was shown the delete, and all that lives here is covered by it.
+        let restore = Operation(.life, .retract, over: life.deletes.map(\.dot))
+        return [restore, Operation(key, action, over: live)]
+    }
+
+    /// Hides the row: covers everything that lives in it and replaces the deletes.
+    public func delete() -> Operation {
+        Operation(
+            .life, .delete(covers: liveBesidesDeletes), over: LifeFold(self).deletes.map(\.dot))
+    }
+
+    /// Shows the row again, or settles a delete that met an edit; `nil` when nothing is deleted.
+    public func restore() -> Operation? {
+        let life = LifeFold(self)
+        guard !life.deletes.isEmpty else { return nil }
+        return Operation(.life, .retract, over: (life.deletes.map(\.dot) + self[.life].retracts))
+    }
+
+    /// Settles a register: covers every live put that was shown, those under the replaced
+    /// resolutions included, and replaces those resolutions.
+    ///
+    /// - Parameter basis: the dots that the author was shown; normally ``RegisterFold/allDots``.
+    public func resolve(_ key: CellKey, _ value: Value, basis: [Dot]) -> Operation {
+        var covers: [Dot] = []
+        var over: [Dot] = []
+        for op in self[key].live {
+            switch op.action {
+            case .put where basis.contains(op.dot): covers.append(op.dot)
+            case .resolve(_, let replaced) where basis.contains(op.dot):
+                over.append(op.dot)
+                covers += replaced.filter { self[key].contains($0) }
+            case .retract: over.append(op.dot)
+            default: continue
+            }
+        }
+        return Operation(key, .resolve(value, covers: Set(covers).sorted()), over: over)
+    }
+
+    /// Takes a resolution back: the siblings that it covered are candidates again.
+    /// `nil` when the resolution lives no more.
+    public func undo(resolution dot: Dot, in key: CellKey) -> Operation? {
+        guard let op = self[key].live.first(where: { $0.dot == dot }),
+            case .resolve = op.action
+        else { return nil }
+        return Operation(key, .retract, over: [dot] + self[key].retracts)
+    }
+}
+
+extension Cell {
+    /// The live ops that carry no value: they replace, and show nothing.
+    public var retracts: [Dot] {
+        live.filter { $0.action == .retract }.map(\.dot)
+    }
+}

@@ -1,0 +1,37 @@
+/// What a cell can hold. Equality is that of the canonical bytes, never of their meaning: two
+/// Unicode spellings of one name differ, −0 differs from 0, and a NaN equals itself.
+public enum Value: Sendable {
+    case null
+    case integer(Int64)
+    case real(Double)
+    case text(String)
+    case blob([UInt8])
+    /// The parts of a composite register, in the order of its declaration.
+    case composite([Value])
+}
+
+extension Value: Hashable {
+    public static func == (a: Self, b: Self) -> Bool {
+        switch (a, b) {
+        case (.null, .null): true
+        case (.integer(let a), .integer(let b)): a == b
+        case (.real(let a), .real(let b)): a.bitPattern == b.bitPattern
+        case (.text(let a), .text(let b)): a.utf8.elementsEqual(b.utf8)
+        case (.blob(let a), .blob(let b)): a == b
+        case (.composite(let a), .composite(let b)): a == b
+        default: false
+        }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        switch self {
+        case .null: hasher.combine(0)
+        case .integer(let value): hasher.combine(value)
+        case .real(let value): hasher.combine(value.bitPattern)
+        case .text(let text):
+            for byte in text.utf8 { hasher.combine(byte) }
+        case .blob(let bytes): hasher.combine(bytes)
+        case .composite(let parts): hasher.combine(parts)
+        }
+    }
+}

@@ -1,0 +1,79 @@
+public import Causality
+
+/// A position in a hub's feed.
+public struct Cursor: Hashable, Sendable {
+    /// Drawn anew when a hub starts, or goes back in time.
+    public var epoch: Identifier
+    /// How many entries lie before: counts from 0, without holes.
+    public var offset: UInt64
+    /// The hash over the entries before, each linked to the last.
+    public var chain: Digest
+
+    public init(epoch: Identifier, offset: UInt64, chain: Digest) {
+        self.epoch = epoch
+        self.offset = offset
+        self.chain = chain
+    }
+
+    /// The start of a feed.
+    public static func start(epoch: Identifier, scope: String) -> Cursor {
+        Cursor(
+            epoch: epoch, offset: 0, chain: Digest(.feed, epoch.bytes, Array(scope.utf8)))
+    }
+
+    /// The position behind one more entry.
+    public func advanced(by stub: RunStub) -> Cursor {
+        var encoder = CBOREncoder()
+        encoder.unsigned(stub.lastSeq)
+        return Cursor(
+            epoch: epoch, offset: offset + 1,
+            chain: Digest(
+                .feed, chain.bytes, stub.stream.identifier.bytes, encoder.bytes, stub.hash.bytes))
+    }
+}
+
+/// A run by name.
+public struct RunStub: Hashable, Sendable {
+    public var stream: StreamID
+    public var lastSeq: UInt64
+    public var hash: Digest
+
+    public init(stream: StreamID, lastSeq: UInt64, hash: Digest) {
+        self.stream = stream
+        self.lastSeq = lastSeq
+        self.hash = hash
+    }
+
+    public init(_ run: SealedRun) {
+        self.init(stream: run.header.stream, lastSeq: run.header.lastSeq, hash: run.hash)
+    }
+}
+
+extension CBOREncoder {
+    public mutating func cursor(_ cursor: Cursor) {
+        array(3)
+        blob(cursor.epoch.bytes)
+        unsigned(cursor.offset)
+        blob(cursor.chain.bytes)
+    }
+
+    mutating func stub(_ stub: RunStub) {
+        array(3)
+        blob(stub.stream.identifier.bytes)
+        unsigned(stub.lastSeq)
+        blob(stub.hash.bytes)
+    }
+}
+
+extension CBORDecoder {
+    public mutating func cursor() throws(CBORError) -> Cursor {
+        try array(count: 3)
+        return Cursor(
+            epoch: Identifier(try blob(count: 16))!, offset: try unsigned(), chain: try digest())
+    }
+
+    mutating func stub() throws(CBORError) -> RunStub {
+        try array(count: 3)
+        return RunStub(stream: try stream(), lastSeq: try unsigned(), hash: try digest())
+    }
+}

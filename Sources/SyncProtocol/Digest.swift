@@ -1,0 +1,56 @@
+internal import Crypto
+internal import Foundation
+
+/// A SHA-256 hash, 32 bytes.
+public struct Digest: Hashable, Sendable, CustomStringConvertible {
+    public let bytes: [UInt8]
+
+    /// Takes 32 bytes; `nil` for any other count.
+    public init?(_ bytes: [UInt8]) {
+        guard bytes.count == 32 else { return nil }
+        self.bytes = bytes
+    }
+
+    /// Hashes `parts` so that neither another domain nor another division gives the same hash:
+    /// the domain's name, a zero byte, then each part behind its length (8 bytes, big-endian).
+    public init(_ domain: Domain, _ parts: [UInt8]...) {
+        var hash = SHA256()
+        hash.update(data: Array(domain.rawValue.utf8) + [0])
+        for part in parts {
+            withUnsafeBytes(of: UInt64(part.count).bigEndian) { hash.update(bufferPointer: $0) }
+            hash.update(data: part)
+        }
+        bytes = Array(hash.finalize())
+    }
+
+    /// The plain SHA-256 of `bytes`.
+    public init(sha256 bytes: [UInt8]) {
+        self.bytes = Array(SHA256.hash(data: bytes))
+    }
+
+    public var description: String { bytes.hexadecimal }
+}
+
+/// What a hash or a signature is for. One made for one purpose never serves another.
+public enum Domain: String, Sendable {
+    case stream = "karvan/0/stream"
+    case newRows = "karvan/0/new-rows"
+    case keyedRow = "karvan/0/keyed-row"
+    case run = "karvan/0/run"
+    case feed = "karvan/0/feed"
+    case request = "karvan/0/request"
+    case enrolment = "karvan/0/enrolment"
+    case token = "karvan/0/token"
+    case conflict = "karvan/0/conflict"
+    case state = "karvan/0/state"
+}
+
+extension Collection<UInt8> {
+    /// Two lower-case digits for each byte.
+    public var hexadecimal: String {
+        map { byte in
+            let text = String(byte, radix: 16)
+            return byte < 16 ? "0" + text : text
+        }.joined()
+    }
+}

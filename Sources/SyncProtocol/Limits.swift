@@ -1,0 +1,34 @@
+/// Every limit of the protocol, with its unit. A reader refuses what is over a limit before it
+/// allocates for it; a writer never makes it.
+public enum Limits {
+    /// The number of the on-disk and wire formats that this build writes.
+    public static let format: UInt64 = 0
+
+    /// One text or blob, in bytes.
+    public static let valueBytes = 64 << 10
+    /// One changeset as it lies in a body, in bytes.
+    public static let changesetBytes = 256 << 10
+    /// Changesets in a run.
+    public static let runChangesets = 1_024
+    /// A run's body as it is stored and sent, in bytes.
+    public static let runStoredBytes = 512 << 10
+    /// A run's body when expanded, in bytes.
+    public static let runExpandedBytes = 4 << 20
+    /// What a writer puts into a run before compression, in bytes: so that even a body that
+    /// doesn't compress stays within ``runStoredBytes``.
+    public static let runWrittenBytes = runStoredBytes - (4 << 10)
+    /// A run's header, in bytes.
+    public static let headerBytes = 64 << 10
+    /// The runs of one exchange, each way, in bytes; one run goes whatever its size.
+    public static let batchBytes = 1 << 20
+    /// A whole message, in bytes: a batch, the largest run, and room for the rest.
+    public static let messageBytes = batchBytes + runStoredBytes + (256 << 10)
+    /// Nested arrays and maps.
+    public static let depth = 8
+    /// The dots in one `over` or cover.
+    public static let dotsPerOperation = 4_096
+    /// The name of a device or of a person recording, in bytes.
+    public static let nameBytes = 200
+    /// A scope's name, in bytes.
+    public static let scopeBytes = 64
+}

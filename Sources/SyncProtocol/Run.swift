@@ -1,0 +1,287 @@
+public import Causality
+
+/// A sealed head of another stream that an author held when it sealed a run.
+public struct Dependency: Hashable, Sendable {
+    public var stream: StreamID
+    public var seq: UInt64
+    public var run: Digest
+
+    public init(stream: StreamID, seq: UInt64, run: Digest) {
+        self.stream = stream
+        self.seq = seq
+        self.run = run
+    }
+}
+
+/// Who a stream belongs to: in the header of its first run.
+public struct StreamOrigin: Hashable, Sendable {
+    /// Ed25519, 32 bytes.
+    public var publicKey: [UInt8]
+    public var scope: String
+    public var incarnation: UInt64
+
+    public init(publicKey: [UInt8], scope: String, incarnation: UInt64) {
+        self.publicKey = publicKey
+        self.scope = scope
+        self.incarnation = incarnation
+    }
+
+    public var device: DeviceID { DeviceID(publicKey: publicKey) }
+    public var stream: StreamID {
+        StreamID(device: device, scope: scope, incarnation: incarnation)
+    }
+}
+
+/// What is signed of a run.
+public struct RunHeader: Hashable, Sendable {
+    public var stream: StreamID
+    public var firstSeq: UInt64
+    /// In 1 ... ``Limits/runChangesets``.
+    public var count: Int
+    /// The run before; `nil` for the first of a stream.
+    public var previous: Digest?
+    /// SHA-256 of the body as it is stored.
+    public var bodyHash: Digest
+    public var dependencies: [Dependency]
+    public var schemaVersion: UInt64
+    public var encoding: BodyEncoding
+    /// The body's size when expanded, in bytes.
+    public var expandedBytes: Int
+    /// Present in the first run of a stream, and only there.
+    public var origin: StreamOrigin?
+
+    public var lastSeq: UInt64 { firstSeq + UInt64(count) - 1 }
+
+    func encode() -> [UInt8] {
+        var encoder = CBOREncoder(reserving: 256 + dependencies.count * 56)
+        encoder.map(8 + (previous == nil ? 0 : 1) + (origin == nil ? 0 : 3))
+        encoder.unsigned(0)
+        encoder.unsigned(Limits.format)
+        encoder.unsigned(1)
+        encoder.blob(stream.identifier.bytes)
+        encoder.unsigned(2)
+        encoder.unsigned(firstSeq)
+        encoder.unsigned(3)
+        encoder.unsigned(UInt64(count))
+        if let previous {
+            encoder.unsigned(4)
+            encoder.blob(previous.bytes)
+        }
+        encoder.unsigned(5)
+        encoder.blob(bodyHash.bytes)
+        encoder.unsigned(6)
+        encoder.array(dependencies.count)
+        for dependency in dependencies { encoder.dependency(dependency) }
+        encoder.unsigned(7)
+        encoder.unsigned(schemaVersion)
+        encoder.unsigned(8)
+        encoder.array(2)
+        encoder.unsigned(encoding.rawValue)
+        encoder.unsigned(UInt64(expandedBytes))
+        if let origin {
+            encoder.unsigned(9)
+            encoder.blob(origin.publicKey)
+            encoder.unsigned(10)
+            encoder.text(origin.scope)
+            encoder.unsigned(11)
+            encoder.unsigned(origin.incarnation)
+        }
+        return encoder.bytes
+    }
+
+}
+
+extension RunHeader {
+    // One case for each key of the map: long, and plain.
+    init(decoding bytes: [UInt8]) throws(CBORError) {
+        var decoder = CBORDecoder(bytes)
+        var stream: StreamID?
+        var (format, first, count): (UInt64?, UInt64?, UInt64?) = (nil, nil, nil)
+        var (previous, bodyHash): (Digest?, Digest?) = (nil, nil)
+        var dependencies: [Dependency]?
+        var schemaVersion: UInt64?
+        var body: (encoding: BodyEncoding, size: UInt64)?
+        var (publicKey, scope, incarnation): ([UInt8]?, String?, UInt64?) = (nil, nil, nil)
+        try decoder.map { (key, decoder) throws(CBORError) in
+            switch key {
+            case 0: format = try decoder.unsigned()
+            case 1: stream = try decoder.stream()
+            case 2: first = try decoder.unsigned()
+            case 3: count = try decoder.unsigned()
+            case 4: previous = try decoder.digest()
+            case 5: bodyHash = try decoder.digest()
+            case 6: dependencies = try decoder.dependencies()
+            case 7: schemaVersion = try decoder.unsigned()
+            case 8:
+                try decoder.array(count: 2)
+                guard let encoding = BodyEncoding(rawValue: try decoder.unsigned()) else {
+                    throw decoder.error(.outOfRange)
+                }
+                body = (encoding, try decoder.unsigned())
+            case 9: publicKey = try decoder.blob(count: 32)
+            case 10: scope = try decoder.text(limit: Limits.scopeBytes)
+            case 11: incarnation = try decoder.unsigned()
+            default: try decoder.skip()
+            }
+        }
+        try decoder.finish()
+        guard let format, let stream, let first, let count, let bodyHash, let dependencies,
+            let schemaVersion, let body
+        else { throw decoder.error(.missingKey) }
+        guard format == Limits.format else { throw decoder.error(.invalid) }
+        guard (1...UInt64(Limits.runChangesets)).contains(count), first > 0,
+            first < UInt64(Int64.max), body.size <= UInt64(Limits.runExpandedBytes)
+        else { throw decoder.error(.outOfRange) }
+        if let publicKey, let scope, let incarnation {
+            origin = StreamOrigin(publicKey: publicKey, scope: scope, incarnation: incarnation)
+        } else {
+            origin = nil
+            guard publicKey == nil, scope == nil, incarnation == nil else {
+                throw decoder.error(.missingKey)
+            }
+        }
+        let isFirst = first == 1
+        guard isFirst == (previous == nil), isFirst == (origin != nil),
+            origin == nil || origin?.stream == stream
+        else { throw decoder.error(.invalid) }
+        self.stream = stream
+        firstSeq = first
+        self.count = Int(count)
+        self.previous = previous
+        self.bodyHash = bodyHash
+        self.dependencies = dependencies
+        self.schemaVersion = schemaVersion
+        encoding = body.encoding
+        expandedBytes = Int(body.size)
+    }
+}
+
+/// A run as it is stored and forwarded: verbatim, never encoded again.
+public struct SealedRun: Hashable, Sendable {
+    public let header: RunHeader
+    public let headerBytes: [UInt8]
+    /// Ed25519, 64 bytes, over the header's hash.
+    public let signature: [UInt8]
+    /// As the header's encoding says.
+    public let body: [UInt8]
+
+    /// The run's name, and the link of its chain.
+    public var hash: Digest { Digest(.run, headerBytes) }
+    public var storedBytes: Int { headerBytes.count + signature.count + body.count }
+
+    /// Takes a run from elsewhere: the header is read, nothing else is held to anything yet.
+    public init(headerBytes: [UInt8], signature: [UInt8], body: [UInt8]) throws(CBORError) {
+        header = try RunHeader(decoding: headerBytes)
+        self.headerBytes = headerBytes
+        self.signature = signature
+        self.body = body
+    }
+
+    /// Seals `body`, compressing it where that helps.
+    ///
+    /// - Parameters:
+    ///   - body: the changesets one after another, at most ``Limits/runExpandedBytes``.
+    ///   - dependencies: those that the body's dots name first, in the order of their numbers.
+    public init(
+        sealing body: [UInt8], stream: StreamID, firstSeq: UInt64, count: Int, previous: Digest?,
+        dependencies: [Dependency], schemaVersion: UInt64, origin: StreamOrigin, key: DeviceKey
+    ) {
+        let packed = Compression.compress(body)
+        self.body = packed ?? body
+        header = RunHeader(
+            stream: stream, firstSeq: firstSeq, count: count, previous: previous,
+            bodyHash: Digest(sha256: self.body), dependencies: dependencies,
+            schemaVersion: schemaVersion, encoding: packed == nil ? .plain : .zstd,
+            expandedBytes: body.count, origin: firstSeq == 1 ? origin : nil)
+        headerBytes = header.encode()
+        signature = key.sign(Digest(.run, headerBytes))
+    }
+}
+
+/// Why a run can't be taken for what it says.
+public enum RunError: Error, Hashable, Sendable {
+    case signature
+    case bodyHash
+    case size
+    case body(CBORError)
+    /// The body holds another number of changesets than the header says.
+    case count
+    /// A dot lies beyond the dep that it refers to.
+    case dependency
+
+    public var explanation: String {
+        switch self {
+        case .signature: "its signature is not its device's"
+        case .bodyHash: "its body is not the one that was signed"
+        case .size: "its body does not expand to the size that it states"
+        case .body(let error): "its body can't be read: \(error)"
+        case .count: "it does not hold as many changesets as it says"
+        case .dependency: "it refers to changes that its author did not hold"
+        }
+    }
+}
+
+extension SealedRun {
+    /// Holds signature, sizes and body hash against the header.
+    ///
+    /// - Parameter publicKey: of the device whose stream it is.
+    public func verify(publicKey: [UInt8]) throws(RunError) {
+        guard body.count <= Limits.runStoredBytes, headerBytes.count <= Limits.headerBytes,
+            signature.count == 64
+        else { throw .size }
+        guard Digest(sha256: body) == header.bodyHash else { throw .bodyHash }
+        guard DeviceKey.verify(signature, of: hash, by: publicKey) else { throw .signature }
+    }
+
+    /// The body as its author wrote it.
+    public func expandedBody() throws(RunError) -> [UInt8] {
+        switch header.encoding {
+        case .plain:
+            guard body.count == header.expandedBytes else { throw .size }
+            return body
+        case .zstd:
+            guard let bytes = Compression.expand(body, size: header.expandedBytes) else {
+                throw .size
+            }
+            return bytes
+        }
+    }
+
+    /// All changesets, in order; the run must have been verified.
+    public func changesets(namespace: [UInt8]) throws(RunError) -> [Changeset] {
+        let body = try expandedBody()
+        var reader = BodyReader(
+            body: body, stream: header.stream, firstSeq: header.firstSeq,
+            previousRun: header.previous, streams: header.dependencies.map(\.stream),
+            namespace: namespace)
+        var changesets: [Changeset] = []
+        changesets.reserveCapacity(header.count)
+        do throws(CBORError) {
+            while let changeset = try reader.next() {
+                guard changesets.count < header.count else { throw reader.trailingError }
+                changesets.append(changeset)
+            }
+        } catch {
+            throw .body(error)
+        }
+        guard changesets.count == header.count else { throw .count }
+        try checkDots(changesets)
+        return changesets
+    }
+
+    /// Every dot of another stream lies at or below the dep that names the stream.
+    private func checkDots(_ changesets: [Changeset]) throws(RunError) {
+        guard !header.dependencies.isEmpty else { return }
+        let heads = VersionVector(header.dependencies.map { ($0.stream, $0.seq) })
+        for changeset in changesets {
+            for row in changeset.rows {
+                for operation in row.operations {
+                    for dot in operation.namedDots
+                    where dot.stream != header.stream && !heads.contains(dot) {
+                        throw .dependency
+                    }
+                }
+            }
+        }
+    }
+}
