@@ -1,0 +1,160 @@
+public import SyncProtocol
+
+/// One sync of one scope, as a state machine: event in, action out. It does no I/O and keeps no
+/// data; what it decides is what to ask next, and when to stop.
+public struct SyncSession: Sendable {
+    /// What the driver has to do next.
+    public enum Action: Sendable {
+        case prepare(asksForBodies: Bool)
+        case exchange(ExchangeRequest)
+        case apply(ExchangeReply, from: Cursor?)
+        case forgetHub
+        case finish(Outcome)
+    }
+
+    /// What came of it.
+    public enum Event: Sendable {
+        case started
+        case prepared(Outgoing, wallMilliseconds: Int64)
+        case replied(ExchangeReply, wallMilliseconds: Int64)
+        case failed(TransportFailure)
+        case applied(Applied)
+        case forgotHub
+    }
+
+    /// How a session ended.
+    public enum Outcome: Hashable, Sendable {
+        /// Both sides hold the same, but for what was recorded meanwhile.
+        case completed
+        case failed(TransportFailure)
+        /// The hub did not take these runs, and asking again won't help.
+        case rejected([Rejection])
+        /// The hub's answers lead nowhere.
+        case stalled(String)
+    }
+
+    /// Figures of the session so far.
+    public struct Progress: Hashable, Sendable {
+        public var roundTrips = 0
+        public var sentChangesets: UInt64 = 0
+        public var receivedChangesets: UInt64 = 0
+        public var quarantinedRuns: UInt64 = 0
+        /// Changesets that the last exchange left unsent.
+        public var remainingChangesets: UInt64 = 0
+        /// The hub's clock minus this one's, in milliseconds; `nil` before the first answer.
+        public var clockOffsetMilliseconds: Int64?
+    }
+
+    private enum State {
+        case idle, preparing, applying, forgetting, finished
+        case exchanging(Outgoing, sentAt: Int64)
+    }
+
+    /// Exchanges in a row that may change nothing on either side.
+    static let idleLimit = 3
+    /// How often one session starts over because the hub is not the hub it was.
+    static let restartLimit = 2
+
+    public let scope: String
+    public private(set) var progress = Progress()
+    private var state = State.idle
+    private var asksForBodies = false
+    private var wantsMore = false
+    private var isRecovering = false
+    private var rejections: [Rejection] = []
+    private var idleExchanges = 0
+    private var restarts = 0
+    private var lastHeads: [RunStub] = []
+
+    public init(scope: String) {
+        self.scope = scope
+    }
+
+    /// Takes an event and says what comes next. An event that doesn't fit is a bug of the driver.
+    public mutating func handle(_ event: Event) -> Action {
+        switch (state, event) {
+        case (.idle, .started), (.forgetting, .forgotHub):
+            return prepare()
+        case (.preparing, .prepared(let outgoing, let now)):
+            return exchange(outgoing, now)
+        case (.exchanging(let outgoing, let sentAt), .replied(let reply, let now)):
+            return take(reply, for: outgoing, sentAt: sentAt, now)
+        case (.exchanging, .failed(let failure)):
+            return recover(from: failure)
+        case (.applying, .applied(let applied)):
+            return settle(applied)
+        default:
+            preconditionFailure("the session can't take \(event) now")
+        }
+    }
+
+    private mutating func prepare() -> Action {
+        state = .preparing
+        return .prepare(asksForBodies: asksForBodies)
+    }
+
+    private mutating func exchange(_ outgoing: Outgoing, _ now: Int64) -> Action {
+        state = .exchanging(outgoing, sentAt: now)
+        progress.remainingChangesets = outgoing.remainingCount + outgoing.changesetCount
+        return .exchange(
+            ExchangeRequest(
+                scope: scope, cursor: outgoing.cursor, ahead: outgoing.ahead, runs: outgoing.runs,
+                pendingCount: outgoing.remainingCount, wallMilliseconds: now,
+                schemaVersion: outgoing.schemaVersion))
+    }
+
+    private mutating func take(
+        _ reply: ExchangeReply, for outgoing: Outgoing, sentAt: Int64, _ now: Int64
+    ) -> Action {
+        progress.roundTrips += 1
+        progress.clockOffsetMilliseconds = reply.hubMilliseconds - (sentAt + (now - sentAt) / 2)
+        rejections = reply.rejections
+        let refused = outgoing.runs.filter { run in
+            reply.rejections.contains {
+                $0.stream == run.header.stream && $0.lastSeq == run.header.lastSeq
+            }
+        }
+        let refusedCount = refused.reduce(0) { $0 + UInt64($1.header.count) }
+        progress.sentChangesets += outgoing.changesetCount - refusedCount
+        progress.remainingChangesets = outgoing.remainingCount + refusedCount
+        let isIdle = reply.entries.isEmpty && reply.heads == lastHeads
+        lastHeads = reply.heads
+        idleExchanges = isIdle ? idleExchanges + 1 : 0
+        // A gap is closed by sending from where the hub stands; its heads say where that is.
+        isRecovering = reply.rejections.contains { $0.refusal.code == .gap }
+        wantsMore = reply.hasMore || outgoing.remainingCount > 0 || isRecovering
+        state = .applying
+        return .apply(reply, from: outgoing.cursor)
+    }
+
+    private mutating func settle(_ applied: Applied) -> Action {
+        progress.receivedChangesets += applied.changesetCount
+        progress.quarantinedRuns += applied.quarantinedCount
+        asksForBodies = applied.lacksBodies
+        if wantsMore || applied.lacksBodies {
+            guard idleExchanges < Self.idleLimit else {
+                return finish(
+                    rejections.isEmpty
+                        ? .stalled("the hub's answers bring nothing new") : .rejected(rejections))
+            }
+            let isHopeless = !rejections.isEmpty && !isRecovering
+            if !isHopeless { return prepare() }
+        }
+        return finish(rejections.isEmpty ? .completed : .rejected(rejections))
+    }
+
+    private mutating func recover(from failure: TransportFailure) -> Action {
+        guard case .refused(let refusal) = failure,
+            refusal.code == .epoch || refusal.code == .rewound
+        else { return finish(.failed(failure)) }
+        restarts += 1
+        guard restarts <= Self.restartLimit else { return finish(.failed(failure)) }
+        state = .forgetting
+        return .forgetHub
+    }
+
+    private mutating func finish(_ outcome: Outcome) -> Action {
+        state = .finished
+        return .finish(outcome)
+    }
+}
