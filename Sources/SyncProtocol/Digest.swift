@@ -1,4 +1,5 @@
 internal import Crypto
+internal import Causality
 internal import Foundation
 
 /// A SHA-256 hash, 32 bytes.
@@ -47,10 +48,13 @@ public enum Domain: String, Sendable {
 
 extension Collection<UInt8> {
     /// Two lower-case digits for each byte.
-    public var hexadecimal: String {
-        map { byte in
-            let text = String(byte, radix: 16)
-            return byte < 16 ? "0" + text : text
-        }.joined()
+    public var hexadecimal: String { Hexadecimal.text(of: self) }
+}
+
+extension Array<UInt8> {
+    /// The bytes of an even number of hexadecimal digits; `nil` for anything else.
+    public init?(hexadecimal text: some StringProtocol) {
+        guard let bytes = Hexadecimal.bytes(of: text) else { return nil }
+        self = bytes
     }
 }

@@ -1,0 +1,144 @@
+internal import AntiEntropy
+internal import CCurl
+internal import SyncProtocol
+
+/// One libcurl handle and its connection: a request at a time.
+///
+/// A multi handle drives it, since `curl_easy_perform` looks up only once a second, and a person
+/// who presses Cancel has waited long enough.
+final class Channel {
+    /// How soon a cancellation or a silence is noticed.
+    static let pollMilliseconds: Int32 = 100
+
+    let url: String
+    private(set) var statistics = TransportStatistics()
+    private let limits: TransportLimits
+    private let cancellation: Cancellation
+    private let easy: EasyHandle
+    private let multi: UnsafeMutableRawPointer
+    private let received: ReceivedBody
+
+    /// - Parameter url: normalised.
+    init(url: String, trust: HubTrust, limits: TransportLimits, cancellation: Cancellation) {
+        self.url = url
+        self.limits = limits
+        self.cancellation = cancellation
+        received = ReceivedBody(limitBytes: Limits.messageBytes)
+        easy = EasyHandle()
+        guard let multi = curl_multi_init() else { preconditionFailure("no memory for libcurl") }
+        self.multi = multi
+        easy.restrict()
+        easy.apply(trust)
+        easy.apply(limits)
+        easy.collect(into: received)
+    }
+
+    deinit {
+        easy.close()
+        curl_multi_cleanup(multi)
+    }
+
+    /// Sends `body` and waits for whatever answers.
+    func post(
+        _ body: [UInt8], to path: String, signature: RequestSignature? = nil
+    ) throws(TransportFailure) -> Answer {
+        guard !cancellation.isCancelled else { throw .cancelled }
+        received.clear()
+        easy.set(CURLOPT_URL, url + path)
+        let headers = HeaderList(Self.headers(signature))
+        easy.set(headers)
+        let end = body.withUnsafeBytes { bytes in
+            easy.set(body: bytes)
+            return perform()
+        }
+        easy.releaseRequest()
+        count()
+        if let failure = failure(of: end) { throw failure }
+        return answer()
+    }
+
+    private static func headers(_ signature: RequestSignature?) -> [String] {
+        var lines = [
+            "Content-Type: \(RequestSignature.contentType)",
+            "Accept: \(RequestSignature.contentType)",
+            // Else libcurl waits up to a second for a "100 Continue" before it sends a long body.
+            "Expect:",
+        ]
+        if let signature {
+            lines.append("\(RequestSignature.headerName): \(signature.headerValue)")
+        }
+        return lines
+    }
+
+    private func count() {
+        statistics.requestCount += 1
+        statistics.connectionCount += easy.number(CURLINFO_NUM_CONNECTS)
+        statistics.sentBytes += easy.number(CURLINFO_REQUEST_SIZE) + easy.size(CURLINFO_SIZE_UPLOAD_T)
+        statistics.receivedBytes +=
+            easy.number(CURLINFO_HEADER_SIZE) + easy.size(CURLINFO_SIZE_DOWNLOAD_T)
+    }
+
+    private func answer() -> Answer {
+        let retryAfterSeconds = easy.size(CURLINFO_RETRY_AFTER)
+        return Answer(
+            status: easy.number(CURLINFO_RESPONSE_CODE),
+            contentType: easy.text(CURLINFO_CONTENT_TYPE),
+            redirection: easy.text(CURLINFO_REDIRECT_URL),
+            retryAfterSeconds: retryAfterSeconds > 0 ? retryAfterSeconds : nil,
+            body: received.bytes)
+    }
+}
+
+// MARK: - Driving
+
+extension Channel {
+    /// How a transfer ended.
+    private enum End {
+        case finished(CURLcode)
+        case silent
+        case cancelled
+    }
+
+    private func perform() -> End {
+        check(curl_multi_add_handle(multi, easy.pointer))
+        defer { check(curl_multi_remove_handle(multi, easy.pointer)) }
+        var silence = SilenceWatch(limitMilliseconds: limits.silenceMilliseconds)
+        while true {
+            var runningCount: Int32 = 0
+            check(curl_multi_perform(multi, &runningCount))
+            if let code = finishedCode() { return .finished(code) }
+            guard !cancellation.isCancelled else { return .cancelled }
+            guard !silence.isOver(movedBytes: movedBytes) else { return .silent }
+            check(curl_multi_poll(multi, nil, 0, Self.pollMilliseconds, nil))
+        }
+    }
+
+    private func finishedCode() -> CURLcode? {
+        var waitingCount: Int32 = 0
+        while let message = curl_multi_info_read(multi, &waitingCount) {
+            if message.pointee.msg == CURLMSG_DONE { return message.pointee.data.result }
+        }
+        return nil
+    }
+
+    /// `nil` until there is a connection.
+    private var movedBytes: Int? {
+        guard easy.size(CURLINFO_PRETRANSFER_TIME_T) > 0 else { return nil }
+        return easy.size(CURLINFO_SIZE_UPLOAD_T) + easy.number(CURLINFO_HEADER_SIZE)
+            + easy.size(CURLINFO_SIZE_DOWNLOAD_T)
+    }
+
+    private func check(_ code: CURLMcode) {
+        precondition(code == CURLM_OK, "libcurl: \(String(cString: curl_multi_strerror(code)))")
+    }
+
+    private func failure(of end: End) -> TransportFailure? {
+        switch end {
+        case .cancelled: .cancelled
+        case .silent: .silent(url, milliseconds: limits.silenceMilliseconds)
+        case .finished(CURLE_OK): nil
+        case .finished where received.isTooLarge: .tooLarge(url)
+        case .finished(let code): TransportFailure(code, easy.explanation(of: code), from: url)
+        }
+    }
+}

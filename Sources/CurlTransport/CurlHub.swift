@@ -1,0 +1,67 @@
+public import AntiEntropy
+public import SyncProtocol
+
+/// A hub over HTTPS. Its calls block the thread, and come from one thread at a time; the connection
+/// is kept from one to the next.
+public final class CurlHub: HubPort {
+    private let channel: Channel
+    private let identity: DeviceKey
+    private let hubPublicKey: [UInt8]
+
+    /// Nothing is sent yet.
+    ///
+    /// - Parameters:
+    ///   - url: see ``HubURL``.
+    ///   - identity: signs each request.
+    ///   - hubPublicKey: the hub as a device, 32 bytes; a request signed for it is worth nothing
+    ///     elsewhere.
+    public init(
+        url: String, identity: DeviceKey, hubPublicKey: [UInt8], trust: HubTrust,
+        limits: TransportLimits = TransportLimits(), cancellation: Cancellation = Cancellation()
+    ) throws(HubURLProblem) {
+        channel = Channel(
+            url: try HubURL.normalise(url), trust: trust, limits: limits,
+            cancellation: cancellation)
+        self.identity = identity
+        self.hubPublicKey = hubPublicKey
+    }
+
+    /// Of all requests so far, whatever became of them.
+    public var statistics: TransportStatistics { channel.statistics }
+
+    public func exchange(_ request: ExchangeRequest) throws(TransportFailure) -> ExchangeReply {
+        let body = request.encode()
+        let path = RequestSignature.exchangePath
+        let signature = RequestSignature(hub: hubPublicKey, path: path, body: body, key: identity)
+        let answer = try channel.post(body, to: path, signature: signature)
+        return try answer.reply(from: channel.url) { bytes throws(CBORError) in
+            try ExchangeReply(decoding: bytes)
+        }
+    }
+}
+
+/// The first meeting with a hub, whose key as a device isn't known yet.
+public final class CurlEnrolment {
+    private let channel: Channel
+
+    /// - Parameter trust: the pin that came with the token; the request carries its secret.
+    public init(
+        url: String, trust: HubTrust, limits: TransportLimits = TransportLimits(),
+        cancellation: Cancellation = Cancellation()
+    ) throws(HubURLProblem) {
+        channel = Channel(
+            url: try HubURL.normalise(url), trust: trust, limits: limits,
+            cancellation: cancellation)
+    }
+
+    /// Of all requests so far, whatever became of them.
+    public var statistics: TransportStatistics { channel.statistics }
+
+    /// Blocks until the answer is there, or a limit is reached.
+    public func enrol(_ request: EnrolmentRequest) throws(TransportFailure) -> EnrolmentReply {
+        let answer = try channel.post(request.encode(), to: RequestSignature.enrolmentPath)
+        return try answer.reply(from: channel.url) { bytes throws(CBORError) in
+            try EnrolmentReply(decoding: bytes)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+internal import CSQLite
+package import Merge
+
+/// One SQLite connection, for one thread at a time.
+///
+/// Statements are prepared once and kept, by their text.
+package final class Connection {
+    package let path: String
+    private var handle: OpaquePointer?
+    private var statements: [String: Statement] = [:]
+
+    /// Opens an existing file.
+    ///
+    /// - Parameter isWritable: a reader never makes or changes a file.
+    package init(path: String, isWritable: Bool) throws(StoreError) {
+        self.path = path
+        let flags =
+            (isWritable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY)
+            | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        let code = sqlite3_open_v2(path, &handle, flags, nil)
+        guard code == SQLITE_OK else {
+            let error = self.error(code)
+            sqlite3_close_v2(handle)
+            handle = nil
+            throw error
+        }
+        sqlite3_busy_timeout(handle, 5_000)
+    }
+
+    deinit { close() }
+
+    /// Ends the connection; statements end with it.
+    package func close() {
+        for statement in statements.values { statement.finalize() }
+        statements = [:]
+        sqlite3_close_v2(handle)
+        handle = nil
+    }
+
+    /// The statement for `sql`, ready to be bound; it must not be in use already.
+    package func statement(_ sql: String) throws(StoreError) -> Statement {
+        if let statement = statements[sql] { return statement }
+        let statement = try prepare(sql)
+        statements[sql] = statement
+        return statement
+    }
+
+    /// A statement of its own, for SQL that comes from outside.
+    package func prepare(_ sql: String) throws(StoreError) -> Statement {
+        var pointer: OpaquePointer?
+        let code = sqlite3_prepare_v3(
+            handle, sql, Int32(sql.utf8.count), UInt32(SQLITE_PREPARE_PERSISTENT), &pointer, nil)
+        guard code == SQLITE_OK, let pointer else { throw error(code) }
+        return Statement(pointer, connection: self)
+    }
+
+    /// Runs statements that give no rows and take no values.
+    package func execute(_ sql: String) throws(StoreError) {
+        let code = sqlite3_exec(handle, sql, nil, nil, nil)
+        guard code == SQLITE_OK else { throw error(code) }
+    }
+
+    /// Runs one statement that gives no rows.
+    package func run(_ sql: String, _ values: Value...) throws(StoreError) {
+        let statement = try statement(sql)
+        defer { statement.reset() }
+        statement.bind(values)
+        _ = try statement.step()
+    }
+
+    /// The first column of the first row, or `nil` when there is no row.
+    package func value(_ sql: String, _ values: Value...) throws(StoreError) -> Value? {
+        let statement = try statement(sql)
+        defer { statement.reset() }
+        statement.bind(values)
+        return try statement.step() ? statement.value(0) : nil
+    }
+
+    /// All rows of a query.
+    package func rows(_ sql: String, _ values: Value...) throws(StoreError) -> [[Value]] {
+        let statement = try statement(sql)
+        defer { statement.reset() }
+        statement.bind(values)
+        return try statement.allRows()
+    }
+
+    package var changes: Int { Int(sqlite3_changes(handle)) }
+
+    package func setFlag(_ option: Int32, _ isOn: Bool) {
+        _ = karvan_db_config_flag(handle, option, isOn ? 1 : 0, nil)
+    }
+
+    /// Whether a transaction is open.
+    package var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+
+    func error(_ code: Int32) -> StoreError {
+        let detail = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
+        switch code & 0xff {
+        case SQLITE_FULL: return .full(path: path)
+        case SQLITE_READONLY: return .readOnly(path: path, detail: detail)
+        case SQLITE_NOTADB: return .notAReplica(path: path, detail: detail)
+        case SQLITE_CORRUPT: return .damaged(path: path, detail: detail)
+        case SQLITE_CANTOPEN: return .disk(path: path, code: code, detail: "can't be opened")
+        default: return .disk(path: path, code: code, detail: detail)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+/// What went wrong in a replica, and what to do. Whatever was under way has been rolled back.
+public enum StoreError: Error, Sendable {
+    /// Another process writes, and did not let go in time.
+    case held(path: String, holder: LockHolder, waitedMilliseconds: Int64)
+    case missing(path: String)
+    case exists(path: String)
+    /// The file is no SQLite database, or one that Karvan did not make.
+    case notAReplica(path: String, detail: String)
+    /// Made by a newer build.
+    case newer(path: String, format: UInt64)
+    /// Declares another team's tables.
+    case otherSchema(path: String, schema: String)
+    case readOnly(path: String, detail: String)
+    case full(path: String)
+    case damaged(path: String, detail: String)
+    /// Any other error of the disk or of SQLite, by its extended result code.
+    case disk(path: String, code: Int32, detail: String)
+    /// The device's key file is missing or is not one.
+    case key(path: String, detail: String)
+    /// A write that breaks a rule of the schema or of the protocol.
+    case invalid(String)
+    /// What was shown is no longer what stands: nothing was written.
+    case stale(String)
+
+    public var explanation: String {
+        switch self {
+        case .held(let path, let holder, let waited):
+            "\(path) is in use by \(holder); waited \(waited) ms. "
+                + "Wait until it is done, or end it, then try again"
+        case .missing(let path):
+            "\(path): there is no such file. Make a replica with `karvan init --name NAME`, or "
+                + "name another one with --replica"
+        case .exists(let path): "\(path) exists already. Name another file, or use this one"
+        case .notAReplica(let path, let detail):
+            "\(path) is not a Karvan replica (\(detail)). Name another file with --replica"
+        case .newer(let path, let format):
+            "\(path) was written by a newer Karvan (format \(format)). Update this program"
+        case .otherSchema(let path, let schema):
+            "\(path) holds the records of another schema (\(schema))"
+        case .readOnly(let path, let detail):
+            "\(path) can't be written (\(detail)). Check who owns it, and that its disk is not "
+                + "mounted read-only"
+        case .full(let path):
+            "the disk that holds \(path) is full. Nothing was written; free some room, then try "
+                + "again"
+        case .damaged(let path, let detail):
+            "\(path) is damaged (\(detail)). Keep the file as it is and run `karvan verify`"
+        case .disk(let path, let code, let detail):
+            "\(path): \(detail) (SQLite error \(code)). Nothing was written"
+        case .key(let path, let detail):
+            "the device's key in \(path) can't be used (\(detail)). Put it back beside the replica"
+        case .invalid(let detail): detail
+        case .stale(let detail): detail
+        }
+    }
+}

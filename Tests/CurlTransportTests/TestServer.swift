@@ -1,0 +1,166 @@
+import AntiEntropy
+import Causality
+import CurlTransport
+import Foundation
+import SyncProtocol
+
+/// A real server on loopback, in a process and a directory of its own; it ends with the object.
+final class TestServer {
+    enum Speech: String {
+        case tls, tls12, plain, mute
+    }
+
+    /// A request as it came in.
+    struct Request {
+        var line: String
+        /// By name in lower case.
+        var headers: [String: String]
+        var body: [UInt8]
+    }
+
+    let directory: URL
+    let pin: [UInt8]
+    private let port: String
+    private let process: Process
+
+    init(_ certificate: Certificate = .expiredForOtherName, speaking speech: Speech = .tls) throws {
+        bypassProxies
+        directory = FileManager.default.temporaryDirectory
+            .appending(path: "karvan-curl-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        try certificate.make(in: directory)
+        pin = try Certificate.pin(in: directory)
+        for (name, bytes) in [
+            ("server.py", Array(serverScript.utf8)), ("reply", Example.reply.encode()),
+            ("enrolled", Example.enrolled.encode()), ("refusal", Example.refusal.encode()),
+        ] {
+            try Data(bytes).write(to: directory.appending(path: name))
+        }
+        process = try startProcess(
+            "python3", ["server.py", directory.path, speech.rawValue], in: directory)
+        let portFile = directory.appending(path: "port")
+        try wait(upToSeconds: 20, for: "the server's start") {
+            FileManager.default.fileExists(atPath: portFile.path)
+        }
+        port = try String(contentsOf: portFile, encoding: .utf8)
+    }
+
+    deinit {
+        kill(process.processIdentifier, SIGKILL)
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    func url(_ mode: String = "reply") -> String { "https://127.0.0.1:\(port)/\(mode)" }
+
+    var authority: [UInt8] {
+        get throws { Array(try Data(contentsOf: directory.appending(path: "authority.pem"))) }
+    }
+
+    /// The requests so far, in order.
+    func requests() throws -> [Request] {
+        var requests: [Request] = []
+        while let head = try? String(
+            contentsOf: directory.appending(path: "\(requests.count + 1).head"), encoding: .utf8)
+        {
+            let body = try Data(
+                contentsOf: directory.appending(path: "\(requests.count + 1).body"))
+            let lines = head.split(separator: "\n")
+            let fields = lines.dropFirst().map { $0.split(separator: ": ", maxSplits: 1) }
+            let headers = fields.map { ($0[0].lowercased(), String($0.count > 1 ? $0[1] : "")) }
+            requests.append(
+                Request(
+                    line: String(lines[0]), headers: Dictionary(uniqueKeysWithValues: headers),
+                    body: Array(body)))
+        }
+        return requests
+    }
+
+    /// A hub that behaves as `mode` says.
+    func hub(
+        _ mode: String = "reply", trust: HubTrust? = nil,
+        limits: TransportLimits = TransportLimits(), cancellation: Cancellation = Cancellation()
+    ) throws -> CurlHub {
+        try CurlHub(
+            url: url(mode), identity: Example.key, hubPublicKey: Example.hubKey.publicKey,
+            trust: trust ?? .pinned(sha256: [pin]), limits: limits, cancellation: cancellation)
+    }
+}
+
+/// The proxies of whoever runs the tests don't lead to this machine's loopback.
+private let bypassProxies: Void = {
+    for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+    where ProcessInfo.processInfo.environment[name] != nil {
+        unsetenv(name)
+    }
+}()
+
+enum Example {
+    static let key = DeviceKey()
+    static let hubKey = DeviceKey()
+    static let cursor = Cursor.start(epoch: Identifier(high: 1, low: 2), scope: "north")
+
+    static let request = request(aheadCount: 1)
+    static let reply = ExchangeReply(
+        heads: [stub(7)], rejections: [], entries: [.stub(stub(8))],
+        cursor: cursor.advanced(by: stub(8)), hasMore: true, hubMilliseconds: 1_700_000_000_000)
+    static let refusal = Refusal(.revoked, "This laptop was reported stolen.")
+    static let enrolment = EnrolmentRequest(
+        secret: Array(repeating: 5, count: 32), name: "Laptop 3", key: key)
+    static let enrolled = EnrolmentReply(
+        scopes: ["forum", "north"], role: "recorder", hubPublicKey: hubKey.publicKey,
+        hubMilliseconds: 1_700_000_000_000)
+
+    /// A request of some 60 bytes for each of `aheadCount`.
+    static func request(aheadCount: Int) -> ExchangeRequest {
+        ExchangeRequest(
+            scope: "north", cursor: cursor, ahead: (0..<aheadCount).map { stub(UInt64($0)) },
+            runs: [], pendingCount: 0, wallMilliseconds: 1_700_000_000_000, schemaVersion: 1)
+    }
+
+    private static func stub(_ seq: UInt64) -> RunStub {
+        RunStub(
+            stream: StreamID(device: key.device, scope: "north", incarnation: 0), lastSeq: seq,
+            hash: Digest(sha256: [1, 2, 3]))
+    }
+}
+
+/// What kind of failure it is, without its sentence.
+enum Kind: Equatable {
+    case unreachable, timedOut, notOurHub, wrongKey, refused, cancelled
+}
+
+extension TransportFailure {
+    var kind: Kind {
+        switch self {
+        case .unreachable: .unreachable
+        case .timedOut: .timedOut
+        case .notOurHub: .notOurHub
+        case .wrongKey: .wrongKey
+        case .refused: .refused
+        case .cancelled: .cancelled
+        }
+    }
+
+    var sentence: String {
+        switch self {
+        case .unreachable(let text), .timedOut(let text), .notOurHub(let text),
+            .wrongKey(let text):
+            text
+        case .refused(let refusal): refusal.explanation
+        case .cancelled: ""
+        }
+    }
+}
+
+/// The failure of an exchange, and how long it took.
+func failure(
+    of hub: CurlHub, _ request: ExchangeRequest = Example.request
+) throws -> (kind: Kind, sentence: String, duration: Duration) {
+    let start = ContinuousClock.now
+    do throws(TransportFailure) {
+        let reply = try hub.exchange(request)
+        throw Unready(what: "no failure but \(reply)")
+    } catch {
+        return (error.kind, error.sentence, ContinuousClock.now - start)
+    }
+}
