@@ -62,8 +62,8 @@ let package = Package(
         engine("Causality"),
         engine("Merge", ["Causality"]),
         engine("SyncProtocol", ["Causality", "Merge", "CZstd", crypto]),
-        engine("RecordSchema", ["Merge", "SyncProtocol"]),
-        engine("FieldRecords", ["RecordSchema", "Merge", "SyncProtocol", "CCSV"]),
+        engine("RecordSchema", ["Merge", "SyncProtocol", "Causality"]),
+        engine("FieldRecords", ["RecordSchema", "Merge", "SyncProtocol", "Causality", "CCSV"]),
         engine(
             "ReplicaStore",
             ["RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite", crypto]),
@@ -97,5 +97,10 @@ let package = Package(
                 "Hub", "ReplicaStore", "FieldRecords", "RecordSchema", "SyncProtocol", "Causality",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+
+        tests("MergeTests", ["Merge", "Causality"]),
+        tests(
+            "ReplicaStoreTests",
+            ["ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality"]),
     ]
 )

@@ -1,5 +1,10 @@
 #pragma once
 #include <curl/curl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
 
 /* curl_easy_setopt and curl_easy_getinfo are variadic, which Swift doesn't import: one wrapper per
    argument type. */
@@ -37,6 +42,29 @@ static inline CURLcode karvan_curl_set_blob(
 
 static inline CURLcode karvan_curl_set_write(CURL *curl, curl_write_callback callback) {
     return curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, callback);
+}
+
+/* Bytes that a socket took and the other side hasn't acknowledged; 0 where nobody can say. */
+static inline int karvan_unacknowledged_bytes(curl_socket_t socket) {
+    int count = 0;
+#ifdef SIOCOUTQ
+    if (ioctl(socket, SIOCOUTQ, &count) != 0) count = 0;
+#endif
+    return count;
+}
+
+static inline int karvan_close_socket(curl_socket_t socket) { return close(socket); }
+
+static inline CURLcode karvan_curl_set_debug(CURL *curl, curl_debug_callback callback) {
+    return curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, callback);
+}
+
+static inline CURLcode karvan_curl_set_opened(CURL *curl, curl_sockopt_callback callback) {
+    return curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, callback);
+}
+
+static inline CURLcode karvan_curl_set_close(CURL *curl, curl_closesocket_callback callback) {
+    return curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, callback);
 }
 
 static inline CURLcode karvan_curl_get_long(CURL *curl, CURLINFO info, long *value) {

@@ -11,12 +11,14 @@ final class Channel {
     static let pollMilliseconds: Int32 = 100
 
     let url: String
-    private(set) var statistics = TransportStatistics()
+    private var requestCount = 0
+    private var connectionCount = 0
     private let limits: TransportLimits
     private let cancellation: Cancellation
     private let easy: EasyHandle
     private let multi: UnsafeMutableRawPointer
     private let received: ReceivedBody
+    private let traffic = Traffic()
 
     /// - Parameter url: normalised.
     init(url: String, trust: HubTrust, limits: TransportLimits, cancellation: Cancellation) {
@@ -31,11 +33,18 @@ final class Channel {
         easy.apply(trust)
         easy.apply(limits)
         easy.collect(into: received)
+        easy.report(to: traffic)
     }
 
     deinit {
         easy.close()
         curl_multi_cleanup(multi)
+    }
+
+    var statistics: TransportStatistics {
+        TransportStatistics(
+            requestCount: requestCount, connectionCount: connectionCount,
+            sentBytes: traffic.sentBytes, receivedBytes: traffic.receivedBytes)
     }
 
     /// Sends `body` and waits for whatever answers.
@@ -44,6 +53,7 @@ final class Channel {
     ) throws(TransportFailure) -> Answer {
         guard !cancellation.isCancelled else { throw .cancelled }
         received.clear()
+        traffic.beginRequest()
         easy.set(CURLOPT_URL, url + path)
         let headers = HeaderList(Self.headers(signature))
         easy.set(headers)
@@ -52,7 +62,8 @@ final class Channel {
             return perform()
         }
         easy.releaseRequest()
-        count()
+        requestCount += 1
+        connectionCount += easy.number(CURLINFO_NUM_CONNECTS)
         if let failure = failure(of: end) { throw failure }
         return answer()
     }
@@ -68,14 +79,6 @@ final class Channel {
             lines.append("\(RequestSignature.headerName): \(signature.headerValue)")
         }
         return lines
-    }
-
-    private func count() {
-        statistics.requestCount += 1
-        statistics.connectionCount += easy.number(CURLINFO_NUM_CONNECTS)
-        statistics.sentBytes += easy.number(CURLINFO_REQUEST_SIZE) + easy.size(CURLINFO_SIZE_UPLOAD_T)
-        statistics.receivedBytes +=
-            easy.number(CURLINFO_HEADER_SIZE) + easy.size(CURLINFO_SIZE_DOWNLOAD_T)
     }
 
     private func answer() -> Answer {
@@ -123,9 +126,7 @@ extension Channel {
 
     /// `nil` until there is a connection.
     private var movedBytes: Int? {
-        guard easy.size(CURLINFO_PRETRANSFER_TIME_T) > 0 else { return nil }
-        return easy.size(CURLINFO_SIZE_UPLOAD_T) + easy.number(CURLINFO_HEADER_SIZE)
-            + easy.size(CURLINFO_SIZE_DOWNLOAD_T)
+        easy.size(CURLINFO_PRETRANSFER_TIME_T) > 0 ? traffic.movedBytes : nil
     }
 
     private func check(_ code: CURLMcode) {
@@ -138,6 +139,8 @@ extension Channel {
         case .silent: .silent(url, milliseconds: limits.silenceMilliseconds)
         case .finished(CURLE_OK): nil
         case .finished where received.isTooLarge: .tooLarge(url)
+        case .finished(CURLE_SSL_CONNECT_ERROR) where !traffic.isAnswered:
+            .brokenOff(url, easy.explanation(of: CURLE_SSL_CONNECT_ERROR))
         case .finished(let code): TransportFailure(code, easy.explanation(of: code), from: url)
         }
     }

@@ -87,6 +87,18 @@ extension EasyHandle {
         check(karvan_curl_set_pointer(pointer, CURLOPT_WRITEDATA, context))
     }
 
+    /// - Parameter traffic: outlives the handle and its connections.
+    func report(to traffic: Traffic) {
+        let context = Unmanaged.passUnretained(traffic).toOpaque()
+        check(karvan_curl_set_debug(pointer, Traffic.passed))
+        check(karvan_curl_set_pointer(pointer, CURLOPT_DEBUGDATA, context))
+        set(CURLOPT_VERBOSE, 1)
+        check(karvan_curl_set_opened(pointer, Traffic.opened))
+        check(karvan_curl_set_pointer(pointer, CURLOPT_SOCKOPTDATA, context))
+        check(karvan_curl_set_close(pointer, Traffic.close))
+        check(karvan_curl_set_pointer(pointer, CURLOPT_CLOSESOCKETDATA, context))
+    }
+
     /// - Parameter headers: outlive the transfer.
     func set(_ headers: HeaderList) {
         check(karvan_curl_set_list(pointer, CURLOPT_HTTPHEADER, headers.pointer))

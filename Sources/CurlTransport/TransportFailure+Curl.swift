@@ -27,8 +27,12 @@ extension TransportFailure {
                 "What answers at \(url) doesn't speak as a hub does (HTTP/1.1 over TLS 1.3): "
                     + "\(detail). Check the address.")
         default:
-            self = .unreachable("\(url): \(detail). Try again when the network is back.")
+            self = .brokenOff(url, detail)
         }
+    }
+
+    static func brokenOff(_ url: String, _ detail: String) -> TransportFailure {
+        .unreachable("\(url): \(detail). Try again when the network is back.")
     }
 
     static func silent(_ url: String, milliseconds: Int) -> TransportFailure {

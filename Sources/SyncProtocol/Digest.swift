@@ -58,3 +58,16 @@ extension Array<UInt8> {
         self = bytes
     }
 }
+
+/// A hash over bytes that come in pieces: the domain's name, a zero byte, then all pieces.
+public struct DigestStream {
+    private var hash = SHA256()
+
+    public init(_ domain: Domain) {
+        hash.update(data: Array(domain.rawValue.utf8) + [0])
+    }
+
+    public mutating func update(_ bytes: [UInt8]) { hash.update(data: bytes) }
+
+    public var digest: Digest { Digest(Array(hash.finalize()))! }
+}

@@ -28,11 +28,14 @@ enum Certificate {
             try Self.makeAuthority(in: directory)
             signer = ["-cert", "authority.pem", "-keyfile", "authority-key.pem"]
         }
-        let dates = isExpired
+        let dates =
+            isExpired
             ? ["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"] : ["-days", "2"]
         try Self.openssl(
-            ["ca", "-batch", "-config", "ca.cnf", "-in", "request.pem", "-notext", "-extensions",
-             "names", "-out", "cert.pem"] + signer + dates, in: directory)
+            [
+                "ca", "-batch", "-config", "ca.cnf", "-in", "request.pem", "-notext", "-extensions",
+                "names", "-out", "cert.pem",
+            ] + signer + dates, in: directory)
     }
 
     static func makeAuthority(in directory: URL) throws {

@@ -1,6 +1,6 @@
 /// A server that answers as its path says: `https://127.0.0.1:PORT/MODE/v0/exchange`.
 ///
-/// It takes its directory and one of `tls`, `tls12`, `plain`, `mute`; writes `port` when it
+/// It takes its directory and one of `tls`, `tls12`, `plain`, `mute`, `hangup`; writes `port` when it
 /// listens, and each request as `N.head` and `N.body`; and ends when its input does.
 let serverScript = #"""
     import http.server, itertools, os, socket, ssl, struct, sys, threading, time
@@ -144,6 +144,14 @@ let serverScript = #"""
         while True:
             kept.append(listener.accept())
 
+    def hang_up():
+        listener = socket.create_server(("127.0.0.1", 0))
+        publish("port", str(listener.getsockname()[1]).encode())
+        while True:
+            connection, _ = listener.accept()
+            connection.recv(1 << 16)
+            connection.close()
+
     def end_with_input():
         sys.stdin.buffer.read()
         os._exit(0)
@@ -151,6 +159,8 @@ let serverScript = #"""
     threading.Thread(target=end_with_input, daemon=True).start()
     if protocol == "mute":
         listen_mutely()
+    if protocol == "hangup":
+        hang_up()
     if protocol.startswith("tls"):
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(path("cert.pem"), path("key.pem"))

@@ -7,7 +7,7 @@ import SyncProtocol
 /// A real server on loopback, in a process and a directory of its own; it ends with the object.
 final class TestServer {
     enum Speech: String {
-        case tls, tls12, plain, mute
+        case tls, tls12, plain, mute, hangup
     }
 
     /// A request as it came in.
@@ -152,15 +152,31 @@ extension TransportFailure {
     }
 }
 
-/// The failure of an exchange, and how long it took.
-func failure(
-    of hub: CurlHub, _ request: ExchangeRequest = Example.request
-) throws -> (kind: Kind, sentence: String, duration: Duration) {
-    let start = ContinuousClock.now
-    do throws(TransportFailure) {
-        let reply = try hub.exchange(request)
-        throw Unready(what: "no failure but \(reply)")
-    } catch {
-        return (error.kind, error.sentence, ContinuousClock.now - start)
+/// Runs `body` beside a server that lives as long as it does.
+func withServer(
+    _ certificate: Certificate = .expiredForOtherName, speaking speech: TestServer.Speech = .tls,
+    _ body: (TestServer) throws -> Void
+) throws {
+    let server = try TestServer(certificate, speaking: speech)
+    try withExtendedLifetime(server) { try body(server) }
+}
+
+/// How an exchange failed, and how long it took.
+struct Failure {
+    var kind: Kind
+    var sentence: String
+    var duration: Duration
+
+    init(of hub: CurlHub, _ request: ExchangeRequest = Example.request) throws {
+        let start = ContinuousClock.now
+        do throws(TransportFailure) {
+            _ = try hub.exchange(request)
+        } catch {
+            kind = error.kind
+            sentence = error.sentence
+            duration = ContinuousClock.now - start
+            return
+        }
+        throw Unready(what: "the exchange did not fail")
     }
 }

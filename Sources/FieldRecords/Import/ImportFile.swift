@@ -1,0 +1,102 @@
+public import Merge
+public import RecordSchema
+
+/// A row that a file asks for. A column that the file lacks, or an empty field, isn't in it:
+/// nothing is written there.
+public struct ImportRow: Hashable, Sendable {
+    public struct Register: Hashable, Sendable {
+        public let column: Column
+        public let value: Value
+    }
+
+    public struct Elements: Hashable, Sendable {
+        public let column: Column
+        /// At least one; each once, in the order of the file.
+        public let values: [Value]
+    }
+
+    /// The line of the file on which the record begins, from 1.
+    public let line: Int
+    public let table: Table
+    /// Where a new row belongs: a row's scope is set when it is made.
+    public let scope: String
+    /// The natural key, normalised.
+    public let key: [Value]
+    /// The values of the natural key's columns, and what else the record has.
+    public internal(set) var registers: [Register]
+    public internal(set) var elements: [Elements]
+}
+
+/// A row that a record names by its natural key, and that must be in the file or the replica.
+public struct ImportReference: Hashable, Sendable {
+    public let line: Int
+    /// The header column that names it.
+    public let column: String
+    /// Where the row must be.
+    public let table: Table
+    /// The badge or code, normalised.
+    public let key: String
+}
+
+/// Something in a file that must be put right before any of it is imported.
+public struct ImportProblem: Hashable, Sendable, CustomStringConvertible {
+    /// From 1, as text editors count.
+    public let line: Int
+    /// The header column, where the problem is in one.
+    public let column: String?
+    /// What is wrong and what to do.
+    public let message: String
+
+    public init(line: Int, column: String? = nil, _ message: String) {
+        self.line = line
+        self.column = column
+        self.message = message
+    }
+
+    public var description: String {
+        "line \(line)" + (column.map { ", \($0)" } ?? "") + ": \(message)"
+    }
+}
+
+/// All that is wrong with a file. Nothing of it is imported.
+public struct ImportErrors: Error, Sendable, CustomStringConvertible {
+    /// The file.
+    public let name: String
+    /// In the order of the lines; never empty.
+    public let problems: [ImportProblem]
+
+    public var description: String {
+        problems.map { "\(name): \($0)" }.joined(separator: "\n")
+    }
+}
+
+/// A CSV file that was read and found to be in order.
+public struct ImportFile: Hashable, Sendable {
+    public let name: String
+    public let kind: ImportKind
+    /// In the order of the file.
+    public let rows: [ImportRow]
+    /// In the order of the file, with repetitions.
+    public let references: [ImportReference]
+
+    /// Reads a CSV file: UTF-8 with or without a mark, separated by commas, semicolons or tabs as
+    /// its first line shows, with any line ends. Fields are taken as they stand, byte by byte.
+    ///
+    /// - Parameters:
+    ///   - bytes: the whole file.
+    ///   - name: what to call it in messages.
+    /// - Throws: everything that is wrong, not only the first.
+    public static func read(
+        bytes: [UInt8], kind: ImportKind, name: String
+    ) throws(ImportErrors) -> ImportFile {
+        var problems: [ImportProblem] = []
+        let records = CSVText(bytes, problems: &problems).map { $0.records(problems: &problems) }
+        var reader = ImportReader(kind: kind, problems: problems)
+        if let records { reader.read(records) }
+        guard reader.problems.isEmpty else {
+            throw ImportErrors(name: name, problems: reader.problemsByLine)
+        }
+        return ImportFile(
+            name: name, kind: kind, rows: reader.rows, references: reader.references)
+    }
+}

@@ -1,0 +1,135 @@
+internal import Merge
+internal import RecordSchema
+
+/// Makes rows of records, and notes all that is wrong with them.
+struct ImportReader {
+    let kind: ImportKind
+    private(set) var problems: [ImportProblem]
+    private(set) var rows: [ImportRow] = []
+    private(set) var references: [ImportReference] = []
+    /// The line of each natural key; only looked up, never walked through.
+    private var linesByKey: [String: Int] = [:]
+
+    init(kind: ImportKind, problems: [ImportProblem]) {
+        self.kind = kind
+        self.problems = problems
+    }
+
+    /// In the order of the lines; those of one line as they were found.
+    var problemsByLine: [ImportProblem] {
+        problems.enumerated()
+            .sorted { ($0.element.line, $0.offset) < ($1.element.line, $1.offset) }
+            .map(\.element)
+    }
+
+    /// - Parameter records: the header first. A record without any text is passed over, as
+    ///   spreadsheets leave them behind.
+    mutating func read(_ records: [CSVRecord]) {
+        guard let first = records.first else { return }
+        let header = ImportHeader(first, kind: kind, problems: &problems)
+        let rest = records.dropFirst().filter { !$0.fields.allSatisfy(\.isEmpty) }
+        if rest.isEmpty, problems.isEmpty {
+            problems.append(
+                ImportProblem(
+                    line: first.lines.upperBound, "no records follow the names of the columns"))
+        }
+        guard header.position(of: kind.keyHeader) != nil else { return }
+        for record in rest {
+            if let problem = Self.countProblem(record, header) {
+                problems.append(problem)
+            } else {
+                read(FieldReader(record, header))
+            }
+        }
+    }
+
+    private static func countProblem(
+        _ record: CSVRecord, _ header: ImportHeader
+    ) -> ImportProblem? {
+        guard record.fields.count != header.count else { return nil }
+        let end = record.lines.upperBound
+        let hint =
+            record.lines.count > 1
+            ? "the record runs to line \(end), so look for a quote too few or too many"
+            : "quote fields that contain the separator"
+        return ImportProblem(
+            line: record.lines.lowerBound,
+            "the record has \(record.fields.count) fields and not \(header.count): \(hint)")
+    }
+
+    private mutating func read(_ reader: FieldReader) {
+        var reader = reader
+        let key = reader.key(kind.keyHeader, in: kind.table)
+        if let key {
+            let first = linesByKey.updateValue(reader.line, forKey: key)
+            if let first {
+                linesByKey[key] = first
+                reader.fail(kind.keyHeader, "\(key) stands already on line \(first): keep one")
+            }
+        }
+        // Read even without a key, so that the rest of the record's problems show too.
+        let row = row(key ?? "", &reader)
+        let contact = kind == .people ? contact(of: row, &reader) : nil
+        if key != nil { rows += [row] + (contact.map { [$0] } ?? []) }
+        problems += reader.problems
+        references += reader.references
+    }
+
+    private func row(_ key: String, _ reader: inout FieldReader) -> ImportRow {
+        let table = kind.table
+        var row = ImportRow(
+            line: reader.line, table: table, scope: Forum.scope, key: [.text(key)],
+            registers: [], elements: [])
+        if let column = table.column(named: kind.keyHeader) {
+            row.registers.append(.init(column: column, value: .text(key)))
+        }
+        for header in kind.headers.dropFirst() {
+            guard let column = table.column(named: header) else { continue }
+            if column.isSet {
+                let values = reader.languages(header)
+                if !values.isEmpty { row.elements.append(.init(column: column, values: values)) }
+            } else if let value = reader.value(header, of: column, in: kind) {
+                row.registers.append(.init(column: column, value: value))
+            }
+        }
+        if kind == .sites, let position = reader.position(),
+            let column = table.column(named: "position")
+        {
+            row.registers.append(.init(column: column, value: position))
+        }
+        if kind == .programme { reader.checkOrder(row) }
+        return row
+    }
+
+    /// The row for a person's telephone and mail: apart from the person, in their delegation's
+    /// scope. Without a delegation there is no such scope, and nobody the row could be for.
+    private func contact(of person: ImportRow, _ reader: inout FieldReader) -> ImportRow? {
+        let table = Forum.contact
+        var registers: [ImportRow.Register] = []
+        for header in ["phone", "email"] {
+            guard let column = table.column(named: header),
+                let value = reader.value(header, of: column, in: kind)
+            else { continue }
+            registers.append(.init(column: column, value: value))
+        }
+        guard let first = registers.first else { return nil }
+        guard let delegation = reader.code("delegation") else {
+            if !reader.hasText("delegation") {
+                reader.fail(
+                    first.column.name,
+                    "fill in the delegation too: it says who may read how to reach a person")
+            }
+            return nil
+        }
+        let key: [Value] = [
+            .blob(Forum.schema.rowID(in: Forum.person, key: person.key).identifier.bytes),
+            .blob(
+                Forum.schema.rowID(in: Forum.delegation, key: [.text(delegation.text)])
+                    .identifier.bytes),
+        ]
+        let keyed = zip(table.keyColumns, key).map { ImportRow.Register(column: $0, value: $1) }
+        return ImportRow(
+            line: person.line, table: table, scope: Forum.scope(of: delegation), key: key,
+            registers: keyed + registers, elements: [])
+    }
+}

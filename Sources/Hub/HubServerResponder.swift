@@ -1,0 +1,134 @@
+internal import Causality
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+internal import SyncProtocol
+
+/// From an HTTP request to the handler, and back; one log line for each.
+struct HubServerResponder: HTTPResponder {
+    typealias Context = BasicRequestContext
+
+    let handler: any HubHandler
+    let limits: HubServerLimits
+    let logger: Logger
+
+    func respond(to request: Request, context: Context) async throws -> Response {
+        let start = ContinuousClock.now
+        var received = 0
+        let reply: HubServerReply
+        do {
+            reply = try await self.reply(to: request, received: &received)
+        } catch {
+            log(request, aborted: error, received: received, since: start)
+            throw error
+        }
+        log(request, reply, received: received, since: start)
+        return reply.response(limits)
+    }
+
+    private func reply(
+        to request: Request, received: inout Int
+    ) async throws -> HubServerReply {
+        switch (request.uri.path, request.method) {
+        case ("/v0/health", .get), ("/v0/health", .head):
+            return .text(.ok, "status ok\nformat \(Limits.format)\n")
+        case (RequestSignature.enrolmentPath, .post):
+            return try await message(of: request, received: &received) { body in
+                await handler.enrol(body)
+            }
+        case (RequestSignature.exchangePath, .post):
+            let signature = request.headers[.karvanSignature]
+            return try await message(of: request, received: &received) { body in
+                await handler.exchange(body, signature: signature)
+            }
+        case ("/v0/health", _):
+            return .notAllowed("GET, HEAD")
+        case (RequestSignature.enrolmentPath, _), (RequestSignature.exchangePath, _):
+            return .notAllowed("POST")
+        default:
+            return .text(.notFound, "Nothing here. This is a Karvan hub.\n")
+        }
+    }
+
+    private func message(
+        of request: Request, received: inout Int, answer: ([UInt8]) async -> HubAnswer
+    ) async throws -> HubServerReply {
+        guard request.carriesMessage else {
+            return .text(
+                .unsupportedMediaType, "Expected Content-Type: \(RequestSignature.contentType)\n")
+        }
+        if let length = request.headers[.contentLength].flatMap(Int.init),
+            length > Limits.messageBytes
+        {
+            return .tooLarge
+        }
+        var body: [UInt8] = []
+        for try await part in request.body {
+            received += part.readableBytes
+            guard received <= Limits.messageBytes else { return .tooLarge }
+            body.append(contentsOf: part.readableBytesView)
+        }
+        return .answer(await answer(body))
+    }
+
+    private func log(
+        _ request: Request, _ reply: HubServerReply, received: Int, since start: ContinuousClock.Instant
+    ) {
+        var metadata = facts(request, received: received, since: start)
+        metadata["status"] = "\(reply.status.code)"
+        metadata["out"] = "\(reply.body.count)"
+        if let refusal = reply.refusal { metadata["refusal"] = "\(refusal.code.name)" }
+        logger.info("request", metadata: metadata)
+    }
+
+    private func log(
+        _ request: Request, aborted error: any Error, received: Int,
+        since start: ContinuousClock.Instant
+    ) {
+        var metadata = facts(request, received: received, since: start)
+        metadata["reason"] = "\(error)"
+        logger.info("request-aborted", metadata: metadata)
+    }
+
+    /// Without the address, the query and the headers: they name people or hold secrets.
+    private func facts(
+        _ request: Request, received: Int, since start: ContinuousClock.Instant
+    ) -> Logger.Metadata {
+        var facts: Logger.Metadata = [
+            "method": "\(request.method.rawValue.prefix(16))",
+            "path": "\(request.uri.path.prefix(100))",
+            "in": "\(received)",
+            "milliseconds": "\((ContinuousClock.now - start) / .milliseconds(1))",
+        ]
+        if let device = request.claimedDevice { facts["device"] = "\(device)" }
+        return facts
+    }
+}
+
+extension HTTPField.Name {
+    static let karvanSignature = HTTPField.Name(RequestSignature.headerName)!
+}
+
+extension Request {
+    /// Parameters behind the type say nothing that matters here.
+    fileprivate var carriesMessage: Bool {
+        let type = headers[.contentType]?.split(separator: ";").first?.trimmingSpaces
+        return type?.lowercased() == RequestSignature.contentType
+    }
+
+    /// The first digits of the device's id. Only a claim: nothing is checked before the handler.
+    fileprivate var claimedDevice: String? {
+        headers[.karvanSignature].flatMap(RequestSignature.init(headerValue:)).map {
+            DeviceID(publicKey: $0.publicKey).bytes.prefix(4).hexadecimal
+        }
+    }
+}
+
+extension Substring {
+    fileprivate var trimmingSpaces: Substring {
+        var rest = drop { $0 == " " || $0 == "\t" }
+        while rest.last == " " || rest.last == "\t" { rest.removeLast() }
+        return rest
+    }
+}

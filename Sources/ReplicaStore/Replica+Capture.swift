@@ -1,0 +1,148 @@
+public import Causality
+internal import Merge
+internal import RecordSchema
+internal import SyncProtocol
+
+/// What other programs wrote: noted by triggers, turned into changesets before anything else is
+/// written. A cell that holds what the log has for its dot is no write.
+extension Replica {
+    /// Takes in what is noted. Called when a replica is opened; every write does the same first.
+    func captureForeignWrites() throws(StoreError) {
+        guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else { return }
+        do {
+            try write { _ in }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("capture threw \(error)")
+        }
+    }
+
+    /// Inside of a transaction.
+    func drain() throws {
+        guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else { return }
+        let noted = try connection.rows("SELECT tbl, id, col FROM sy_dirty ORDER BY tbl, id, col")
+        let transaction = WriteTransaction(self, author: "", claimedMilliseconds: nil)
+        var index = 0
+        while index < noted.count {
+            guard case .integer(let table) = noted[index][0], case .blob(let id) = noted[index][1],
+                let row = Identifier(id)
+            else { throw rows.damaged("a row of sy_dirty") }
+            var columns: Set<UInt32> = []
+            while index < noted.count, noted[index][0] == .integer(table),
+                noted[index][1] == .blob(id)
+            {
+                if case .integer(let column) = noted[index][2] { columns.insert(UInt32(column)) }
+                index += 1
+            }
+            try capture(UInt32(table), RowID(row), columns, transaction)
+        }
+        try transaction.end()
+        try rows.streams.update(own, in: connection)
+    }
+
+    private func capture(
+        _ table: UInt32, _ row: RowID, _ noted: Set<UInt32>, _ transaction: WriteTransaction
+    ) throws {
+        guard let access = rows.access(table) else { return try forget(table, row) }
+        let found = try access.values(row)
+        let columns = access.table.columns.filter { noted.contains(0) || noted.contains($0.id) }
+        guard try canSend(row, found, columns, access) else { return }
+        // A value that another program may have overwritten is read from the log.
+        let logged: (UInt32, Dot) throws(StoreError) -> Value? = {
+            [unowned self] column, dot throws(StoreError) in
+            let isNoted = noted.contains(0) || noted.contains(column)
+            guard isNoted || found == nil else { return nil }
+            let operation = try operation(dot, table: table, row: row, cell: CellKey(column))
+            guard let value = operation?.action.value else {
+                throw rows.damaged("the op \(dot) is not in the log")
+            }
+            return value
+        }
+        var isWritten = false
+        do {
+            isWritten = try transaction.author(table, row, logged: logged) { state in
+                guard let found else {
+                    return state.cells.isEmpty || LifeFold(state).isHidden ? [] : [state.delete()]
+                }
+                return columns.flatMap { column -> [Operation] in
+                    let place = access.place(of: column.id) ?? 0
+                    return Self.operations(from: state, column, found[place])
+                }
+            }
+        }
+        if !isWritten { try putBack(table, row, access, logged) }
+        try forget(table, row)
+    }
+
+    /// What can't become a changeset stays noted, as it is, until someone mends it: a text that is
+    /// not UTF-8, a set that is no JSON array, a new row without any value.
+    private func canSend(
+        _ row: RowID, _ found: [Value]?, _ columns: [Column], _ access: TableAccess
+    ) throws(StoreError) -> Bool {
+        guard let found else { return true }
+        guard try access.invalidText(row) == nil else { return false }
+        let areSetsReadable = columns.allSatisfy { column in
+            !column.isSet || SetText.elements(of: found[access.place(of: column.id) ?? 0]) != nil
+        }
+        let isEmpty = found.allSatisfy { $0 == .null }
+        guard areSetsReadable else { return false }
+        if !isEmpty { return true }
+        return try rows.clock(access.table.id, row) != nil
+    }
+
+    /// Cells that other programs wrote and that can't be sent as they are.
+    public func unreadableForeignWrites() throws(StoreError) -> [(table: String, row: RowID)] {
+        try connection.rows("SELECT DISTINCT tbl, id FROM sy_dirty ORDER BY tbl, id").compactMap {
+            guard case .integer(let table) = $0[0], case .blob(let id) = $0[1],
+                let row = Identifier(id)
+            else { return nil }
+            return (schema.table(id: UInt32(table))?.name ?? "table \(table)", RowID(row))
+        }
+    }
+
+    /// The ops that bring a cell to what was found in the table.
+    private static func operations(
+        from state: RowState, _ column: Column, _ found: Value
+    ) -> [Operation] {
+        if column.isSet {
+            guard let wanted = SetText.elements(of: found)?.map(\.canonicalBytes) else { return [] }
+            let present = AddWinsSet.elements(of: state, column: column.id)
+            let added = wanted.filter { !present.contains($0) }
+            let removed = present.filter { !wanted.contains($0) }
+            return added.flatMap { element in
+                let key = CellKey(column.id, element: element)
+                return state.put(key, .null, basis: state.basis(of: key))
+            }
+                + removed.flatMap { element in
+                    let key = CellKey(column.id, element: element)
+                    return state.remove(key, basis: state.basis(of: key))
+                }
+        }
+        let key = CellKey(column.id)
+        let fold = RegisterFold(state[key], policy: column.policy)
+        let isHidden = LifeFold(state).isHidden
+        let shown = fold.shown?.action.value ?? .null
+        // What SQLite could not keep exactly reads as NULL, and is no write.
+        let stored = column.keeps(shown) ? shown : .null
+        guard found != stored || isHidden && found != .null else { return [] }
+        return state.put(key, found, basis: state.basis(of: key, policy: column.policy))
+    }
+
+    /// The table shows the fold again, where nothing was worth writing.
+    private func putBack(
+        _ table: UInt32, _ row: RowID, _ access: TableAccess,
+        _ logged: @escaping (UInt32, Dot) throws(StoreError) -> Value?
+    ) throws(StoreError) {
+        let clock = try rows.clock(table, row)
+        guard clock != nil else { return }
+        let state = try rows.load(table, row, clock, logged: logged)
+        try rows.store(table, row, state, replacing: clock)
+    }
+
+    private func forget(_ table: UInt32, _ row: RowID) throws(StoreError) {
+        try connection.run(
+            "DELETE FROM sy_dirty WHERE tbl = ? AND id = ?", .integer(Int64(table)),
+            .blob(row.identifier.bytes))
+    }
+}

@@ -1,0 +1,102 @@
+internal import Causality
+internal import Merge
+public import SyncProtocol
+
+/// The feed of a replica that serves: the commit-ordered list of what arrived.
+extension Replica {
+    /// The end of the feed.
+    public func feedEnd() throws(StoreError) -> Cursor {
+        let rows = try connection.rows(
+            "SELECT epoch, off, chain FROM sy_scope WHERE scope = ?", .text(Self.scope))
+        guard let row = rows.first, case .blob(let epoch) = row[0],
+            let epoch = Identifier(epoch), case .integer(let offset) = row[1],
+            case .blob(let chain) = row[2], let chain = Digest(chain)
+        else { throw self.rows.damaged("the feed of \(Self.scope)") }
+        return Cursor(epoch: epoch, offset: UInt64(offset), chain: chain)
+    }
+
+    /// Gives a run the next place: offsets are dense, and in the order of commits.
+    func appendToFeed(_ stub: RunStub) throws(StoreError) {
+        let end = try feedEnd().advanced(by: stub)
+        guard let sid = rows.streams.sid(of: stub.stream) else {
+            throw rows.damaged("stream \(stub.stream) is not known")
+        }
+        try connection.run(
+            "INSERT INTO sy_feed VALUES(?, ?, ?, ?, ?)", .text(Self.scope),
+            .integer(Int64(end.offset)), .integer(sid), .integer(Int64(stub.lastSeq)),
+            .blob(end.chain.bytes))
+        try connection.run(
+            "UPDATE sy_scope SET off = ?, chain = ? WHERE scope = ?",
+            .integer(Int64(end.offset)), .blob(end.chain.bytes), .text(Self.scope))
+    }
+
+    /// The entries behind `cursor`, at most one batch of bodies.
+    ///
+    /// - Parameters:
+    ///   - cursor: `nil` for the start.
+    ///   - ahead: heads that the asker holds: those of its runs come by name only.
+    /// - Throws: ``Refusal`` EPOCH when the cursor is not on this feed's chain.
+    public func feedEntries(
+        after cursor: Cursor?, ahead: [RunStub]
+    ) throws -> (entries: [FeedEntry], cursor: Cursor, hasMore: Bool) {
+        let end = try feedEnd()
+        let start = cursor ?? .start(epoch: end.epoch, scope: Self.scope)
+        try check(start, against: end)
+        let held = VersionVector(ahead.map { ($0.stream, $0.lastSeq) })
+        var position = start
+        var entries: [FeedEntry] = []
+        var size = 0
+        while position.offset < end.offset {
+            let stub = try feedStub(at: position.offset + 1)
+            if stub.lastSeq <= held[stub.stream] {
+                entries.append(.stub(stub))
+            } else {
+                guard let run = try run(stub) else { throw rows.damaged("a run of the feed") }
+                guard entries.isEmpty || size + run.storedBytes <= Limits.batchBytes else { break }
+                size += run.storedBytes
+                entries.append(.whole(run))
+            }
+            position = position.advanced(by: stub)
+            if entries.count >= Self.entryLimit { break }
+        }
+        return (entries, position, position.offset < end.offset)
+    }
+
+    /// Entries of one reply: a run can be very small.
+    private static let entryLimit = 4_096
+
+    private func check(_ cursor: Cursor, against end: Cursor) throws {
+        guard cursor.epoch == end.epoch, cursor.offset <= end.offset else {
+            throw Refusal(.epoch, "the hub's feed is not the one that was read before")
+        }
+        let chain: Digest?
+        if cursor.offset == 0 {
+            chain = Cursor.start(epoch: end.epoch, scope: Self.scope).chain
+        } else if case .blob(let bytes)? = try connection.value(
+            "SELECT chain FROM sy_feed WHERE scope = ? AND off = ?", .text(Self.scope),
+            .integer(Int64(cursor.offset)))
+        {
+            chain = Digest(bytes)
+        } else {
+            chain = nil
+        }
+        guard chain == cursor.chain else {
+            throw Refusal(.epoch, "the hub's feed has another history than was read before")
+        }
+    }
+
+    private func feedStub(at offset: UInt64) throws(StoreError) -> RunStub {
+        let found = try connection.rows(
+            """
+            SELECT s.stream, f.last_seq, r.hash FROM sy_feed f
+            JOIN sy_stream s ON s.sid = f.sid
+            JOIN sy_run r ON r.sid = f.sid AND r.last_seq = f.last_seq
+            WHERE f.scope = ? AND f.off = ?
+            """, .text(Self.scope), .integer(Int64(offset)))
+        guard let row = found.first, case .blob(let stream) = row[0],
+            let stream = Identifier(stream), case .integer(let seq) = row[1],
+            case .blob(let hash) = row[2], let hash = Digest(hash)
+        else { throw rows.damaged("entry \(offset) of the feed") }
+        return RunStub(stream: StreamID(stream), lastSeq: UInt64(seq), hash: hash)
+    }
+}

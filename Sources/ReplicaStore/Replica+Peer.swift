@@ -1,0 +1,321 @@
+internal import Causality
+internal import Merge
+public import SyncProtocol
+
+/// What a replica knows of the hub that it syncs with.
+public struct HubLink: Hashable, Sendable {
+    public var url: String
+    /// SHA-256 of the hub's TLS key; `nil` where ordinary verification applies.
+    public var pin: [UInt8]?
+    /// PEM of the authority that `--ca` named.
+    public var authority: [UInt8]?
+    /// The hub as a device: Ed25519, 32 bytes.
+    public var publicKey: [UInt8]
+    public var role: String
+
+    public init(
+        url: String, pin: [UInt8]?, authority: [UInt8]?, publicKey: [UInt8], role: String
+    ) {
+        self.url = url
+        self.pin = pin
+        self.authority = authority
+        self.publicKey = publicKey
+        self.role = role
+    }
+}
+
+/// The next batch for a hub.
+public struct OutgoingBatch: Sendable {
+    public var cursor: Cursor?
+    public var ahead: [RunStub] = []
+    public var runs: [SealedRun] = []
+    public var changesetCount: UInt64 = 0
+    public var remainingCount: UInt64 = 0
+}
+
+/// What a reply changed.
+public struct AppliedReply: Hashable, Sendable {
+    public var changesetCount: UInt64 = 0
+    public var quarantinedCount: UInt64 = 0
+    public var lacksBodies = false
+}
+
+extension Replica {
+    // MARK: The link
+
+    /// The hub that this replica is enrolled with.
+    public func hubLink() throws(StoreError) -> HubLink? {
+        guard case .text(let url)? = try connection.meta("hub_url"),
+            case .blob(let key)? = try connection.meta("hub_key")
+        else { return nil }
+        var (pin, authority): ([UInt8]?, [UInt8]?) = (nil, nil)
+        if case .blob(let bytes)? = try connection.meta("hub_pin") { pin = bytes }
+        if case .blob(let bytes)? = try connection.meta("hub_ca") { authority = bytes }
+        var role = ""
+        if case .text(let text)? = try connection.meta("role") { role = text }
+        return HubLink(url: url, pin: pin, authority: authority, publicKey: key, role: role)
+    }
+
+    public func setHubLink(_ link: HubLink) throws(StoreError) {
+        try transaction { () throws(StoreError) in
+            try connection.setMeta("hub_url", .text(link.url))
+            try connection.setMeta("hub_key", .blob(link.publicKey))
+            try connection.setMeta("hub_pin", link.pin.map(Value.blob) ?? .null)
+            try connection.setMeta("hub_ca", link.authority.map(Value.blob) ?? .null)
+            try connection.setMeta("role", .text(link.role))
+        }
+    }
+
+    private func peer() throws(StoreError) -> Value {
+        .blob(try hubLink()?.publicKey ?? [])
+    }
+
+    /// How many changesets the hub isn't known to hold, and the time of the oldest.
+    public func pending() throws(StoreError) -> (count: UInt64, oldestMilliseconds: Int64?) {
+        let heads = try peerHeads()
+        var count: UInt64 = 0
+        for record in rows.streams.sorted {
+            count += record.head - min(record.head, heads[record.sid]?.has ?? 0)
+        }
+        guard count > 0 else { return (0, nil) }
+        let first = min(heads[own.sid]?.has ?? 0, own.head) + 1
+        let oldest = try changeset(Dot(own.stream, first))?.time.milliseconds
+        return (count, oldest)
+    }
+
+    private func peerHeads() throws(StoreError) -> [Int64: (has: UInt64, fed: UInt64)] {
+        var heads: [Int64: (has: UInt64, fed: UInt64)] = [:]
+        for row in try connection.rows(
+            "SELECT sid, has, fed FROM sy_peer_head WHERE peer = ?", try peer())
+        {
+            if case .integer(let sid) = row[0], case .integer(let has) = row[1],
+                case .integer(let fed) = row[2]
+            {
+                heads[sid] = (UInt64(has), UInt64(fed))
+            }
+        }
+        return heads
+    }
+
+    /// Where this replica stands in the hub's feed.
+    public func cursor() throws(StoreError) -> Cursor? {
+        let found = try connection.rows(
+            "SELECT epoch, off, chain FROM sy_peer WHERE peer = ? AND scope = ?", try peer(),
+            .text(Self.scope))
+        guard let row = found.first, case .blob(let epoch) = row[0],
+            let epoch = Identifier(epoch), case .integer(let offset) = row[1],
+            case .blob(let chain) = row[2], let chain = Digest(chain)
+        else { return nil }
+        return Cursor(epoch: epoch, offset: UInt64(offset), chain: chain)
+    }
+
+    // MARK: Out
+
+    /// Seals what is not sealed and gathers what the hub isn't known to hold: at most one batch.
+    ///
+    /// - Parameter asksForBodies: leave out what the replica holds ahead of its cursor.
+    public func outgoingBatch(asksForBodies: Bool = false) throws(StoreError) -> OutgoingBatch {
+        try seal()
+        let heads = try peerHeads()
+        var batch = OutgoingBatch(cursor: try cursor())
+        var queues: [[SealedRun]] = []
+        for record in rows.streams.sorted where record.sealed > 0 {
+            let known = heads[record.sid] ?? (has: 0, fed: 0)
+            if !asksForBodies, record.sealed > known.fed, let hash = record.runHash {
+                batch.ahead.append(
+                    RunStub(stream: record.stream, lastSeq: record.sealed, hash: hash))
+            }
+            guard record.sealed > known.has else { continue }
+            batch.remainingCount += record.sealed - known.has
+            queues.append(try runs(of: record, after: known.has))
+        }
+        fill(&batch, from: queues, heads)
+        return batch
+    }
+
+    private func runs(
+        of record: StreamRecord, after seq: UInt64
+    ) throws(StoreError) -> [SealedRun] {
+        let statement = try connection.statement(
+            """
+            SELECT head, sig, body FROM sy_run WHERE sid = ? AND last_seq > ? ORDER BY last_seq
+            """)
+        defer { statement.reset() }
+        statement.bind(1, record.sid)
+        statement.bind(2, Int64(seq))
+        var runs: [SealedRun] = []
+        var size = 0
+        while size <= Limits.batchBytes, try statement.step() {
+            let run = try sealedRun(statement)
+            size += run.storedBytes
+            runs.append(run)
+        }
+        return runs
+    }
+
+    /// Takes runs from the queues so that each comes after those that it depends on.
+    private func fill(
+        _ batch: inout OutgoingBatch, from queues: [[SealedRun]],
+        _ heads: [Int64: (has: UInt64, fed: UInt64)]
+    ) {
+        var queues = queues
+        var held = VersionVector(
+            rows.streams.sorted.map { ($0.stream, heads[$0.sid]?.has ?? 0) })
+        var size = 0
+        while let index = queues.firstIndex(where: { isReady($0.first, held) }) {
+            let run = queues[index].removeFirst()
+            guard batch.runs.isEmpty || size + run.storedBytes <= Limits.batchBytes else { break }
+            size += run.storedBytes
+            held[run.header.stream] = run.header.lastSeq
+            batch.runs.append(run)
+            batch.changesetCount += UInt64(run.header.count)
+        }
+        batch.remainingCount -= min(batch.remainingCount, batch.changesetCount)
+    }
+
+    private func isReady(_ run: SealedRun?, _ held: VersionVector) -> Bool {
+        guard let run else { return false }
+        return run.header.dependencies.allSatisfy { $0.seq <= held[$0.stream] }
+    }
+
+    // MARK: In
+
+    /// Takes in a hub's reply: what is new, then where the feed stands, then what the hub holds.
+    ///
+    /// - Parameter start: the cursor that the request named.
+    /// - Throws: ``Refusal`` POISON when the entries don't lead to the reply's cursor; then
+    ///   nothing is taken in.
+    public func apply(_ reply: ExchangeReply, from start: Cursor?) throws -> AppliedReply {
+        var position = start ?? .start(epoch: reply.cursor.epoch, scope: Self.scope)
+        let end = reply.entries.reduce(position) { $0.advanced(by: $1.stub) }
+        guard end == reply.cursor else {
+            throw Refusal(.poison, "the hub's entries don't lead to its cursor")
+        }
+        var applied = AppliedReply()
+        var index = 0
+        while index < reply.entries.count, !applied.lacksBodies {
+            index = try take(reply.entries, from: index, at: &position, &applied)
+        }
+        try remember(reply, position)
+        return applied
+    }
+
+    /// How long one transaction may take in entries, in milliseconds: others wait for the lock.
+    private static let sliceMilliseconds: Int64 = 25
+
+    /// Takes in some entries in one transaction, and moves the cursor with them.
+    private func take(
+        _ entries: [FeedEntry], from first: Int, at position: inout Cursor,
+        _ applied: inout AppliedReply
+    ) throws -> Int {
+        var (index, cursor, result) = (first, position, applied)
+        try transaction(isDurable: false) {
+            try drain()
+            let start = environment.monotonicMilliseconds()
+            repeat {
+                switch entries[index] {
+                case .whole(let run):
+                    try take(run, &result)
+                case .stub(let stub):
+                    result.lacksBodies = try run(stub) == nil
+                }
+                if result.lacksBodies { break }
+                let stub = entries[index].stub
+                cursor = cursor.advanced(by: stub)
+                try setFed(stub)
+                index += 1
+            } while index < entries.count
+                && environment.monotonicMilliseconds() - start < Self.sliceMilliseconds
+            try rows.streams.update(own, in: connection)
+            try setCursor(cursor)
+        }
+        (position, applied) = (cursor, result)
+        return index
+    }
+
+    private func take(_ run: SealedRun, _ applied: inout AppliedReply) throws {
+        switch try ingestOne(run) {
+        case .applied(let count): applied.changesetCount += UInt64(count)
+        case .duplicate: break
+        case .refused(let refusal):
+            applied.quarantinedCount += 1
+            try quarantine(run, refusal)
+        }
+    }
+
+    /// Keeps a run that can't be applied, as it came.
+    func quarantine(_ run: SealedRun, _ refusal: Refusal) throws(StoreError) {
+        try connection.run(
+            """
+            INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
+            VALUES(?, ?, ?, ?, ?, ?, ?, ?)
+            """, .text(Self.scope), .blob(run.header.stream.identifier.bytes),
+            .integer(Int64(run.header.lastSeq)), .integer(environment.wallMilliseconds()),
+            .text("\(refusal.code.name): \(refusal.explanation)"), .blob(run.headerBytes),
+            .blob(run.signature), .blob(run.body))
+    }
+
+    /// The runs that are kept aside, and why.
+    public func quarantined() throws(StoreError) -> [(stub: String, reason: String)] {
+        try connection.rows("SELECT stream, last_seq, reason FROM sy_quar ORDER BY no").map { row in
+            guard case .blob(let stream) = row[0], case .integer(let seq) = row[1],
+                case .text(let reason) = row[2]
+            else { return ("?", "?") }
+            return ("\(stream.hexadecimal):\(seq)", reason)
+        }
+    }
+
+    private func setCursor(_ cursor: Cursor) throws(StoreError) {
+        try connection.run(
+            "INSERT OR REPLACE INTO sy_peer VALUES(?, ?, ?, ?, ?)", try peer(),
+            .text(Self.scope), .blob(cursor.epoch.bytes), .integer(Int64(cursor.offset)),
+            .blob(cursor.chain.bytes))
+    }
+
+    /// The feed has named a run: the hub holds it, and this replica needn't name it again.
+    private func setFed(_ stub: RunStub) throws(StoreError) {
+        guard let sid = rows.streams.sid(of: stub.stream) else { return }
+        let seq = Value.integer(Int64(stub.lastSeq))
+        try connection.run(
+            """
+            INSERT INTO sy_peer_head VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE
+            SET has = max(has, excluded.has), fed = max(fed, excluded.fed)
+            """, try peer(), .integer(sid), seq, seq)
+    }
+
+    /// What the hub says it holds stands, even where that is less than was thought.
+    private func remember(_ reply: ExchangeReply, _ cursor: Cursor) throws(StoreError) {
+        try transaction { () throws(StoreError) in
+            for head in reply.heads {
+                guard let sid = rows.streams.sid(of: head.stream) else { continue }
+                let seq = Value.integer(Int64(head.lastSeq))
+                try connection.run(
+                    """
+                    INSERT INTO sy_peer_head VALUES(?, ?, ?, 0) ON CONFLICT DO UPDATE
+                    SET has = excluded.has
+                    """, try peer(), .integer(sid), seq)
+            }
+            try setCursor(cursor)
+            try connection.setMeta("last_sync", .integer(environment.wallMilliseconds()))
+            try connection.setMeta(
+                "clock_offset",
+                .integer(reply.hubMilliseconds - environment.wallMilliseconds()))
+        }
+    }
+
+    /// When a hub last answered, and its clock minus this one's, both in milliseconds.
+    public func lastSync() throws(StoreError) -> (milliseconds: Int64, clockOffset: Int64)? {
+        guard case .integer(let time)? = try connection.meta("last_sync"),
+            case .integer(let offset)? = try connection.meta("clock_offset")
+        else { return nil }
+        return (time, offset)
+    }
+
+    /// Starts over with a hub that is not what it was: everything is read and offered again.
+    public func forgetHub() throws(StoreError) {
+        try transaction { () throws(StoreError) in
+            try connection.run("DELETE FROM sy_peer WHERE peer = ?", try peer())
+            try connection.run("DELETE FROM sy_peer_head WHERE peer = ?", try peer())
+        }
+    }
+}

@@ -1,0 +1,136 @@
+public import Causality
+public import Merge
+public import SyncProtocol
+
+/// A cell, or with column 0 a row's life, that waits for a decision.
+public struct OpenConflict: Hashable, Sendable {
+    public var table: UInt32
+    public var row: RowID
+    public var column: UInt32
+
+    public init(table: UInt32, row: RowID, column: UInt32) {
+        self.table = table
+        self.row = row
+        self.column = column
+    }
+}
+
+extension Replica {
+    /// All live ops of a row.
+    public func state(_ table: UInt32, _ row: RowID) throws(StoreError) -> RowState {
+        try rows.load(table, row, try rows.clock(table, row))
+    }
+
+    /// The cells with an open conflict, in the order of (table, row, column): from an index.
+    public func openConflicts() throws(StoreError) -> [OpenConflict] {
+        try connection.rows(
+            "SELECT DISTINCT tbl, id, col FROM sy_live WHERE open ORDER BY tbl, id, col"
+        ).map { row throws(StoreError) in
+            guard case .integer(let table) = row[0], case .blob(let id) = row[1],
+                let id = Identifier(id), case .integer(let column) = row[2]
+            else { throw rows.damaged("the conflict index") }
+            return OpenConflict(table: UInt32(table), row: RowID(id), column: UInt32(column))
+        }
+    }
+
+    /// The rows of a query over the users' tables and views.
+    public func query(_ sql: String, _ values: Value...) throws(StoreError) -> [[Value]] {
+        let statement = try connection.statement(sql)
+        defer { statement.reset() }
+        statement.bind(values)
+        return try statement.allRows()
+    }
+
+    /// The rows of a query that a person typed, with the names of its columns.
+    ///
+    /// - Throws: ``StoreError/invalid(_:)`` for a statement that would write.
+    public func readOnlyQuery(
+        _ sql: String
+    ) throws(StoreError) -> (columns: [String], rows: [[Value]]) {
+        let statement: Statement
+        do throws(StoreError) {
+            statement = try connection.prepare(sql)
+        } catch {
+            guard case .disk(_, _, let detail) = error else { throw error }
+            throw .invalid("the SQL can't be read: \(detail)")
+        }
+        guard statement.isReadOnly else {
+            throw .invalid("`karvan sql` only reads; use `karvan set`, or `karvan shell` to write")
+        }
+        return (statement.columnNames, try statement.allRows())
+    }
+
+    /// The SHA-256 over the canonical encoding of everything that lives, sorted: equal on replicas
+    /// that hold the same changesets.
+    public func stateHash() throws(StoreError) -> Digest {
+        var hasher = StateHasher()
+        try forEachRow { table, row, state throws(StoreError) in
+            hasher.add(table, row, state)
+        }
+        return hasher.finish()
+    }
+
+    /// Every row of which something lives, in the order of (table, id).
+    func forEachRow(
+        _ body: (UInt32, RowID, RowState) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        let statement = try connection.prepare("SELECT tbl, id, clk FROM sy_row ORDER BY tbl, id")
+        defer { statement.finalize() }
+        while try statement.step() {
+            let table = UInt32(statement.integer(0))
+            guard let id = statement.identifier(1), let clock = RowClock(statement.blob(2)) else {
+                throw rows.damaged("a clock of table \(table)")
+            }
+            try body(table, RowID(id), try rows.load(table, RowID(id), clock))
+        }
+    }
+
+    /// How many rows and changesets the file holds.
+    public func counts() throws(StoreError) -> (rows: Int64, changesets: Int64, runs: Int64) {
+        guard case .integer(let rows)? = try connection.value("SELECT count(*) FROM sy_row"),
+            case .integer(let runs)? = try connection.value("SELECT count(*) FROM sy_run"),
+            case .integer(let changesets)? = try connection.value(
+                "SELECT coalesce(sum(head), 0) FROM sy_stream")
+        else { return (0, 0, 0) }
+        return (rows, changesets, runs)
+    }
+
+    /// What is held of each stream.
+    public func versionVector() -> VersionVector {
+        VersionVector(rows.streams.sorted.map { ($0.stream, $0.head) })
+    }
+}
+
+/// Hashes live ops: SHA-256 over "karvan/0/state", a zero byte, and for each live op a CBOR array
+/// (table, id, column, element, stream, seq, time, value), in the order of those parts.
+struct StateHasher {
+    private var encoder = CBOREncoder(reserving: 1 << 16)
+    private var stream = DigestStream(.state)
+
+    mutating func add(_ table: UInt32, _ row: RowID, _ state: RowState) {
+        for entry in state.cells {
+            for op in entry.cell.live {
+                encoder.array(8)
+                encoder.unsigned(UInt64(table))
+                encoder.blob(row.identifier.bytes)
+                encoder.unsigned(UInt64(entry.key.column))
+                encoder.blob(entry.key.element)
+                encoder.blob(op.dot.stream.identifier.bytes)
+                encoder.unsigned(op.dot.seq)
+                encoder.unsigned(op.time.rawValue)
+                encoder.value(op.action.value ?? .null)
+            }
+        }
+        if encoder.count >= 1 << 16 { flush() }
+    }
+
+    private mutating func flush() {
+        stream.update(encoder.bytes)
+        encoder.removeAll()
+    }
+
+    mutating func finish() -> Digest {
+        flush()
+        return stream.digest
+    }
+}

@@ -1,0 +1,154 @@
+internal import Causality
+internal import Merge
+internal import RecordSchema
+internal import SyncProtocol
+
+/// The tail: own changesets that no run holds yet, and how they are sealed.
+extension Replica {
+    /// Reads the tail, so that the next changeset can refer to what the run has named.
+    func resumeTail() throws(StoreError) {
+        writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
+        tailCount = 0
+        tailBytes = 0
+        var reader = tailReader()
+        try forEachTailPiece { seq, streams, body throws(StoreError) in
+            tailCount += 1
+            tailBytes += body.count
+            reader.append(body, newStreams: streams)
+            do throws(CBORError) {
+                while try reader.next() != nil {}
+            } catch {
+                throw rows.damaged("change \(seq) of the tail: \(error)")
+            }
+        }
+        if tailCount > 0 { writer.resume(reader) }
+    }
+
+    func tailReader() -> BodyReader {
+        BodyReader(
+            body: [], stream: own.stream, firstSeq: own.sealed + 1, previousRun: own.runHash,
+            streams: [], namespace: schema.namespace)
+    }
+
+    func forEachTailPiece(
+        _ body: (UInt64, [StreamID], [UInt8]) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        let statement = try connection.statement(
+            "SELECT seq, refs, body FROM sy_tail WHERE sid = ? ORDER BY seq")
+        defer { statement.reset() }
+        statement.bind(1, own.sid)
+        while try statement.step() {
+            let refs = statement.blob(1)
+            let streams = stride(from: 0, to: refs.count - 15, by: 16).map {
+                StreamID(Identifier(refs[$0..<$0 + 16])!)
+            }
+            try body(UInt64(statement.integer(0)), streams, statement.blob(2))
+        }
+    }
+
+    /// Adds a finished changeset to the tail. Inside of a transaction.
+    func appendToTail(_ body: [UInt8], newStreams: ArraySlice<StreamID>) throws(StoreError) {
+        let statement = try connection.statement("INSERT INTO sy_tail VALUES(?, ?, ?, ?)")
+        statement.bind(1, own.sid)
+        statement.bind(2, Int64(own.head + 1))
+        statement.bind(3, blob: newStreams.flatMap { $0.identifier.bytes })
+        statement.bind(4, blob: body)
+        try statement.step()
+        own.head += 1
+        own.clock = clock.last
+        tailCount += 1
+        tailBytes += body.count
+    }
+
+    /// Whether the run has no room for one more changeset of any size.
+    var isTailFull: Bool {
+        tailCount >= Limits.runChangesets
+            || tailBytes + Limits.changesetBytes > Limits.runWrittenBytes
+    }
+
+    /// Seals all own changesets, so that they can leave.
+    ///
+    /// - Returns: how many were sealed.
+    @discardableResult
+    public func seal() throws(StoreError) -> Int {
+        guard try connection.value("SELECT 1 FROM sy_tail LIMIT 1") != nil else { return 0 }
+        return try transaction { () throws(StoreError) in try sealTail() }
+    }
+
+    /// Puts the tail's pieces together as a run, as they are. Inside of a transaction.
+    @discardableResult
+    func sealTail() throws(StoreError) -> Int {
+        guard tailCount > 0 else { return 0 }
+        var body: [UInt8] = []
+        body.reserveCapacity(tailBytes)
+        try forEachTailPiece { _, _, piece throws(StoreError) in body += piece }
+        let count = tailCount
+        let run = SealedRun(
+            sealing: body, stream: own.stream, firstSeq: own.sealed + 1, count: count,
+            previous: own.runHash, dependencies: try dependencies(),
+            schemaVersion: schema.version,
+            origin: StreamOrigin(
+                publicKey: own.publicKey, scope: own.scope, incarnation: own.incarnation),
+            key: try key())
+        try keep(run, of: &own, received: environment.wallMilliseconds())
+        try connection.run("DELETE FROM sy_tail WHERE sid = ?", .integer(own.sid))
+        own.clock = clock.last
+        try rows.streams.update(own, in: connection)
+        writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
+        tailCount = 0
+        tailBytes = 0
+        return count
+    }
+
+    /// The heads of other streams: first those that the tail's dots name, in the order of their
+    /// numbers, then those that grew since this replica's last run.
+    private func dependencies() throws(StoreError) -> [Dependency] {
+        var named: [StreamRecord] = []
+        for stream in writer.streams {
+            guard let record = rows.streams[stream] else {
+                throw rows.damaged("the tail names a stream that is not known")
+            }
+            named.append(record)
+        }
+        let grown = rows.streams.sorted.filter { record in
+            record.sid != own.sid && record.sealed > record.named
+                && !named.contains { $0.sid == record.sid }
+        }
+        return try (named + grown).map { record throws(StoreError) in
+            var record = record
+            guard let hash = record.runHash else {
+                throw rows.damaged("stream \(record.stream) has no run")
+            }
+            if record.named != record.sealed {
+                record.named = record.sealed
+                try rows.streams.update(record, in: connection)
+            }
+            return Dependency(stream: record.stream, seq: record.sealed, run: hash)
+        }
+    }
+
+    /// Stores a run, moves its stream's sealed head, and gives it a place in the feed. Inside of a
+    /// transaction; the caller writes `record`.
+    func keep(
+        _ run: SealedRun, of record: inout StreamRecord, received: Int64
+    ) throws(StoreError) {
+        let hash = run.hash
+        let statement = try connection.statement(
+            "INSERT INTO sy_run VALUES(?, ?, ?, ?, ?, ?, ?, ?)")
+        statement.bind(1, record.sid)
+        statement.bind(2, Int64(run.header.lastSeq))
+        statement.bind(3, Int64(run.header.firstSeq))
+        statement.bind(4, received)
+        statement.bind(5, blob: hash.bytes)
+        statement.bind(6, blob: run.headerBytes)
+        statement.bind(7, blob: run.signature)
+        statement.bind(8, blob: run.body)
+        try statement.step()
+        record.sealed = run.header.lastSeq
+        record.head = max(record.head, record.sealed)
+        record.runHash = hash
+        if keepsFeed {
+            try appendToFeed(RunStub(stream: record.stream, lastSeq: record.sealed, hash: hash))
+        }
+    }
+}

@@ -1,0 +1,307 @@
+public import Causality
+internal import CSQLite
+internal import Foundation
+internal import Merge
+public import RecordSchema
+public import SyncProtocol
+
+/// One SQLite file that takes writes.
+///
+/// A replica belongs to one thread at a time. Other processes may have the same file open: whoever
+/// writes takes the file's lock for that transaction, and sees what the others wrote before.
+public final class Replica {
+    public let path: String
+    public let schema: Schema
+    public let environment: Environment
+    package let connection: Connection
+    let rows: RowStore
+    private var lock: ReplicaLock?
+    private var keyInMemory: DeviceKey?
+    /// The stream that this replica writes to.
+    var own: StreamRecord
+    /// What goes into the run that is not sealed yet.
+    var writer: BodyWriter
+    var tailCount = 0
+    var tailBytes = 0
+    var clock = HybridClock()
+    let log = ReplicaLog()
+    private var dataVersion: Int64 = -1
+    let keepsFeed: Bool
+
+    /// The one scope of format 0.
+    public static let scope = "forum"
+
+    private init(
+        path: String, schema: Schema, environment: Environment, connection: Connection
+    ) throws(StoreError) {
+        self.path = path
+        self.schema = schema
+        self.environment = environment
+        self.connection = connection
+        rows = RowStore(connection, schema: schema)
+        rows.streams = try StreamTable(reading: connection)
+        guard case .integer(let sid)? = try connection.meta("own"),
+            let own = rows.streams[sid: sid]
+        else { throw .damaged(path: path, detail: "its own stream is missing") }
+        self.own = own
+        writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
+        keepsFeed = try connection.meta("feed") == .integer(1)
+        try reload()
+    }
+
+    // MARK: Making and opening
+
+    /// Makes a new replica with a key of its own.
+    ///
+    /// - Parameters:
+    ///   - name: what people call the laptop.
+    ///   - keepsFeed: whether others pull from it: a hub's does.
+    /// - Throws: ``StoreError/exists(path:)`` when there is a file already.
+    public static func create(
+        at path: String, name: String, schema: Schema, environment: Environment,
+        key: DeviceKey = DeviceKey(), keepsFeed: Bool = false
+    ) throws(StoreError) -> Replica {
+        guard !name.isEmpty, name.utf8.count <= Limits.nameBytes else {
+            throw .invalid("a replica's name has 1 to \(Limits.nameBytes) bytes")
+        }
+        try reserve(path)
+        do throws(StoreError) {
+            try DeviceKeyFile.create(key, replica: path)
+            let connection = try Connection(path: path, isWritable: true)
+            try configure(connection)
+            try lay(out: schema, name: name, key: key, keepsFeed: keepsFeed, in: connection, environment)
+            return try Replica(
+                path: path, schema: schema, environment: environment, connection: connection)
+        } catch {
+            // Nobody was told of it yet, so nothing is lost with it.
+            for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
+            if case .exists = error { throw error }
+            unlink(DeviceKeyFile.path(replica: path))
+            throw error
+        }
+    }
+
+    /// An empty file of mode 0600, so that no other user ever sees the database.
+    private static func reserve(_ path: String) throws(StoreError) {
+        let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            if errno == EEXIST { throw .exists(path: path) }
+            throw DeviceKeyFile.failure(path)
+        }
+        Foundation.close(descriptor)
+    }
+
+    private static func lay(
+        out schema: Schema, name: String, key: DeviceKey, keepsFeed: Bool,
+        in connection: Connection, _ environment: Environment
+    ) throws(StoreError) {
+        try connection.execute("BEGIN IMMEDIATE")
+        try connection.execute(Layout.tables)
+        for statement in Layout.statements(for: schema) { try connection.execute(statement) }
+        let origin = StreamOrigin(publicKey: key.publicKey, scope: scope, incarnation: 0)
+        var streams = StreamTable()
+        let own = try streams.add(origin, to: connection)
+        try connection.setMeta("own", .integer(own.sid))
+        try connection.setMeta("name", .text(name))
+        try connection.setMeta("schema", .text(schema.name))
+        try connection.setMeta("schema_version", .integer(Int64(schema.version)))
+        try connection.setMeta("format", .integer(Int64(Limits.format)))
+        if keepsFeed {
+            try connection.setMeta("feed", .integer(1))
+            let epoch = Identifier(environment.randomBytes(16))!
+            let start = Cursor.start(epoch: epoch, scope: scope)
+            try connection.run(
+                "INSERT INTO sy_scope VALUES(?, ?, 0, ?)", .text(scope), .blob(epoch.bytes),
+                .blob(start.chain.bytes))
+        }
+        try connection.execute("PRAGMA application_id = \(Layout.applicationID)")
+        try connection.execute("PRAGMA user_version = \(Layout.version)")
+        try connection.execute("COMMIT")
+    }
+
+    /// Opens a replica, and turns what other programs wrote to it into changesets.
+    public static func open(
+        at path: String, schema: Schema, environment: Environment
+    ) throws(StoreError) -> Replica {
+        guard access(path, F_OK) == 0 else { throw .missing(path: path) }
+        let connection = try Connection(path: path, isWritable: true)
+        try identify(connection, schema)
+        try configure(connection)
+        let replica = try Replica(
+            path: path, schema: schema, environment: environment, connection: connection)
+        try replica.upgrade()
+        try replica.captureForeignWrites()
+        return replica
+    }
+
+    private static func identify(_ connection: Connection, _ schema: Schema) throws(StoreError) {
+        let path = connection.path
+        guard case .integer(let mark)? = try connection.value("PRAGMA application_id"),
+            mark == Layout.applicationID,
+            case .integer(let version)? = try connection.value("PRAGMA user_version")
+        else { throw .notAReplica(path: path, detail: "another program made it") }
+        guard version <= Layout.version else {
+            throw .newer(path: path, format: UInt64(version - 1))
+        }
+        guard case .text(let name)? = try connection.meta("schema"), name == schema.name else {
+            throw .otherSchema(path: path, schema: schema.name)
+        }
+    }
+
+    private static func configure(_ connection: Connection) throws(StoreError) {
+        try connection.execute("PRAGMA journal_mode = WAL")
+        // A person's record is on disk before the screen says so.
+        try connection.execute("PRAGMA synchronous = FULL")
+        // Whoever holds the lock decides when to checkpoint.
+        try connection.execute("PRAGMA wal_autocheckpoint = 0")
+        try connection.execute("PRAGMA temp_store = MEMORY")
+        try connection.execute("PRAGMA cache_size = -16384")
+        connection.setFlag(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        connection.setFlag(SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
+        connection.setFlag(SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)
+    }
+
+    /// Lays out what a newer schema added.
+    private func upgrade() throws(StoreError) {
+        guard case .integer(let version)? = try connection.meta("schema_version"),
+            UInt64(version) < schema.version
+        else { return }
+        try transaction { () throws(StoreError) in
+            for statement in Layout.statements(for: schema) { try connection.execute(statement) }
+            try connection.setMeta("schema_version", .integer(Int64(schema.version)))
+        }
+    }
+
+    /// Ends the use of the file.
+    public func close() { connection.close() }
+
+    // MARK: Who it is
+
+    public var name: String {
+        get throws(StoreError) {
+            guard case .text(let name)? = try connection.meta("name") else { return "" }
+            return name
+        }
+    }
+
+    public var device: DeviceID { own.device }
+    public var publicKey: [UInt8] { own.publicKey }
+    public var stream: StreamID { own.stream }
+
+    /// The device's private key, from its file beside the replica.
+    public func key() throws(StoreError) -> DeviceKey {
+        if let keyInMemory { return keyInMemory }
+        let key = try DeviceKeyFile.load(replica: path)
+        guard key.publicKey == own.publicKey else {
+            throw .key(
+                path: DeviceKeyFile.path(replica: path), detail: "it belongs to another replica")
+        }
+        keyInMemory = key
+        return key
+    }
+
+    // MARK: Transactions
+
+    /// Runs `body` in one transaction under the replica's lock: all of it is durable afterwards,
+    /// or none.
+    package func transaction<T>(
+        isDurable: Bool = true, _ body: () throws -> T
+    ) throws -> T {
+        try takeLock()
+        defer { lock?.release() }
+        try connection.execute("PRAGMA synchronous = \(isDurable ? "FULL" : "NORMAL")")
+        try connection.execute("BEGIN IMMEDIATE")
+        do {
+            try refresh()
+            let result = try body()
+            try connection.execute("COMMIT")
+            checkpointIfDue()
+            return result
+        } catch {
+            if connection.isInTransaction { try? connection.execute("ROLLBACK") }
+            // What is in memory may be ahead of the file now.
+            dataVersion = -1
+            throw error
+        }
+    }
+
+    /// As above, for bodies that fail only as the store does.
+    func transaction<T>(
+        isDurable: Bool = true, _ body: () throws(StoreError) -> T
+    ) throws(StoreError) -> T {
+        do {
+            return try transaction(isDurable: isDurable) { () throws in try body() }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("a body of typed errors threw \(error)")
+        }
+    }
+
+    private func takeLock() throws(StoreError) {
+        let lock: ReplicaLock
+        if let opened = self.lock { lock = opened } else {
+            lock = try ReplicaLock(replica: path, command: environment.command)
+        }
+        self.lock = lock
+        try lock.acquire(
+            replica: path, limitMilliseconds: environment.lockLimitMilliseconds,
+            now: environment.monotonicMilliseconds)
+    }
+
+    /// Keeps other processes from writing while `body` runs; it may write itself, or let a program
+    /// that it starts do so.
+    public func withLock<T>(_ body: () throws -> T) throws -> T {
+        try takeLock()
+        defer { lock?.release() }
+        return try body()
+    }
+
+    /// Reads anew what another process may have changed. Inside of a transaction.
+    private func refresh() throws(StoreError) {
+        guard case .integer(let version)? = try connection.value("PRAGMA data_version"),
+            version != dataVersion
+        else { return }
+        try reload()
+        dataVersion = version
+    }
+
+    /// A number that changes when another process has written.
+    public func foreignVersion() throws(StoreError) -> Int64 {
+        guard case .integer(let version)? = try connection.value("PRAGMA data_version") else {
+            return 0
+        }
+        return version
+    }
+
+    private func reload() throws(StoreError) {
+        rows.streams = try StreamTable(reading: connection)
+        guard let own = rows.streams[sid: own.sid] else {
+            throw .damaged(path: path, detail: "its own stream is missing")
+        }
+        self.own = own
+        clock = HybridClock(last: max(own.clock, clock.last))
+        log.removeAll()
+        try resumeTail()
+    }
+
+    /// The WAL is carried into the database by whoever holds the lock, when it has grown.
+    private func checkpointIfDue() {
+        let size = (try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size]) as? Int
+        guard let size, size > Self.checkpointBytes else { return }
+        // A reader may be in the way; the next writer tries again.
+        try? connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    }
+
+    private static let checkpointBytes = 4 << 20
+}
+
+extension Connection {
+    func meta(_ key: String) throws(StoreError) -> Value? {
+        try value("SELECT value FROM sy_meta WHERE key = ?", .text(key))
+    }
+
+    func setMeta(_ key: String, _ value: Value) throws(StoreError) {
+        try run("INSERT OR REPLACE INTO sy_meta VALUES(?, ?)", .text(key), value)
+    }
+}

@@ -1,0 +1,137 @@
+public import Causality
+public import Merge
+public import SyncProtocol
+internal import Foundation
+internal import RecordSchema
+
+/// Runs that were decoded lately: history, blame and capture ask for the same ones.
+final class ReplicaLog {
+    private var decoded: [Int64: [UInt64: [Changeset]]] = [:]
+    private var order: [(sid: Int64, lastSeq: UInt64)] = []
+    private static let runLimit = 16
+
+    subscript(sid: Int64, lastSeq: UInt64) -> [Changeset]? { decoded[sid]?[lastSeq] }
+
+    func insert(_ changesets: [Changeset], sid: Int64, lastSeq: UInt64) {
+        decoded[sid, default: [:]][lastSeq] = changesets
+        order.append((sid, lastSeq))
+        if order.count > Self.runLimit {
+            let oldest = order.removeFirst()
+            decoded[oldest.sid]?[oldest.lastSeq] = nil
+        }
+    }
+
+    func removeAll() {
+        decoded = [:]
+        order = []
+    }
+}
+
+extension Replica {
+    /// A sealed run by name; `nil` when this replica doesn't hold it, or holds another in its place.
+    public func run(_ stub: RunStub) throws(StoreError) -> SealedRun? {
+        guard let sid = rows.streams.sid(of: stub.stream) else { return nil }
+        let statement = try connection.statement(
+            "SELECT head, sig, body, hash FROM sy_run WHERE sid = ? AND last_seq = ?")
+        defer { statement.reset() }
+        statement.bind(1, sid)
+        statement.bind(2, Int64(stub.lastSeq))
+        guard try statement.step(), statement.blob(3) == stub.hash.bytes else { return nil }
+        return try sealedRun(statement)
+    }
+
+    func sealedRun(_ statement: Statement) throws(StoreError) -> SealedRun {
+        do throws(CBORError) {
+            return try SealedRun(
+                headerBytes: statement.blob(0), signature: statement.blob(1),
+                body: statement.blob(2))
+        } catch {
+            throw rows.damaged("the header of a run: \(error)")
+        }
+    }
+
+    /// The changeset that `dot` names; `nil` when this replica doesn't hold it.
+    public func changeset(_ dot: Dot) throws(StoreError) -> Changeset? {
+        guard let record = rows.streams[dot.stream], (1...record.head).contains(dot.seq) else {
+            return nil
+        }
+        if dot.seq > record.sealed {
+            return try tailChangesets().first { $0.dot == dot }
+        }
+        return try runChangesets(record, holding: dot.seq).first { $0.dot == dot }
+    }
+
+    private func runChangesets(
+        _ record: StreamRecord, holding seq: UInt64
+    ) throws(StoreError) -> [Changeset] {
+        let statement = try connection.statement(
+            """
+            SELECT head, sig, body, last_seq FROM sy_run WHERE sid = ? AND last_seq >= ?
+            ORDER BY last_seq LIMIT 1
+            """)
+        defer { statement.reset() }
+        statement.bind(1, record.sid)
+        statement.bind(2, Int64(seq))
+        guard try statement.step() else { throw rows.damaged("run \(record.stream):\(seq)") }
+        let lastSeq = UInt64(statement.integer(3))
+        if let changesets = log[record.sid, lastSeq] { return changesets }
+        let changesets = try decode(try sealedRun(statement))
+        log.insert(changesets, sid: record.sid, lastSeq: lastSeq)
+        return changesets
+    }
+
+    private func decode(_ run: SealedRun) throws(StoreError) -> [Changeset] {
+        do throws(RunError) {
+            return try run.changesets(namespace: schema.namespace)
+        } catch {
+            throw rows.damaged(
+                "run \(run.header.stream):\(run.header.lastSeq): \(error.explanation)")
+        }
+    }
+
+    /// Own changesets that no run holds yet, in order.
+    public func tailChangesets() throws(StoreError) -> [Changeset] {
+        var reader = tailReader()
+        var changesets: [Changeset] = []
+        try forEachTailPiece { seq, streams, body throws(StoreError) in
+            reader.append(body, newStreams: streams)
+            do throws(CBORError) {
+                while let changeset = try reader.next() { changesets.append(changeset) }
+            } catch {
+                throw rows.damaged("change \(seq) of the tail: \(error)")
+            }
+        }
+        return changesets
+    }
+
+    /// Every changeset that is part of the state, stream by stream.
+    public func forEachChangeset(
+        _ body: (Changeset, _ receivedMilliseconds: Int64?) throws -> Void
+    ) throws {
+        for record in rows.streams.sorted {
+            let statement = try connection.prepare(
+                "SELECT head, sig, body, received FROM sy_run WHERE sid = ? ORDER BY last_seq")
+            defer { statement.finalize() }
+            statement.bind(1, record.sid)
+            while try statement.step() {
+                let received = record.sid == own.sid ? nil : statement.integer(3)
+                for changeset in try decode(try sealedRun(statement)) {
+                    try body(changeset, received)
+                }
+            }
+            guard record.sid == own.sid else { continue }
+            for changeset in try tailChangesets() { try body(changeset, nil) }
+        }
+    }
+
+    /// The op that `dot` names in a cell.
+    public func operation(
+        _ dot: Dot, table: UInt32, row: RowID, cell: CellKey
+    ) throws(StoreError) -> Merge.Operation? {
+        try changeset(dot)?.rows.first { $0.table == table && $0.row == row }?.operations
+            .first { $0.cell == cell }
+    }
+
+    /// The device that writes a stream.
+    public func device(of stream: StreamID) -> DeviceID? { rows.streams[stream]?.device }
+}

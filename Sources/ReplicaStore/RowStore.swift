@@ -1,0 +1,290 @@
+internal import Causality
+internal import Merge
+internal import RecordSchema
+internal import SyncProtocol
+
+/// Reads and writes the rows of a file: the users' tables, the packed clocks and the live ops
+/// beside them. It knows the merge and nothing of streams as logs.
+final class RowStore {
+    private let connection: Connection
+    let schema: Schema
+    private var accesses: [UInt32: TableAccess] = [:]
+    var streams = StreamTable()
+    private var clockBytes: [UInt8] = []
+    private var values: [Value?] = []
+    private var rowInsert: Statement?
+    /// The number of the one scope of format 0.
+    static let scopeNumber: Int64 = 1
+
+    init(_ connection: Connection, schema: Schema) {
+        self.connection = connection
+        self.schema = schema
+    }
+
+    /// The access to a declared table; `nil` for one that this schema doesn't know.
+    func access(_ table: UInt32) -> TableAccess? {
+        if let access = accesses[table] { return access }
+        guard let declared = schema.table(id: table) else { return nil }
+        let access = TableAccess(declared, connection: connection)
+        accesses[table] = access
+        return access
+    }
+
+    /// The clock of a row; `nil` for a row of which nothing is known.
+    func clock(_ table: UInt32, _ row: RowID) throws(StoreError) -> RowClock? {
+        let statement = try connection.statement("SELECT clk FROM sy_row WHERE tbl = ? AND id = ?")
+        defer { statement.reset() }
+        statement.bind(1, Int64(table))
+        statement.bind(2, row.identifier)
+        guard try statement.step() else { return nil }
+        guard let clock = RowClock(statement.blob(0)) else {
+            throw damaged("the clock of row \(row) of table \(table)")
+        }
+        return clock
+    }
+
+    func damaged(_ what: String) -> StoreError {
+        .damaged(path: connection.path, detail: what)
+    }
+
+    func dot(_ entry: RowClock.Entry) throws(StoreError) -> Dot {
+        guard let record = streams[sid: entry.sid] else { throw damaged("stream \(entry.sid)") }
+        return Dot(record.stream, entry.seq)
+    }
+
+    func entry(_ op: LiveOp) throws(StoreError) -> RowClock.Entry {
+        guard let sid = streams.sid(of: op.dot.stream) else {
+            throw damaged("stream \(op.dot.stream) is not known")
+        }
+        return RowClock.Entry(sid: sid, seq: op.dot.seq, time: op.time)
+    }
+
+    // MARK: A row of plain puts
+
+    /// Writes a row that isn't there yet, whose columns all come from one changeset.
+    ///
+    /// - Parameter values: by place; `nil` where the changeset says nothing.
+    func insert(
+        _ access: TableAccess, _ row: RowID, _ values: [Value?], _ entry: RowClock.Entry
+    ) throws(StoreError) {
+        let columns = access.table.columns
+        var marks: [UInt8] = []
+        for (place, value) in values.enumerated() where value != nil {
+            let index = Int(columns[place].id) - 1
+            while marks.count <= index { marks.append(0) }
+            marks[index] = 1
+        }
+        RowClock.pack(entry, columns: marks, into: &clockBytes)
+        if rowInsert == nil {
+            rowInsert = try connection.prepare("INSERT INTO sy_row VALUES(?, ?, ?, ?)")
+        }
+        try bindRow(rowInsert, access.table.id, row, clockBytes)
+        try access.insert(row, values)
+    }
+
+    private func bindRow(
+        _ statement: Statement?, _ table: UInt32, _ row: RowID, _ clock: [UInt8]
+    ) throws(StoreError) {
+        guard let statement else { return }
+        statement.bind(1, Int64(table))
+        statement.bind(2, row.identifier)
+        statement.bind(3, Self.scopeNumber)
+        statement.bind(4, blob: clock)
+        try statement.step()
+    }
+
+    /// Writes columns of a row that has nothing in `sy_live`, each replacing what it shows.
+    func update(
+        _ access: TableAccess, _ row: RowID, _ clock: RowClock,
+        _ cells: [(column: UInt32, value: Value)], _ entry: RowClock.Entry
+    ) throws(StoreError) {
+        var clock = clock
+        for cell in cells { clock.set(cell.column, entry) }
+        let statement = try connection.statement(
+            "UPDATE sy_row SET clk = ? WHERE tbl = ? AND id = ?")
+        statement.bind(1, blob: clock.packed())
+        statement.bind(2, Int64(access.table.id))
+        statement.bind(3, row.identifier)
+        try statement.step()
+        try access.update(row, cells)
+    }
+
+    // MARK: Any row
+
+    /// All live ops of a row.
+    ///
+    /// - Parameter logged: gives a cell's value by its dot, for columns that another program may
+    ///   have overwritten; by default the table is believed.
+    func load(
+        _ table: UInt32, _ row: RowID, _ clock: RowClock?,
+        logged: ((UInt32, Dot) throws(StoreError) -> Value?)? = nil
+    ) throws(StoreError) -> RowState {
+        var state = RowState()
+        guard let clock else { return state }
+        if clock.hasExtras { try loadExtras(table, row, into: &state) }
+        guard !clock.isHidden, let access = access(table) else { return state }
+        var shown: [Value]?
+        for column in clock.columns {
+            guard let entry = clock[column], let place = access.place(of: column) else { continue }
+            let dot = try dot(entry)
+            let key = CellKey(column)
+            var cell = state[key]
+            guard !cell.contains(dot) else { continue }
+            let value: Value
+            if let kept = try logged?(column, dot) {
+                value = kept
+            } else {
+                if shown == nil { shown = try access.values(row) }
+                guard let shown else { throw damaged("row \(row) of \(access.table.name) is gone") }
+                value = shown[place]
+            }
+            cell.apply(LiveOp(dot: dot, time: entry.time, action: .put(value)), over: [])
+            state.set(key, cell)
+        }
+        return state
+    }
+
+    private func loadExtras(
+        _ table: UInt32, _ row: RowID, into state: inout RowState
+    ) throws(StoreError) {
+        let statement = try connection.statement(
+            """
+            SELECT col, elem, sid, seq, hlc, kind, val FROM sy_live WHERE tbl = ? AND id = ?
+            ORDER BY col, elem, sid, seq
+            """)
+        defer { statement.reset() }
+        statement.bind(1, Int64(table))
+        statement.bind(2, row.identifier)
+        while try statement.step() {
+            let key = CellKey(UInt32(statement.integer(0)), element: statement.blob(1))
+            guard let record = streams[sid: statement.integer(2)],
+                let action = try? Action(
+                    storedKind: statement.integer(5), value: statement.blob(6))
+            else { throw damaged("a live op of row \(row) of table \(table)") }
+            let op = LiveOp(
+                dot: Dot(record.stream, UInt64(statement.integer(3))),
+                time: HybridTime(rawValue: UInt64(bitPattern: statement.integer(4))),
+                action: action)
+            var cell = state[key]
+            cell.apply(op, over: [])
+            state.set(key, cell)
+        }
+    }
+
+    /// Writes a row whole: what it shows, its clock, and the live ops beside.
+    ///
+    /// - Parameter old: the clock as it stands in the file.
+    func store(
+        _ table: UInt32, _ row: RowID, _ state: RowState, replacing old: RowClock?
+    ) throws(StoreError) {
+        let access = access(table)
+        let life = LifeFold(state)
+        var layout = RowLayout(hidden: life.isHidden, columnCount: access?.table.columns.count ?? 0)
+        for cell in state.cells {
+            if cell.key == .life {
+                layout.keep(cell, open: life.isConflict)
+            } else if let access, let place = access.place(of: cell.key.column) {
+                try fold(cell, access.table.columns[place], place, into: &layout)
+            } else {
+                layout.keep(cell, open: false)
+            }
+        }
+        if let access, !life.isHidden {
+            for (place, column) in access.table.columns.enumerated() where column.isSet {
+                layout.values[place] = SetText.text(
+                    of: AddWinsSet.elements(of: state, column: column.id))
+            }
+        }
+        try write(table, row, layout, replacing: old)
+        guard let access else { return }
+        if life.isHidden {
+            try access.delete(row)
+        } else {
+            try access.replace(row, layout.values)
+        }
+    }
+
+    private func fold(
+        _ entry: RowState.Entry, _ column: Column, _ place: Int, into layout: inout RowLayout
+    ) throws(StoreError) {
+        guard !column.isSet, entry.key.element.isEmpty, !layout.clock.isHidden else {
+            return layout.keep(entry, open: false)
+        }
+        let fold = RegisterFold(entry.cell, policy: column.policy)
+        if let shown = fold.shown {
+            layout.clock.set(column.id, try self.entry(shown))
+            let value = shown.action.value ?? .null
+            layout.values[place] = column.keeps(value) ? value : nil
+        }
+        for op in entry.cell.live {
+            if op.dot == fold.shown?.dot, case .put(let value) = op.action, column.keeps(value) {
+                continue
+            }
+            let isCandidate = fold.candidates.contains { $0.dot == op.dot }
+            layout.extras.append(
+                RowLayout.Extra(key: entry.key, op: op, isOpen: fold.isConflict && isCandidate))
+        }
+    }
+
+    private func write(
+        _ table: UInt32, _ row: RowID, _ layout: RowLayout, replacing old: RowClock?
+    ) throws(StoreError) {
+        if old?.hasExtras == true {
+            try connection.run(
+                "DELETE FROM sy_live WHERE tbl = ? AND id = ?", .integer(Int64(table)),
+                .blob(row.identifier.bytes))
+        }
+        for extra in layout.extras { try write(table, row, extra) }
+        var clock = layout.clock
+        clock.hasExtras = !layout.extras.isEmpty
+        try bindRow(
+            try connection.statement("INSERT OR REPLACE INTO sy_row VALUES(?, ?, ?, ?)"), table,
+            row, clock.packed())
+    }
+
+    private func write(
+        _ table: UInt32, _ row: RowID, _ extra: RowLayout.Extra
+    ) throws(StoreError) {
+        let statement = try connection.statement(
+            "INSERT INTO sy_live VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        let entry = try entry(extra.op)
+        statement.bind(1, Int64(table))
+        statement.bind(2, row.identifier)
+        statement.bind(3, Int64(extra.key.column))
+        statement.bind(4, blob: extra.key.element)
+        statement.bind(5, entry.sid)
+        statement.bind(6, Int64(entry.seq))
+        statement.bind(7, Int64(bitPattern: entry.time.rawValue))
+        statement.bind(8, extra.op.action.storedKind)
+        statement.bind(9, blob: extra.op.action.storedValue)
+        statement.bind(10, extra.isOpen ? 1 : 0)
+        try statement.step()
+    }
+}
+
+/// Where the parts of a row go.
+private struct RowLayout {
+    struct Extra {
+        var key: CellKey
+        var op: LiveOp
+        var isOpen: Bool
+    }
+
+    var clock = RowClock()
+    /// By place.
+    var values: [Value?]
+    var extras: [Extra] = []
+
+    init(hidden: Bool, columnCount: Int) {
+        clock.isHidden = hidden
+        values = Array(repeating: nil, count: columnCount)
+    }
+
+    mutating func keep(_ entry: RowState.Entry, open: Bool) {
+        for op in entry.cell.live {
+            var isOpen = false
+            if open, case .delete = op.action { isOpen = true }
+            extras.append(Extra(key: entry.key, op: op, isOpen: isOpen))
+        }
+    }
+}

@@ -1,0 +1,106 @@
+internal import Causality
+internal import Merge
+internal import SyncProtocol
+
+/// What a replica knows of one stream.
+struct StreamRecord: Sendable {
+    /// The stream's number in this file.
+    var sid: Int64
+    var stream: StreamID
+    var scope: String
+    /// Ed25519, 32 bytes.
+    var publicKey: [UInt8]
+    var incarnation: UInt64
+    /// The last changeset that is part of the state.
+    var head: UInt64
+    /// The last changeset that lies in a sealed run.
+    var sealed: UInt64
+    var runHash: Digest?
+    /// Up to where this replica's own last run named the stream as a dep.
+    var named: UInt64
+    /// The greatest time given or taken over; kept with the replica's own stream.
+    var clock: HybridTime
+
+    var device: DeviceID { DeviceID(publicKey: publicKey) }
+}
+
+/// The streams of a file, by number and by name. A copy of `sy_stream`, written through.
+struct StreamTable {
+    private(set) var records: [Int64: StreamRecord] = [:]
+    private var numbers: [StreamID: Int64] = [:]
+
+    init() {}
+
+    init(reading connection: Connection) throws(StoreError) {
+        let rows = try connection.rows(
+            """
+            SELECT sid, scope, stream, device, incarnation, head, sealed, run_hash, named, clock
+            FROM sy_stream
+            """)
+        for row in rows {
+            guard case .integer(let sid) = row[0], case .text(let scope) = row[1],
+                case .blob(let name) = row[2], let identifier = Identifier(name),
+                case .blob(let key) = row[3], case .integer(let incarnation) = row[4],
+                case .integer(let head) = row[5], case .integer(let sealed) = row[6],
+                case .integer(let named) = row[8], case .integer(let clock) = row[9]
+            else { throw .damaged(path: connection.path, detail: "a row of sy_stream") }
+            var hash: Digest?
+            if case .blob(let bytes) = row[7] { hash = Digest(bytes) }
+            insert(
+                StreamRecord(
+                    sid: sid, stream: StreamID(identifier), scope: scope, publicKey: key,
+                    incarnation: UInt64(incarnation), head: UInt64(head), sealed: UInt64(sealed),
+                    runHash: hash, named: UInt64(named),
+                    clock: HybridTime(rawValue: UInt64(bitPattern: clock))))
+        }
+    }
+
+    private mutating func insert(_ record: StreamRecord) {
+        records[record.sid] = record
+        numbers[record.stream] = record.sid
+    }
+
+    subscript(stream: StreamID) -> StreamRecord? { numbers[stream].flatMap { records[$0] } }
+    subscript(sid sid: Int64) -> StreamRecord? { records[sid] }
+
+    func sid(of stream: StreamID) -> Int64? { numbers[stream] }
+
+    /// In the order of their names: the same on every replica.
+    var sorted: [StreamRecord] { records.values.sorted { $0.stream < $1.stream } }
+
+    /// Makes a stream known; its number is the next.
+    mutating func add(
+        _ origin: StreamOrigin, to connection: Connection
+    ) throws(StoreError) -> StreamRecord {
+        let record = StreamRecord(
+            sid: (records.keys.max() ?? 0) + 1, stream: origin.stream, scope: origin.scope,
+            publicKey: origin.publicKey, incarnation: origin.incarnation, head: 0, sealed: 0,
+            runHash: nil, named: 0, clock: HybridTime(rawValue: 0))
+        try connection.run(
+            "INSERT INTO sy_stream VALUES(?, ?, ?, ?, ?, 0, 0, NULL, NULL, 0, 0)",
+            .integer(record.sid), .text(record.scope),
+            .blob(record.stream.identifier.bytes), .blob(record.publicKey),
+            .integer(Int64(record.incarnation)))
+        insert(record)
+        return record
+    }
+
+    /// Writes a changed record.
+    mutating func update(_ record: StreamRecord, in connection: Connection) throws(StoreError) {
+        let statement = try connection.statement(
+            """
+            UPDATE sy_stream SET head = ?, sealed = ?, run_hash = ?, named = ?, clock = ?
+            WHERE sid = ?
+            """)
+        statement.bind(1, Int64(record.head))
+        statement.bind(2, Int64(record.sealed))
+        if let hash = record.runHash { statement.bind(3, blob: hash.bytes) } else {
+            statement.bindNull(3)
+        }
+        statement.bind(4, Int64(record.named))
+        statement.bind(5, Int64(bitPattern: record.clock.rawValue))
+        statement.bind(6, record.sid)
+        try statement.step()
+        records[record.sid] = record
+    }
+}

@@ -1,0 +1,143 @@
+import Foundation
+import Hub
+import SyncProtocol
+import Testing
+
+@Suite("The hub's certificate", .timeLimit(.minutes(1)))
+struct CertificateTests {
+    let folder: Folder
+
+    init() throws { folder = try Folder() }
+
+    private func make(names: [String] = []) throws -> HubCertificate {
+        try HubCertificate.loadOrMake(
+            besideStore: folder.file("hub"), names: names, wallMilliseconds: wall)
+    }
+
+    private func pin(of certificate: String) async throws -> String {
+        try await folder.bash(
+            """
+            openssl x509 -in \(certificate) -pubkey -noout | openssl pkey -pubin -outform der |
+            sha256sum | cut -d ' ' -f 1
+            """
+        ).output.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    @Test func `The pin is the one that openssl computes`() async throws {
+        let certificate = try make()
+        #expect(certificate.pin.count == 32)
+        #expect(try await pin(of: "hub.tls-cert.pem") == certificate.pin.hexadecimal)
+    }
+
+    @Test func `The key is its owner's alone, and a second start loads the same`() throws {
+        let first = try make()
+        let key = try folder.read("hub.tls-key.pem")
+        #expect(try folder.mode("hub.tls-key.pem") == 0o600)
+        #expect(try folder.mode("hub.tls-cert.pem") == 0o644)
+        #expect(try make().pin == first.pin)
+        #expect(try folder.read("hub.tls-key.pem") == key)
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        #expect(files.sorted() == ["hub.tls-cert.pem", "hub.tls-key.pem"])
+    }
+
+    @Test func `The certificate names the hub and this machine and is valid for ten years`()
+        async throws
+    {
+        _ = try make(names: ["hub.example.org", "192.0.2.7", "2001:db8::7", "localhost"])
+        let text = try await folder.bash(
+            "openssl x509 -in hub.tls-cert.pem -noout -subject -dates -ext subjectAltName"
+        ).output
+        #expect(text.contains("CN = hub.example.org"))
+        #expect(text.contains("notBefore=Sep 29 08:00:00 2026 GMT"))
+        #expect(text.contains("notAfter=Sep 28 08:00:00 2036 GMT"))
+        #expect(
+            text.contains(
+                """
+                DNS:hub.example.org, IP Address:192.0.2.7, IP Address:2001:DB8:0:0:0:0:0:7, \
+                DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1
+                """))
+    }
+
+    @Test func `A certificate that went missing is made anew for the same key`() throws {
+        let first = try make()
+        try FileManager.default.removeItem(atPath: folder.file("hub.tls-cert.pem"))
+        #expect(try make().pin == first.pin)
+    }
+
+    @Test func `A key that went missing is not replaced`() throws {
+        _ = try make()
+        try FileManager.default.removeItem(atPath: folder.file("hub.tls-key.pem"))
+        #expect(
+            throws: HubCertificateError.missingKey(
+                path: folder.file("hub.tls-key.pem"), certificate: folder.file("hub.tls-cert.pem"))
+        ) { try make() }
+    }
+
+    @Test func `A key that others can read is refused`() throws {
+        _ = try make()
+        chmod(folder.file("hub.tls-key.pem"), 0o640)
+        let error = #expect(throws: HubCertificateError.self) { try make() }
+        #expect(error == .exposedKey(path: folder.file("hub.tls-key.pem"), mode: 0o640))
+        #expect(error?.description.contains("mode 640") == true)
+    }
+
+    @Test func `Damaged files are refused by name`() throws {
+        _ = try make()
+        let certificate = try folder.read("hub.tls-cert.pem")
+        try folder.write("hub.tls-cert.pem", Array(certificate.prefix(200)))
+        let first = #expect(throws: HubCertificateError.self) { try make() }
+        #expect(first?.description.contains("hub.tls-cert.pem holds no certificate") == true)
+        try folder.write("hub.tls-key.pem", [])
+        let second = #expect(throws: HubCertificateError.self) { try make() }
+        #expect(second?.description.contains("hub.tls-key.pem holds no private key") == true)
+    }
+
+    @Test(arguments: ["bakı.az", "two words", "", String(repeating: "a", count: 254)])
+    func `A name that no certificate can hold is refused`(name: String) {
+        #expect(throws: HubCertificateError.invalidName(name)) { try make(names: [name]) }
+    }
+
+    @Test func `A folder that can't be written to is named`() {
+        let error = #expect(throws: HubCertificateError.self) {
+            try HubCertificate.loadOrMake(
+                besideStore: folder.file("nowhere/hub"), names: [], wallMilliseconds: wall)
+        }
+        #expect(error?.description.contains("nowhere/hub.tls-key.pem") == true)
+    }
+
+    @Test(arguments: ["rsa:2048", "ec -pkeyopt ec_paramgen_curve:P-384", "ed25519"])
+    func `An operator's own pair is loaded, chain and all`(key: String) async throws {
+        let made = try await folder.bash(
+            """
+            openssl req -x509 -newkey \(key) -nodes -keyout own.key -out own.pem -days 9 \
+            -subj /CN=hub.example.org && chmod 640 own.key && cat own.pem own.pem > chain.pem
+            """)
+        try #require(made.status == 0, "\(made.output)")
+        let own = try HubCertificate.load(
+            certificatePath: folder.file("chain.pem"), keyPath: folder.file("own.key"))
+        #expect(try await pin(of: "own.pem") == own.pin.hexadecimal)
+    }
+
+    @Test func `A key of another certificate is refused`() async throws {
+        _ = try make()
+        let own = folder.file("own.key")
+        _ = try await folder.bash("openssl ecparam -name prime256v1 -genkey -noout -out own.key")
+        let certificate = folder.file("hub.tls-cert.pem")
+        chmod(own, 0o600)
+        #expect(throws: HubCertificateError.mismatch(certificate: certificate, key: own)) {
+            try HubCertificate.load(certificatePath: certificate, keyPath: own)
+        }
+    }
+
+    @Test func `A key with a passphrase is refused`() async throws {
+        _ = try make()
+        _ = try await folder.bash(
+            "openssl genpkey -algorithm ed25519 -aes256 -pass pass:secret -out own.key")
+        chmod(folder.file("own.key"), 0o600)
+        let error = #expect(throws: HubCertificateError.self) {
+            try HubCertificate.load(
+                certificatePath: folder.file("hub.tls-cert.pem"), keyPath: folder.file("own.key"))
+        }
+        #expect(error?.description.contains("without a passphrase") == true)
+    }
+}
