@@ -64,7 +64,9 @@ extension Forum {
             Column(1, "item", .reference(5)),
             Column(2, "delegation", .reference(1)),
             Column(3, "status", .text),
-            Column(4, "actual_arrival", .time, policy: .earliest(within: arrivalToleranceMilliseconds)),
+            Column(
+                4, "actual_arrival", .time,
+                policy: .earliest(within: arrivalToleranceMilliseconds)),
             Column(
                 5, "actual_departure", .time,
                 policy: .earliest(within: arrivalToleranceMilliseconds)),

@@ -1,4 +1,4 @@
-internal import Causality
+public import Causality
 internal import Merge
 public import SyncProtocol
 
@@ -133,8 +133,24 @@ extension Replica {
         return batch
     }
 
+    /// Every sealed run that `vector` does not hold, each behind those that it depends on.
+    public func sealedRuns(after vector: VersionVector) throws(StoreError) -> [SealedRun] {
+        var held = vector
+        var queues: [[SealedRun]] = []
+        for record in rows.streams.sorted where record.sealed > vector[record.stream] {
+            queues.append(try runs(of: record, after: vector[record.stream], limit: .max))
+        }
+        var result: [SealedRun] = []
+        while let index = queues.firstIndex(where: { isReady($0.first, held) }) {
+            let run = queues[index].removeFirst()
+            held[run.header.stream] = run.header.lastSeq
+            result.append(run)
+        }
+        return result
+    }
+
     private func runs(
-        of record: StreamRecord, after seq: UInt64
+        of record: StreamRecord, after seq: UInt64, limit: Int = Limits.batchBytes
     ) throws(StoreError) -> [SealedRun] {
         let statement = try connection.statement(
             """
@@ -145,7 +161,7 @@ extension Replica {
         statement.bind(2, Int64(seq))
         var runs: [SealedRun] = []
         var size = 0
-        while size <= Limits.batchBytes, try statement.step() {
+        while size <= limit, try statement.step() {
             let run = try sealedRun(statement)
             size += run.storedBytes
             runs.append(run)

@@ -135,7 +135,7 @@ struct ServerTests {
                 RequestSignature.exchangePath + "?secret=1", file: "body",
                 "-H 'Karvan-Signature: \(signature.headerValue)'")
             let line = try #require(served.lines.all.first { $0.contains("event=request ") })
-            let device = key.device.bytes.prefix(4).hexadecimal
+            let device = Digest(sha256: key.publicKey).bytes.prefix(4).hexadecimal
             let pattern = try Regex(
                 "^time=[^ ]+ level=info event=request device=\(device) in=3 method=POST "
                     + #"milliseconds=[0-9.]+ out=3 path=/v0/exchange status=200\n$"#)

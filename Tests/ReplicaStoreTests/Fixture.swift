@@ -3,6 +3,7 @@ import Foundation
 import Merge
 import RecordSchema
 import ReplicaStore
+import SyncProtocol
 import Synchronization
 
 /// A schema with one column of each shape.
@@ -70,14 +71,8 @@ final class Bench {
 /// Hands all of one replica's runs to another, as a hub or a courier would.
 func carry(from source: Replica, to target: Replica) throws {
     try source.seal()
-    var batch = try source.runsForTests()
-    while !batch.isEmpty {
-        let results = try target.ingest(batch)
-        var left: [_] = batch
-        left = zip(batch, results).filter { pair in
-            if case .refused(let refusal) = pair.1, refusal.code == .gap { true } else { false }
-        }.map(\.0)
-        precondition(left.count < batch.count, "no run fits")
-        batch = left
+    let runs = try source.sealedRuns(after: target.versionVector())
+    for result in try target.ingest(runs) {
+        if case .refused(let refusal) = result { throw refusal }
     }
 }

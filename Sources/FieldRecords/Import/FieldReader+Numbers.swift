@@ -1,4 +1,5 @@
 internal import Merge
+internal import RecordSchema
 
 extension FieldReader {
     /// A site's latitude, longitude and accuracy, which are one value. The accuracy may be unknown.
@@ -10,7 +11,8 @@ extension FieldReader {
         guard problems.count == count else { return nil }
         switch (latitude, longitude) {
         case (let latitude?, let longitude?):
-            return .composite([.real(latitude), .real(longitude), accuracy.map { .real($0) } ?? .null])
+            let last: Value = accuracy.map { .real($0) } ?? .null
+            return .composite([.real(latitude), .real(longitude), last])
         case (nil, nil):
             if accuracy != nil {
                 fail("accuracy_m", "an accuracy needs a place: fill in lat and lon, or clear it")

@@ -1,0 +1,116 @@
+import Causality
+import Foundation
+import Merge
+import RecordSchema
+import ReplicaStore
+import SyncProtocol
+import Testing
+
+@Suite struct Writing {
+    @Test func `a row that one replica writes stands in the other, and the hashes agree`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        let b = try bench.create("b")
+        let (id, _) = try a.write(author: "Leyla") { transaction in
+            try transaction.insert(
+                into: Sample.note,
+                [.text("one"), .integer(7), .composite([.real(1.5), .real(-2)]), nil, nil])
+        }
+        try a.write { try $0.add(Sample.note, id, Sample.column("tags"), [.text("x"), .text("ə")]) }
+        try carry(from: a, to: b)
+        let found = try b.query("SELECT title, count, lat, lon, tags FROM note")
+        #expect(
+            found == [
+                [.text("one"), .integer(7), .real(1.5), .real(-2), .text("[\"x\",\"ə\"]")]
+            ])
+        #expect(try a.stateHash() == b.stateHash())
+        #expect(try a.verify().problems == [])
+        #expect(try b.verify().problems == [])
+    }
+
+    @Test func `two concurrent edits stay as siblings until someone resolves them`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        let b = try bench.create("b")
+        let key: [Value] = [.text("AZ-014")]
+        let name = Sample.column("name")
+        let id = Sample.schema.rowID(in: Sample.person, key: key)
+        try a.write { try $0.upsert(Sample.person, key: key, [(name, .text("first"))]) }
+        try carry(from: a, to: b)
+        try a.write { try $0.set(Sample.person, id, [(name, .text("from a"))]) }
+        try b.write { try $0.set(Sample.person, id, [(name, .text("from b"))]) }
+        try carry(from: a, to: b)
+        try carry(from: b, to: a)
+        #expect(try a.stateHash() == b.stateHash())
+        let open = [OpenConflict(table: 2, row: id, column: name.id)]
+        #expect(try a.openConflicts() == open)
+        #expect(try b.openConflicts() == open)
+        #expect(try a.query("SELECT name FROM person") == [[.text("from b")]])
+        let cell = CellKey(name.id)
+        try a.write { transaction in
+            try transaction.author(2, id) { state in
+                [
+                    state.resolve(
+                        cell, .text("from a"), basis: RegisterFold(state[cell]).allDots)
+                ]
+            }
+        }
+        try carry(from: a, to: b)
+        for replica in [a, b] {
+            #expect(try replica.openConflicts() == [])
+            #expect(try replica.query("SELECT name FROM person") == [[.text("from a")]])
+            #expect(try replica.verify().problems == [])
+        }
+        #expect(try a.stateHash() == b.stateHash())
+    }
+
+    @Test func `what the sqlite3 shell writes becomes changesets, and only what changed`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        let b = try bench.create("b")
+        let (id, _) = try a.write { transaction in
+            try transaction.insert(into: Sample.note, [.text("one"), .integer(7), nil, nil, nil])
+        }
+        a.close()
+        try shell(
+            bench.path("a"),
+            """
+            UPDATE note SET title = 'two', count = 7;
+            INSERT INTO note(id, title) VALUES(x'00112233445566778899aabbccddeeff', 'new');
+            """)
+        let again = try bench.open("a")
+        let tail = try again.tailChangesets()
+        #expect(tail.count == 2)
+        #expect(
+            tail[1].rows.flatMap { $0.operations.map(\.cell.column) } == [1, 1],
+            "only titles changed")
+        try carry(from: again, to: b)
+        #expect(
+            try b.query("SELECT title, count FROM note ORDER BY title") == [
+                [.text("new"), .null], [.text("two"), .integer(7)],
+            ])
+        #expect(try again.verify().problems == [])
+        #expect(try again.stateHash() == b.stateHash())
+        again.close()
+        try shell(bench.path("a"), "DELETE FROM note WHERE title = 'two'")
+        try shell(
+            bench.path("a"),
+            "INSERT OR REPLACE INTO note(id, title, count) VALUES("
+                + "x'00112233445566778899aabbccddeeff', 'new', 3)")
+        let last = try bench.open("a")
+        try carry(from: last, to: b)
+        #expect(try b.query("SELECT title, count FROM note") == [[.text("new"), .integer(3)]])
+        #expect(try last.verify().problems == [])
+        #expect(try b.verify().problems == [])
+        #expect(try last.state(1, id).cells.first?.key == .life)
+    }
+
+    private func shell(_ path: String, _ sql: String) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/sqlite3")
+        process.arguments = ["-bail", path, sql]
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+    }
+}
