@@ -82,22 +82,39 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
         engine(
+            "Recording",
+            ["ReplicaStore", "FieldRecords", "RecordSchema", "SyncProtocol", "Merge", "Causality"]),
+        engine(
             "ConflictInspection",
-            ["ReplicaStore", "FieldRecords", "RecordSchema", "Merge", "Causality", "SyncProtocol"]),
+            [
+                "Recording", "ReplicaStore", "FieldRecords", "RecordSchema", "Merge", "Causality",
+                "SyncProtocol",
+            ]),
+        engine("ProgramOutput"),
 
         program(
             "karvan",
             [
-                "ReplicaStore", "FieldRecords", "ConflictInspection", "AntiEntropy",
+                "ReplicaStore", "FieldRecords", "Recording", "ConflictInspection", "AntiEntropy",
                 "CurlTransport", "RecordSchema", "SyncProtocol", "Merge", "Causality",
+                "ProgramOutput",
             ]),
         program(
             "karvan-hub",
             [
                 "Hub", "ReplicaStore", "FieldRecords", "RecordSchema", "SyncProtocol", "Causality",
+                "ProgramOutput",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+        program(
+            "karvan-bench",
+            [
+                "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality",
+                "FieldRecords", "AntiEntropy", "CSQLite",
+            ], path: "tools/benchmark"),
 
+        tests(
+            "CurlTransportTests", ["CurlTransport", "AntiEntropy", "SyncProtocol", "Causality"]),
         tests("MergeTests", ["Merge", "Causality"]),
         tests(
             "ReplicaStoreTests",

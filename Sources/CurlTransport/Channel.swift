@@ -57,11 +57,13 @@ final class Channel {
         easy.set(CURLOPT_URL, url + path)
         let headers = HeaderList(Self.headers(signature))
         easy.set(headers)
-        let end = body.withUnsafeBytes { bytes in
-            easy.set(body: bytes)
-            return perform()
+        let end = withExtendedLifetime(headers) {
+            body.withUnsafeBytes { bytes in
+                easy.set(body: bytes)
+                defer { easy.releaseRequest() }
+                return perform()
+            }
         }
-        easy.releaseRequest()
         requestCount += 1
         connectionCount += easy.number(CURLINFO_NUM_CONNECTS)
         if let failure = failure(of: end) { throw failure }

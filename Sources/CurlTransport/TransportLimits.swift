@@ -10,7 +10,7 @@ public struct TransportLimits: Hashable, Sendable {
 
     public init(
         connectMilliseconds: Int = 10_000, silenceMilliseconds: Int = 20_000,
-        totalMilliseconds: Int = 60_000
+        totalMilliseconds: Int = 300_000
     ) {
         self.connectMilliseconds = connectMilliseconds
         self.silenceMilliseconds = silenceMilliseconds

@@ -49,6 +49,11 @@ public struct InstantError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What was read, or the start of it.
     public let text: String
 
+    public init(reason: Reason, text: String) {
+        self.reason = reason
+        self.text = text
+    }
+
     public var description: String {
         let example = "write it like 2025-11-26T10:10:00+04:00"
         return switch reason {

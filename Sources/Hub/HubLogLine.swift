@@ -13,7 +13,8 @@ struct HubLogLine {
 
     /// RFC 3339 in UTC with milliseconds.
     static func time(_ milliseconds: Int64) -> String {
-        Date(timeIntervalSince1970: Double(milliseconds) / 1_000)
+        // The style cuts, and most milliseconds lie just below their decimal as a Double.
+        Date(timeIntervalSince1970: (Double(milliseconds) + 0.5) / 1_000)
             .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 

@@ -187,6 +187,8 @@ public final class Replica {
     public var device: DeviceID { own.device }
     public var publicKey: [UInt8] { own.publicKey }
     public var stream: StreamID { own.stream }
+    /// Whether others pull from it.
+    public var servesFeed: Bool { keepsFeed }
 
     /// The device's private key, from its file beside the replica.
     public func key() throws(StoreError) -> DeviceKey {

@@ -8,6 +8,8 @@ public struct WriteReceipt: Hashable, Sendable {
     /// In order; empty when nothing had to be written.
     public var dots: [Dot] = []
     public var operationCount = 0
+
+    public init() {}
 }
 
 /// The typed writes of one transaction. Valid inside of ``Replica/write(author:claimed:_:)`` only.

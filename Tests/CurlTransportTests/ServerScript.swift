@@ -1,7 +1,7 @@
 /// A server that answers as its path says: `https://127.0.0.1:PORT/MODE/v0/exchange`.
 ///
-/// It takes its directory and one of `tls`, `tls12`, `plain`, `mute`, `hangup`; writes `port` when it
-/// listens, and each request as `N.head` and `N.body`; and ends when its input does.
+/// It takes its directory and one of `tls`, `tls12`, `plain`, `mute`, `hangup`; writes `port` when
+/// it listens, and each request as `N.head` and `N.body`; and ends when its input does.
 let serverScript = #"""
     import http.server, itertools, os, socket, ssl, struct, sys, threading, time
 

@@ -25,7 +25,7 @@ struct DeadlineTests {
         try await withServer(limits: limits) { served in
             try await expectEnd(
                 served, reason: nil,
-                "exec 3<>/dev/tcp/127.0.0.1/\(served.port); timeout 20 cat <&3")
+                "exec 3<>/dev/tcp/127.0.0.1/\(served.port); timeout -s KILL 20 cat <&3")
         }
     }
 
@@ -33,7 +33,7 @@ struct DeadlineTests {
         var limits = HubServerLimits()
         limits.idleMilliseconds = 300
         try await withServer(limits: limits) { served in
-            let client = "timeout 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4"
+            let client = "timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4"
             try await expectEnd(served, reason: nil, client)
             try await expectEnd(
                 served, reason: nil, "rm never; mkfifo never; exec 4<>never; printf 'GET / HT' >&4; \(client)")
@@ -51,8 +51,8 @@ struct DeadlineTests {
                 printf 'Content-Type: \(Served.contentType)\\r\\n\\r\\n' >&4
                 (for i in {1..100}; do printf x >&4; sleep 0.2; done) &
                 trickle=$!
-                timeout 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
-                kill $trickle
+                timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
+                kill -9 $trickle
                 """)
             let aborted = served.lines.all.contains { $0.contains("event=request-aborted ") }
             #expect(aborted, "\(served.lines.all)")
@@ -68,9 +68,9 @@ struct DeadlineTests {
             try await expectEnd(
                 served, reason: "response-too-slow",
                 """
-                timeout 20 curl -sS --limit-rate 1k --cacert hub.tls-cert.pem -o answer \
+                curl -sS --limit-rate 1k --cacert hub.tls-cert.pem -o answer \
                 -H 'Content-Type: \(Served.contentType)' --data-binary @body \
-                https://localhost:\(served.port)/v0/exchange
+                https://localhost:\(served.port)/v0/exchange & sleep 4; kill -9 $!
                 """)
         }
     }
@@ -86,8 +86,8 @@ struct DeadlineTests {
                 printf 'Content-Type: \(Served.contentType)\\r\\n\\r\\n' >&4
                 (for i in {1..100}; do printf x >&4; sleep 0.2; done) &
                 trickle=$!
-                timeout 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
-                kill $trickle
+                timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
+                kill -9 $trickle
                 """)
         }
     }

@@ -41,7 +41,7 @@ struct StopTests {
                 """
                 mkfifo never; exec 4<>never
                 printf 'GET /v0/health HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&4
-                timeout 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
+                timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
                 """)
             while !served.lines.all.contains(where: { $0.contains("path=/v0/health") }) {
                 try await Task.sleep(for: .milliseconds(20))
@@ -64,7 +64,7 @@ struct StopTests {
                 printf 'GET /v0/health HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&4
                 printf 'POST /v0/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 999\\r\\n' >&4
                 printf 'Content-Type: \(Served.contentType)\\r\\n\\r\\n' >&4
-                timeout 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
+                timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
                 """)
             while !served.lines.all.contains(where: { $0.contains("path=/v0/health") }) {
                 try await Task.sleep(for: .milliseconds(20))

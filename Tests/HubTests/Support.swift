@@ -33,13 +33,16 @@ final class Folder: Sendable {
 
     /// Runs `script` in bash, in this folder, for at most 30 seconds.
     ///
+    /// Children inherit that Dispatch blocks SIGTERM where a server waits for it: only SIGKILL
+    /// ends them for sure.
+    ///
     /// - Returns: its exit status, and what it wrote to standard output and standard error.
     func bash(_ script: String) async throws -> (status: Int32, output: String) {
         let name = UUID().uuidString
         try write(name, [])
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/timeout")
-        process.arguments = ["30", "bash", "-c", script]
+        process.arguments = ["-s", "KILL", "30", "bash", "-c", script]
         process.currentDirectoryURL = URL(filePath: path)
         let output = try FileHandle(forWritingTo: URL(filePath: file(name)))
         process.standardOutput = output

@@ -65,6 +65,11 @@ public struct ImportErrors: Error, Sendable, CustomStringConvertible {
     /// In the order of the lines; never empty.
     public let problems: [ImportProblem]
 
+    public init(name: String, problems: [ImportProblem]) {
+        self.name = name
+        self.problems = problems
+    }
+
     public var description: String {
         problems.map { "\(name): \($0)" }.joined(separator: "\n")
     }

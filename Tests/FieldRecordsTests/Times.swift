@@ -37,7 +37,7 @@ import Testing
     @Test func `what is shown reads back`() throws {
         // A linear congruence: the same values in every run, over the years 0 to 9999.
         var state: UInt64 = 1
-        for _ in 0..<20_000 {
+        for _ in 0..<2_000 {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             let milliseconds =
                 Int64(state >> 11) % (253_402_300_800_000 + 62_167_219_200_000 - 200_000_000)
@@ -60,17 +60,21 @@ import Testing
 
     @Test func `every day of 800 years follows the one before`() throws {
         var expected = try Instant("1600-01-01T00:00:00Z").milliseconds
+        var wrong: [String] = []
         for year in 1600..<2400 {
             for month in 1...12 {
                 for day in 1...31 {
                     let digits = [month, day].map { $0 < 10 ? "0\($0)" : "\($0)" }
-                    let text = "\(year)-\(digits[0])-\(digits[1])T00:00:00Z"
+                    let text = "\(year)-\(digits[0])-\(digits[1])T00:00:00+00:00"
                     guard let instant = try? Instant(text) else { continue }
-                    #expect(instant.milliseconds == expected)
+                    if instant.milliseconds != expected || instant.formatted(offset: .utc) != text {
+                        wrong.append(text)
+                    }
                     expected += 86_400_000
                 }
             }
         }
+        #expect(wrong == [])
         #expect(try Instant("2400-01-01T00:00:00Z").milliseconds == expected)
     }
 

@@ -51,8 +51,9 @@ import Testing
         #expect(Code("КЗ") == nil)
         #expect(Code("КZ") == Code("KZ"))
         #expect(Code("V1") != Code("V01"))
-        for wrong in ["", "-", "V12-", "-V12", "V 12", "Əli", "a/b", String(repeating: "a", count: 33)]
-        {
+        for wrong in [
+            "", "-", "V12-", "-V12", "V 12", "Əli", "a/b", String(repeating: "a", count: 33),
+        ] {
             #expect(Code(wrong) == nil, "\(wrong)")
         }
     }

@@ -1,0 +1,257 @@
+internal import Causality
+internal import FieldRecords
+internal import Merge
+internal import RecordSchema
+package import ReplicaStore
+package import SyncProtocol
+
+/// A device as the hub's operator sees it.
+package struct EnrolledDevice: Hashable, Sendable {
+    package var device: String
+    package var name: String
+    package var role: String
+    package var scopes: [String]
+    /// All times in milliseconds since 1970; `nil` for never.
+    package var enrolledMilliseconds: Int64
+    package var lastSeenMilliseconds: Int64?
+    /// Changesets that the device said it had still to send.
+    package var pendingCount: Int64
+    /// The device's clock minus the hub's, in milliseconds.
+    package var clockOffsetMilliseconds: Int64
+}
+
+/// The hub's data: a replica that serves, and beside it who may come in.
+///
+/// It belongs to one thread at a time. Another process may have the same file open, as
+/// `karvan-hub token create` does while the hub serves.
+package final class HubStore {
+    let replica: Replica
+    private var now: Int64 { replica.environment.wallMilliseconds() }
+
+    private static let tables = """
+        CREATE TABLE IF NOT EXISTS sy_hub_token(
+            hash BLOB PRIMARY KEY, scopes TEXT NOT NULL, role TEXT NOT NULL,
+            created INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER, device BLOB
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS sy_hub_device(
+            device BLOB PRIMARY KEY, key BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
+            role TEXT NOT NULL, scopes TEXT NOT NULL, enrolled INTEGER NOT NULL, seen INTEGER,
+            pending INTEGER NOT NULL, skew INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    /// A token is good for a day at most.
+    package static let tokenLimitMilliseconds: Int64 = 24 * 3_600_000
+    /// The roles that a token can give.
+    package static let roles = ["coordinator", "lead", "recorder", "viewer"]
+
+    /// Opens a hub's store, or makes it at the first start.
+    package init(path: String, environment: Environment) throws {
+        do {
+            replica = try Replica.open(at: path, schema: Forum.schema, environment: environment)
+        } catch .missing {
+            replica = try Replica.create(
+                at: path, name: "hub", schema: Forum.schema, environment: environment,
+                keepsFeed: true)
+        }
+        guard replica.servesFeed else {
+            throw StoreError.invalid(
+                "\(path) is a laptop's replica, not a hub's store. Name another file with --store")
+        }
+        try replica.transaction { try replica.connection.execute(Self.tables) }
+    }
+
+    package func close() { replica.close() }
+
+    /// The hub as a device: Ed25519, 32 bytes.
+    package var publicKey: [UInt8] { replica.publicKey }
+
+    // MARK: Tokens
+
+    /// Makes a token that lets one device in. Only its hash is kept.
+    ///
+    /// - Parameters:
+    ///   - lifetimeMilliseconds: at most ``tokenLimitMilliseconds``.
+    ///   - pin: of the hub's TLS key.
+    package func createToken(
+        scopes: [String], role: String, lifetimeMilliseconds: Int64, pin: [UInt8]
+    ) throws -> EnrolmentToken {
+        guard Self.roles.contains(role) else {
+            throw StoreError.invalid(
+                "there is no role \(role); roles are \(Self.roles.joined(separator: ", "))")
+        }
+        guard scopes == [Forum.scope] else {
+            throw StoreError.invalid(
+                "format 0 has one scope, \(Forum.scope); give --scope \(Forum.scope)")
+        }
+        guard (1...Self.tokenLimitMilliseconds).contains(lifetimeMilliseconds) else {
+            throw StoreError.invalid("a token is good for at most 24 hours")
+        }
+        let created = now
+        let token = EnrolmentToken(
+            secret: replica.environment.randomBytes(32), pin: pin,
+            expiryMilliseconds: created + lifetimeMilliseconds)
+        try replica.transaction {
+            try replica.connection.run(
+                "INSERT INTO sy_hub_token VALUES(?, ?, ?, ?, ?, NULL, NULL)",
+                .blob(token.secretHash.bytes), .text(scopes.joined(separator: " ")), .text(role),
+                .integer(created), .integer(token.expiryMilliseconds))
+        }
+        return token
+    }
+
+    // MARK: Enrolment
+
+    /// Lets a device in: the token is used up and the device's record written in one transaction.
+    ///
+    /// A device that asks again with the token that it used gets the same answer: the first one
+    /// may have been lost on the way.
+    package func enrol(_ request: EnrolmentRequest) throws -> EnrolmentReply {
+        guard request.isSignedByItsKey else {
+            throw Refusal(.poison, "the request isn't signed by the key that it brings")
+        }
+        let hash = Digest(.token, request.secret)
+        let device = DeviceID(publicKey: request.publicKey)
+        return try replica.write { transaction in
+            let grant = try useToken(hash, for: device)
+            try transaction.upsert(
+                Forum.device, key: [.text(device.description)],
+                [
+                    (Forum.device.column(named: "name")!, .text(request.name)),
+                    (Forum.device.column(named: "role")!, .text(grant.role)),
+                    (Forum.device.column(named: "scopes")!, .text(grant.scopes)),
+                ])
+            try replica.connection.run(
+                """
+                INSERT INTO sy_hub_device VALUES(?, ?, ?, ?, ?, ?, NULL, 0, 0)
+                ON CONFLICT(device) DO UPDATE
+                SET name = excluded.name, role = excluded.role, scopes = excluded.scopes
+                """, .blob(device.bytes), .blob(request.publicKey), .text(request.name),
+                .text(grant.role), .text(grant.scopes), .integer(now))
+            return EnrolmentReply(
+                scopes: grant.scopes.split(separator: " ").map(String.init), role: grant.role,
+                hubPublicKey: publicKey, hubMilliseconds: now)
+        }.result
+    }
+
+    private func useToken(
+        _ hash: Digest, for device: DeviceID
+    ) throws -> (scopes: String, role: String) {
+        let found = try replica.connection.rows(
+            "SELECT scopes, role, expires, device FROM sy_hub_token WHERE hash = ?",
+            .blob(hash.bytes))
+        guard let row = found.first, case .text(let scopes) = row[0],
+            case .text(let role) = row[1], case .integer(let expires) = row[2]
+        else {
+            throw Refusal(.revoked, "the hub doesn't know this token; ask its operator for one")
+        }
+        if row[3] == .blob(device.bytes) { return (scopes, role) }
+        guard row[3] == .null else {
+            throw Refusal(.revoked, "this token was used already; ask the hub's operator for another")
+        }
+        guard now < expires else {
+            throw Refusal(.revoked, "this token has expired; ask the hub's operator for another")
+        }
+        try replica.connection.run(
+            "UPDATE sy_hub_token SET used = ?, device = ? WHERE hash = ?", .integer(now),
+            .blob(device.bytes), .blob(hash.bytes))
+        return (scopes, role)
+    }
+
+    /// The scopes of the device that holds `publicKey`; `nil` for a stranger.
+    private func scopes(ofKey publicKey: [UInt8]) throws -> [String]? {
+        guard case .text(let scopes)? = try replica.connection.value(
+            "SELECT scopes FROM sy_hub_device WHERE key = ?", .blob(publicKey))
+        else { return nil }
+        return scopes.split(separator: " ").map(String.init)
+    }
+
+    /// All devices, by name.
+    package func devices() throws -> [EnrolledDevice] {
+        try replica.connection.rows(
+            """
+            SELECT device, name, role, scopes, enrolled, seen, pending, skew FROM sy_hub_device
+            ORDER BY name, device
+            """
+        ).compactMap { row in
+            guard case .blob(let device) = row[0], case .text(let name) = row[1],
+                case .text(let role) = row[2], case .text(let scopes) = row[3],
+                case .integer(let enrolled) = row[4], case .integer(let pending) = row[6],
+                case .integer(let skew) = row[7]
+            else { return nil }
+            var seen: Int64?
+            if case .integer(let time) = row[5] { seen = time }
+            return EnrolledDevice(
+                device: device.hexadecimal, name: name, role: role,
+                scopes: scopes.split(separator: " ").map(String.init),
+                enrolledMilliseconds: enrolled, lastSeenMilliseconds: seen, pendingCount: pending,
+                clockOffsetMilliseconds: skew)
+        }
+    }
+
+    // MARK: Exchange
+
+    /// Takes in what a device brings, durably, and answers with what it doesn't have.
+    ///
+    /// - Parameter publicKey: of the device that signed the request.
+    package func exchange(
+        _ request: ExchangeRequest, from publicKey: [UInt8]
+    ) throws -> ExchangeReply {
+        guard let scopes = try scopes(ofKey: publicKey) else {
+            throw Refusal(
+                .revoked, "this device isn't enrolled here; enrol it with a token of this hub")
+        }
+        guard scopes.contains(request.scope) else {
+            throw Refusal(.scope, "this device has no grant for \(request.scope)")
+        }
+        let rejections = try take(request.runs)
+        try replica.seal()
+        let feed = try replica.feedEntries(after: request.cursor, ahead: request.ahead)
+        try note(request, from: publicKey)
+        var streams: [StreamID] = []
+        for run in request.runs where !streams.contains(run.header.stream) {
+            streams.append(run.header.stream)
+        }
+        return ExchangeReply(
+            heads: streams.map(replica.sealedHead(of:)), rejections: rejections,
+            entries: feed.entries, cursor: feed.cursor, hasMore: feed.hasMore,
+            hubMilliseconds: now)
+    }
+
+    private func take(_ runs: [SealedRun]) throws -> [Rejection] {
+        var rejections: [Rejection] = []
+        var welcome: [SealedRun] = []
+        for run in runs {
+            if let origin = run.header.origin, try scopes(ofKey: origin.publicKey) == nil,
+                origin.publicKey != publicKey
+            {
+                rejections.append(
+                    Rejection(run, Refusal(.revoked, "its device isn't enrolled here")))
+            } else {
+                welcome.append(run)
+            }
+        }
+        guard !welcome.isEmpty else { return rejections }
+        for (run, result) in zip(welcome, try replica.ingest(welcome)) {
+            if case .refused(let refusal) = result { rejections.append(Rejection(run, refusal)) }
+        }
+        return rejections
+    }
+
+    /// For the operator: when the device was here, and what it said of itself.
+    private func note(_ request: ExchangeRequest, from publicKey: [UInt8]) throws {
+        try replica.transaction(isDurable: false) {
+            try replica.connection.run(
+                "UPDATE sy_hub_device SET seen = ?, pending = ?, skew = ? WHERE key = ?",
+                .integer(now), .integer(Int64(clamping: request.pendingCount)),
+                .integer(request.wallMilliseconds.subtractingReportingOverflow(now).partialValue),
+                .blob(publicKey))
+        }
+    }
+}
+
+extension Rejection {
+    fileprivate init(_ run: SealedRun, _ refusal: Refusal) {
+        self.init(stream: run.header.stream, lastSeq: run.header.lastSeq, refusal: refusal)
+    }
+}

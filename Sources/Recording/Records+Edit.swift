@@ -1,0 +1,164 @@
+public import Causality
+internal import FieldRecords
+public import Merge
+public import RecordSchema
+public import ReplicaStore
+internal import SyncProtocol
+
+/// One `COLUMN=VALUE` as a person typed it.
+public struct Assignment: Hashable, Sendable {
+    public enum Kind: Sendable { case set, add, remove }
+
+    public var column: String
+    public var kind: Kind
+    public var text: String
+
+    /// Reads `COLUMN=VALUE`, and for sets `COLUMN+=ELEMENT` and `COLUMN-=ELEMENT`.
+    public init(_ argument: String) throws(RecordError) {
+        guard let place = argument.firstIndex(of: "=") else {
+            throw RecordError("'\(argument)' is not COLUMN=VALUE")
+        }
+        var name = argument[..<place]
+        kind = .set
+        if name.hasSuffix("+") { kind = .add } else if name.hasSuffix("-") { kind = .remove }
+        if kind != .set { name = name.dropLast() }
+        column = String(name)
+        text = String(argument[argument.index(after: place)...])
+    }
+}
+
+extension Records {
+    /// Sets columns of a row, which must exist; a row with a natural key is made when it doesn't.
+    ///
+    /// - Parameter basis: the dots that the author was shown; `nil` for what the row shows now.
+    /// - Returns: the row, and whether anything had to be written.
+    public func set(
+        _ table: Table, _ key: String, _ assignments: [Assignment], basis: [Dot]?, author: String
+    ) throws -> (row: RowID, isChanged: Bool, receipt: WriteReceipt) {
+        guard table != Forum.observation else {
+            throw RecordError("observations are never changed; use `karvan attend … --undo`")
+        }
+        let natural = try naturalRow(in: table, key)
+        let id = try natural ?? row(in: table, key)
+        let changes = try assignments.map { ($0, try column(table, $0.column)) }
+        let registers = try changes.filter { !$0.1.isSet }.map { assignment, column in
+            guard assignment.kind == .set else {
+                throw RecordError("\(column.name) is no set; write \(column.name)=VALUE")
+            }
+            guard !table.naturalKey.contains(column.name) else {
+                throw RecordError("\(column.name) is the name of the row, which never changes")
+            }
+            return (column, try value(assignment.text, for: column))
+        }
+        let (isChanged, receipt) = try replica.write(author: author) { transaction in
+            var isChanged = false
+            if natural != nil, try !exists(table, id) {
+                isChanged = try transaction.upsert(
+                    table, key: try naturalKey(table, key), registers
+                ).isChanged
+            } else if !registers.isEmpty {
+                isChanged = try transaction.set(table, id, registers, basis: basis)
+            }
+            for (assignment, column) in changes where column.isSet {
+                if try change(table, id, column, assignment, in: transaction) { isChanged = true }
+            }
+            return isChanged
+        }
+        return (id, isChanged, receipt)
+    }
+
+    private func naturalKey(_ table: Table, _ text: String) throws -> [Value] {
+        if let key = Forum.naturalKey(in: table, named: text) { return [.text(key)] }
+        let parts = text.split(separator: "/").map(String.init)
+        return [
+            .blob(try row(in: Forum.item, parts[0]).identifier.bytes),
+            .blob(try row(in: Forum.delegation, parts[1]).identifier.bytes),
+        ]
+    }
+
+    private func column(_ table: Table, _ name: String) throws(RecordError) -> Column {
+        guard let column = table.column(named: name) else {
+            let names = table.columns.map(\.name).joined(separator: ", ")
+            throw RecordError("\(table.name) has no column \(name); its columns are \(names)")
+        }
+        return column
+    }
+
+    private func change(
+        _ table: Table, _ id: RowID, _ column: Column, _ assignment: Assignment,
+        in transaction: WriteTransaction
+    ) throws -> Bool {
+        let elements = assignment.text.split(separator: ";").map { Value.text(String($0)) }
+        switch assignment.kind {
+        case .add: return try transaction.add(table, id, column, elements)
+        case .remove: return try transaction.remove(table, id, column, elements)
+        case .set:
+            let state = try replica.state(table.id, id)
+            let present = AddWinsSet.elements(of: state, column: column.id).compactMap {
+                try? Value(canonicalBytes: $0)
+            }
+            let surplus = present.filter { !elements.contains($0) }
+            let removed = try transaction.remove(table, id, column, surplus)
+            return try transaction.add(table, id, column, elements) || removed
+        }
+    }
+
+    /// A value as a person types it; the empty text is no value.
+    public func value(_ text: String, for column: Column) throws -> Value {
+        guard !text.isEmpty else { return .null }
+        switch column.shape {
+        case .register(let type): return try scalar(text, type, column.name)
+        case .set: return .text(text)
+        case .composite(let parts):
+            let fields = text.split(separator: ",", omittingEmptySubsequences: false)
+                .map { $0.filter { $0 != " " } }
+            guard fields.count == parts.count else {
+                let names = parts.map(\.name).joined(separator: ",")
+                throw RecordError("\(column.name) takes \(parts.count) values: \(names)")
+            }
+            return .composite(
+                try zip(fields, parts).map {
+                    try $0.isEmpty ? .null : scalar($0, $1.type, "\(column.name).\($1.name)")
+                })
+        }
+    }
+
+    private func scalar(_ text: String, _ type: ScalarType, _ name: String) throws -> Value {
+        switch type {
+        case .text: return .text(text)
+        case .integer:
+            guard let value = Int64(text) else {
+                throw RecordError("\(name) takes a whole number, not '\(text)'")
+            }
+            return .integer(value)
+        case .real:
+            guard let value = Double(text) else {
+                throw RecordError("\(name) takes a number, not '\(text)'")
+            }
+            return .real(value)
+        case .time:
+            return .integer(try instant(text, for: nil).milliseconds)
+        case .blob:
+            guard let bytes = Hexadecimal.bytes(of: text) else {
+                throw RecordError("\(name) takes bytes in hexadecimal, not '\(text)'")
+            }
+            return .blob(bytes)
+        case .reference(let number):
+            guard let table = replica.schema.table(id: number) else {
+                throw RecordError("\(name) refers to a table that this build doesn't know")
+            }
+            return .blob(try row(in: table, text).identifier.bytes)
+        }
+    }
+
+    /// Hides a row. What someone else writes to it meanwhile brings it back, as a conflict.
+    public func delete(
+        _ table: Table, _ key: String, author: String
+    ) throws -> (row: RowID, receipt: WriteReceipt) {
+        let id = try row(in: table, key)
+        let (_, receipt) = try replica.write(author: author) { transaction in
+            try transaction.delete(table, id)
+        }
+        return (id, receipt)
+    }
+}

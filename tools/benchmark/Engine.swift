@@ -1,0 +1,120 @@
+import Causality
+import Foundation
+import Merge
+import RecordSchema
+import ReplicaStore
+import SyncProtocol
+import Synchronization
+
+/// A wall clock that stands still until it is moved.
+final class SettableClock: Sendable {
+    private let now: Atomic<Int64>
+
+    init(milliseconds: Int64) {
+        now = Atomic(milliseconds)
+    }
+
+    var milliseconds: Int64 { now.load(ordering: .relaxed) }
+
+    func advance(milliseconds: Int64) { now.add(milliseconds, ordering: .relaxed) }
+}
+
+/// The files of a run: each name is used once, and its files go away with ``remove(_:)``.
+struct Workplace {
+    let directory: URL
+
+    init(in parent: String) throws {
+        directory = URL(filePath: parent).appending(path: "karvan-bench-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    }
+
+    func path(_ name: String) -> String { directory.appending(path: name + ".sqlite").path }
+
+    func remove(_ name: String) {
+        for suffix in ["", "-wal", "-shm", ".key", ".lock"] { unlink(path(name) + suffix) }
+    }
+
+    func removeAll() { try? FileManager.default.removeItem(at: directory) }
+
+    func makeReplica(
+        _ name: String, schema: Schema, clock: SettableClock, keepsFeed: Bool = false
+    ) throws -> Replica {
+        remove(name)
+        var environment = Environment.system(command: "karvan-bench")
+        environment.wallMilliseconds = { clock.milliseconds }
+        return try Replica.create(
+            at: path(name), name: name, schema: schema, environment: environment,
+            keepsFeed: keepsFeed)
+    }
+
+    func makeReplica(_ name: String) throws -> Replica {
+        try makeReplica(
+            name, schema: Workload.schema,
+            clock: SettableClock(milliseconds: Workload.startMilliseconds))
+    }
+
+    /// The settings of the engine's own connection.
+    func settings() throws -> Settings {
+        let replica = try makeReplica("settings")
+        defer {
+            replica.close()
+            remove("settings")
+        }
+        let definitions = try replica.query(
+            """
+            SELECT sql FROM sqlite_schema
+            WHERE tbl_name = 'attendance' AND type IN ('table', 'index') AND sql IS NOT NULL
+            ORDER BY type DESC
+            """
+        ).compactMap { row in
+            if case .text(let sql) = row[0] { sql } else { nil }
+        }
+        guard definitions.count == 2,
+            case .integer(let cacheSize)? = try replica.query("PRAGMA cache_size").first?[0],
+            try replica.query("PRAGMA journal_mode") == [[.text("wal")]]
+        else { throw BenchError("the engine's settings are not what they were") }
+        return Settings(definitions: definitions, cacheSize: cacheSize)
+    }
+}
+
+/// The engine's side of the workload: typed writes, and runs taken in.
+struct EngineWriter {
+    let replica: Replica
+    let clock: SettableClock
+
+    init(_ workplace: Workplace, _ name: String) throws {
+        clock = SettableClock(milliseconds: Workload.startMilliseconds)
+        replica = try workplace.makeReplica(name, schema: Workload.schema, clock: clock)
+    }
+
+    /// - Parameter ids: the application's; `nil` lets the engine derive them.
+    @inline(never)
+    func write(_ rows: [Attendance], ids: [Identifier]?, rowsPerTransaction: Int) throws {
+        var next = 0
+        while next < rows.count {
+            let batch = next..<min(next + rowsPerTransaction, rows.count)
+            try replica.write(author: "bench") { transaction in
+                for row in batch {
+                    if let ids {
+                        try transaction.insert(
+                            into: Workload.table, id: RowID(ids[row]), rows[row].values)
+                    } else {
+                        try transaction.insert(into: Workload.table, rows[row].values)
+                    }
+                }
+            }
+            clock.advance(milliseconds: Workload.stepMilliseconds)
+            next = batch.upperBound
+        }
+    }
+
+    /// Takes in each run in a transaction of its own, each on disk before the next.
+    @inline(never)
+    func ingest(_ runs: [SealedRun]) throws {
+        for run in runs {
+            for result in try replica.ingest([run]) {
+                guard case .applied = result else { throw BenchError("a run was not taken in") }
+            }
+        }
+    }
+}

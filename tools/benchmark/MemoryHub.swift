@@ -1,0 +1,84 @@
+import AntiEntropy
+import Causality
+import ReplicaStore
+import SyncProtocol
+
+/// The replica's side of a session.
+final class LaptopPort: ReplicaPort {
+    private let replica: Replica
+
+    init(_ replica: Replica) {
+        self.replica = replica
+    }
+
+    func prepare(scope: String, asksForBodies: Bool) throws -> Outgoing {
+        let batch = try replica.outgoingBatch(asksForBodies: asksForBodies)
+        return Outgoing(
+            cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
+            changesetCount: batch.changesetCount, remainingCount: batch.remainingCount,
+            schemaVersion: replica.schema.version)
+    }
+
+    func apply(_ reply: ExchangeReply, scope: String, from cursor: Cursor?) throws -> Applied {
+        let applied = try replica.apply(reply, from: cursor)
+        return Applied(
+            changesetCount: applied.changesetCount, quarantinedCount: applied.quarantinedCount,
+            lacksBodies: applied.lacksBodies)
+    }
+
+    func forgetHub(scope: String) throws { try replica.forgetHub() }
+}
+
+/// A hub without a network: a second replica that keeps a feed. Every message passes as the bytes
+/// that would travel, and is counted.
+final class MemoryHub: HubPort {
+    private let replica: Replica
+    private(set) var traffic = Traffic()
+
+    /// Bodies of messages, in bytes: what HTTP and TLS add is not in them.
+    struct Traffic {
+        var roundTrips = 0
+        var requestBytes = 0
+        var replyBytes = 0
+    }
+
+    init(_ replica: Replica) {
+        self.replica = replica
+    }
+
+    func startCounting() { traffic = Traffic() }
+
+    func exchange(_ request: ExchangeRequest) throws(TransportFailure) -> ExchangeReply {
+        do {
+            let sent = request.encode()
+            let reply = try answer(to: try ExchangeRequest(decoding: sent)).encode()
+            traffic.roundTrips += 1
+            traffic.requestBytes += sent.count
+            traffic.replyBytes += reply.count
+            return try ExchangeReply(decoding: reply)
+        } catch let refusal as Refusal {
+            throw .refused(refusal)
+        } catch {
+            throw .unreachable("\(error)")
+        }
+    }
+
+    private func answer(to request: ExchangeRequest) throws -> ExchangeReply {
+        var heads: [StreamID: RunStub] = [:]
+        var rejections: [Rejection] = []
+        for (run, result) in zip(request.runs, try replica.ingest(request.runs)) {
+            if case .refused(let refusal) = result {
+                rejections.append(
+                    Rejection(
+                        stream: run.header.stream, lastSeq: run.header.lastSeq, refusal: refusal))
+            } else {
+                heads[run.header.stream] = RunStub(run)
+            }
+        }
+        let feed = try replica.feedEntries(after: request.cursor, ahead: request.ahead)
+        return ExchangeReply(
+            heads: heads.values.sorted { $0.stream < $1.stream }, rejections: rejections,
+            entries: feed.entries, cursor: feed.cursor, hasMore: feed.hasMore,
+            hubMilliseconds: replica.environment.wallMilliseconds())
+    }
+}
