@@ -115,6 +115,11 @@ let package = Package(
 
         tests(
             "CurlTransportTests", ["CurlTransport", "AntiEntropy", "SyncProtocol", "Causality"]),
+        tests(
+            "FieldRecordsTests",
+            ["FieldRecords", "RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite"]),
+        tests(
+            "HubTests", ["Hub", "SyncProtocol", .product(name: "Logging", package: "swift-log")]),
         tests("MergeTests", ["Merge", "Causality"]),
         tests(
             "ReplicaStoreTests",

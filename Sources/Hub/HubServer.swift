@@ -79,8 +79,8 @@ package final class HubServer: Sendable {
         do {
             try await group.run()
         } catch is CancellationError {
-            // The stop was cut short; all of the server's tasks have ended nonetheless.
-        } catch where !isReady.load(ordering: .acquiring) {
+            logger.warning("stop-cut-short")
+        } catch let error where !isReady.load(ordering: .acquiring) {
             throw HubServerError.cannotListen(host: host, port: port, reason: "\(error)")
         }
         logger.info("stopped")

@@ -73,7 +73,8 @@ struct HubServerResponder: HTTPResponder {
     }
 
     private func log(
-        _ request: Request, _ reply: HubServerReply, received: Int, since start: ContinuousClock.Instant
+        _ request: Request, _ reply: HubServerReply, received: Int,
+        since start: ContinuousClock.Instant
     ) {
         var metadata = facts(request, received: received, since: start)
         metadata["status"] = "\(reply.status.code)"
@@ -99,7 +100,8 @@ struct HubServerResponder: HTTPResponder {
             "method": "\(request.method.rawValue.prefix(16))",
             "path": "\(request.uri.path.prefix(100))",
             "in": "\(received)",
-            "milliseconds": "\((ContinuousClock.now - start) / .milliseconds(1))",
+            "milliseconds":
+                "\(((ContinuousClock.now - start) / .microseconds(100)).rounded() / 10)",
         ]
         if let device = request.claimedDevice { facts["device"] = "\(device)" }
         return facts
@@ -120,7 +122,7 @@ extension Request {
     /// The first digits of the device's id. Only a claim: nothing is checked before the handler.
     fileprivate var claimedDevice: String? {
         headers[.karvanSignature].flatMap(RequestSignature.init(headerValue:)).map {
-            DeviceID(publicKey: $0.publicKey).bytes.prefix(4).hexadecimal
+            DeviceID(publicKey: $0.publicKey).short
         }
     }
 }

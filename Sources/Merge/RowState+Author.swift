@@ -17,21 +17,31 @@ extension RowState {
 
     /// A put that replaces `basis`, preceded by a restore when the row is hidden.
     ///
-    /// - Parameter basis: the dots that the author was shown in this cell; dots that live no more
-    ///   are left out, for they have been replaced already.
-    public func put(_ key: CellKey, _ value: Value, basis: [Dot]) -> [Operation] {
-        write(key, .put(value), basis: basis)
+    /// - Parameters:
+    ///   - basis: the dots that the author was shown in this cell; dots that live no more are left
+    ///     out, for they have been replaced already.
+    ///   - isDeleteShown: whether an author who writes to a hidden row knew that it is hidden. A
+    ///     form that was opened before didn't: then nothing is restored, and the write meets the
+    ///     delete as a conflict.
+    public func put(
+        _ key: CellKey, _ value: Value, basis: [Dot], isDeleteShown: Bool = true
+    ) -> [Operation] {
+        write(key, .put(value), basis, isDeleteShown)
     }
 
     /// Takes an element out; nothing when it isn't in.
-    public func remove(_ key: CellKey, basis: [Dot]) -> [Operation] {
-        AddWinsSet.holds(self[key]) ? write(key, .retract, basis: basis) : []
+    public func remove(
+        _ key: CellKey, basis: [Dot], isDeleteShown: Bool = true
+    ) -> [Operation] {
+        AddWinsSet.holds(self[key]) ? write(key, .retract, basis, isDeleteShown) : []
     }
 
-    private func write(_ key: CellKey, _ action: Action, basis: [Dot]) -> [Operation] {
+    private func write(
+        _ key: CellKey, _ action: Action, _ basis: [Dot], _ isDeleteShown: Bool
+    ) -> [Operation] {
         let life = LifeFold(self)
         let live = self[key].live.map(\.dot)
-        guard life.isHidden else {
+        guard life.isHidden, isDeleteShown else {
             return [Operation(key, action, over: live.filter(basis.contains))]
         }
         // The author was shown the delete, and all that lives here is covered by it.

@@ -7,7 +7,7 @@ internal import SyncProtocol
 /// written. A cell that holds what the log has for its dot is no write.
 extension Replica {
     /// Takes in what is noted. Called when a replica is opened; every write does the same first.
-    func captureForeignWrites() throws(StoreError) {
+    public func takeForeignWrites() throws(StoreError) {
         guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else { return }
         do {
             try write { _ in }

@@ -130,7 +130,7 @@ public final class Replica {
         let replica = try Replica(
             path: path, schema: schema, environment: environment, connection: connection)
         try replica.upgrade()
-        try replica.captureForeignWrites()
+        try replica.takeForeignWrites()
         return replica
     }
 

@@ -198,7 +198,8 @@ public final class WriteTransaction {
         let id = rows.schema.rowID(in: table, key: key)
         let clock = try rows.clock(table.id, id)
         let isMissing = clock == nil || clock?.isHidden == true
-        let assignments = isMissing ? zip(table.keyColumns, key).map { ($0, $1) } + values : values
+        let others = values.filter { !table.naturalKey.contains($0.0.name) }
+        let assignments = isMissing ? zip(table.keyColumns, key).map { ($0, $1) } + others : others
         keys[id] = .some(key)
         return (id, try set(table, id, assignments))
     }

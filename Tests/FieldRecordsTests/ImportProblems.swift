@@ -116,6 +116,7 @@ import Testing
             AZ-3,az,A Z,+994
             AZ-4,az,,+994
             AZ-5
+            AZ-6,, ,1
 
             """, .people)
         #expect(
@@ -130,6 +131,8 @@ import Testing
                     + " person",
                 "line 6: the record has 1 fields and not 4: quote fields that contain the"
                     + " separator",
+                "line 7, phone: fill in the delegation too: it says who may read how to reach a"
+                    + " person",
             ])
     }
 
@@ -173,6 +176,41 @@ import Testing
                 "line 2, status: “maybe” is unknown: write planned, cancelled, done",
                 "line 3, planned_end: the item ends before it starts: correct one of the two times",
             ])
+    }
+
+    @Test func `a damaged file is refused or read, and never more than that`() {
+        let whole = Array("badge,name_native,phone\r\nAZ-1,\"a\"\"b\nç\",1\nKZ-2,x,\n".utf8)
+        let bytes = Array("\",;\t\r\n\u{0}A1ç".utf8)
+        // A linear congruence: the same damage in every run.
+        var state: UInt64 = 7
+        func next(_ bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        for _ in 0..<5_000 {
+            var damaged = whole
+            for _ in 0...next(4) {
+                let index = next(damaged.count)
+                switch next(3) {
+                case 0: damaged[index] = bytes[next(bytes.count)]
+                case 1: damaged.insert(bytes[next(bytes.count)], at: index)
+                default: damaged.remove(at: index)
+                }
+            }
+            let lines = damaged.count { $0 == 0x0A || $0 == 0x0D } + 1
+            for kind in ImportKind.allCases {
+                guard
+                    case .failure(let error) = Result(catching: { () throws(ImportErrors) in
+                        try ImportFile.read(bytes: damaged, kind: kind, name: "x")
+                    })
+                else { continue }
+                if error.problems.isEmpty
+                    || !error.problems.allSatisfy({ (1...lines).contains($0.line) })
+                {
+                    Issue.record("\(damaged): \(error)")
+                }
+            }
+        }
     }
 
     @Test func `a value has a limit`() {

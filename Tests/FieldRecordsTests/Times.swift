@@ -58,10 +58,10 @@ import Testing
                 == "-292275055-05-16T16:47:04.192+00:00")
     }
 
-    @Test func `every day of 800 years follows the one before`() throws {
-        var expected = try Instant("1600-01-01T00:00:00Z").milliseconds
+    @Test func `every day of two centuries follows the one before`() throws {
+        var expected = try Instant("1899-01-01T00:00:00Z").milliseconds
         var wrong: [String] = []
-        for year in 1600..<2400 {
+        for year in 1899..<2102 {
             for month in 1...12 {
                 for day in 1...31 {
                     let digits = [month, day].map { $0 < 10 ? "0\($0)" : "\($0)" }
@@ -75,7 +75,7 @@ import Testing
             }
         }
         #expect(wrong == [])
-        #expect(try Instant("2400-01-01T00:00:00Z").milliseconds == expected)
+        #expect(try Instant("2102-01-01T00:00:00Z").milliseconds == expected)
     }
 
     @Test func `a bare time is on the day of its reference, where the clock hangs`() throws {

@@ -33,10 +33,12 @@ struct DeadlineTests {
         var limits = HubServerLimits()
         limits.idleMilliseconds = 300
         try await withServer(limits: limits) { served in
-            let client = "timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4"
+            let client =
+                "timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4"
             try await expectEnd(served, reason: nil, client)
             try await expectEnd(
-                served, reason: nil, "rm never; mkfifo never; exec 4<>never; printf 'GET / HT' >&4; \(client)")
+                served, reason: nil,
+                "rm never; mkfifo never; exec 4<>never; printf 'GET / HT' >&4; \(client)")
         }
     }
 

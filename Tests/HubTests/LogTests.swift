@@ -20,7 +20,8 @@ struct LogTests {
     @Test func `No value makes a second line or another key`() {
         let lines = Lines()
         var logger = lines.logger()
-        logger[metadataKey: "name"] = "Aygün \"A\"\ntime=0 level=error event=forged\u{2028}\u{202e}\u{1b}"
+        logger[metadataKey: "name"] =
+            "Aygün \"A\"\ntime=0 level=error event=forged\u{2028}\u{202e}\u{1b}"
         logger.warning("odd\nevent", metadata: ["a b=": "x=y", "level": "fake", "empty": ""])
         #expect(
             lines.all == [

@@ -116,7 +116,8 @@ struct Served: Sendable {
     ) {
         try await curl(
             path,
-            "-H 'Content-Type: \(Self.contentType)' -H 'Expect:' --data-binary @\(file) \(arguments)")
+            "-H 'Content-Type: \(Self.contentType)' -H 'Expect:' --data-binary @\(file) \(arguments)"
+        )
     }
 }
 

@@ -9,6 +9,8 @@ struct Figure: Encodable {
     var detail: String
     /// The ratio of each pair, where the value is their median.
     var samples: [Double]?
+    /// The median ratio by the processor's time instead of the wall's.
+    var processorRatio: Double?
     var goal: Goal?
     var isReached: Bool?
 
@@ -52,12 +54,14 @@ struct Figure: Encodable {
     /// The engine's rate over plain SQLite's.
     init(_ name: String, _ rates: Rates, goal: Goal? = nil) {
         let detail =
-            "engine \(rates.engine.median.formatted(places: 0)) rows/s, "
-            + "plain \(rates.plain.median.formatted(places: 0)); "
+            "engine \(rates.rowsPerSecond(rates.engine).formatted(places: 0)) rows/s, "
+            + "plain \(rates.rowsPerSecond(rates.plain).formatted(places: 0)); "
             + "\(rates.ratios.min()?.formatted(places: 2) ?? "?") to "
-            + "\(rates.ratios.max()?.formatted(places: 2) ?? "?")"
+            + "\(rates.ratios.max()?.formatted(places: 2) ?? "?"); "
+            + "by CPU time \(rates.processorRatios.median.formatted(places: 2))"
         self.init(
             name, rates.ratios.median, "x plain", detail, samples: rates.ratios, goal: goal)
+        processorRatio = rates.processorRatios.median
     }
 }
 

@@ -68,6 +68,9 @@ struct Main: ParsableCommand {
                 "write, \(batch) each, random ids",
                 try measure.writes(many, .random, rowsPerTransaction: batch), goal: .atLeast(0.4)),
             Figure("ingest, time ids", try measure.ingest(many, .time), goal: .atLeast(0.3)),
+            Figure(
+                "ingest, time ids, same commits",
+                try measure.ingest(many, .time, matchesCommits: true), goal: .atLeast(0.3)),
             Figure("ingest, random ids", try measure.ingest(many, .random), goal: .atLeast(0.3)),
         ]
     }
@@ -131,32 +134,5 @@ struct Main: ParsableCommand {
         let fields = mounts.split(separator: "\n").map { $0.split(separator: " ") }
         let holders = fields.filter { $0.count > 2 && ($0[1] == "/" || path.hasPrefix($0[1] + "/")) }
         return holders.max { $0[1].count < $1[1].count }.map { String($0[2]) } ?? "unknown"
-    }
-}
-
-/// A part of the engine on its own. A profiler counts from its function on:
-/// `--toggle-collect='*EngineWriter*write*'` and the like.
-enum ProfilePart: String, ExpressibleByArgument, CaseIterable {
-    case write
-    case writeRandom = "write-random"
-    case ingest
-
-    func run(rowCount: Int, _ workplace: Workplace) throws {
-        let workload = Workload(count: rowCount)
-        let random = workload.ids(.random, rowsPerTransaction: Workload.batchRows)
-        let target = try EngineWriter(workplace, "engine")
-        defer { target.replica.close() }
-        switch self {
-        case .write, .writeRandom:
-            try target.write(
-                workload.rows, ids: self == .write ? nil : random,
-                rowsPerTransaction: Workload.batchRows)
-        case .ingest:
-            let source = try EngineWriter(workplace, "source")
-            defer { source.replica.close() }
-            try source.write(workload.rows, ids: nil, rowsPerTransaction: Workload.batchRows)
-            try source.replica.seal()
-            try target.ingest(try source.replica.sealedRuns(after: VersionVector()))
-        }
     }
 }

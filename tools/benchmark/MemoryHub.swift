@@ -1,5 +1,6 @@
 import AntiEntropy
 import Causality
+import RecordSchema
 import ReplicaStore
 import SyncProtocol
 

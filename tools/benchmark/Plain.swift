@@ -88,6 +88,7 @@ final class Plain {
     }
 
     /// Inserts all rows as a C program would: prepared once, every value bound without a copy.
+    @inline(never)
     func insert(_ rows: PlainRows, rowsPerTransaction: Int) throws {
         let begin = try prepare("BEGIN IMMEDIATE")
         let commit = try prepare("COMMIT")

@@ -1,5 +1,6 @@
 import Causality
 import Foundation
+import ReplicaStore
 
 /// Sizes of the same rows in both files, after a checkpoint.
 struct Sizes: Encodable {

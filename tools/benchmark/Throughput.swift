@@ -1,14 +1,45 @@
 import Causality
 import Foundation
+import ReplicaStore
 import SyncProtocol
 
-/// Rates of both sides over the same rows, measured in turn.
-struct Rates {
-    var plain: [Double] = []
-    var engine: [Double] = []
+/// What one side needed for all rows.
+struct Effort {
+    /// Until all was on disk: most of it is waiting for the disk, where transactions are small.
+    var wallSeconds: Double
+    /// Of the process, user and system: it hardly depends on the disk or on other programs.
+    var processorSeconds: Double
 
-    /// Engine over plain, pair by pair.
-    var ratios: [Double] { zip(plain, engine).map { $1 / $0 } }
+    init(_ body: () throws -> Void) rethrows {
+        let start = (Self.now(CLOCK_MONOTONIC), Self.now(CLOCK_PROCESS_CPUTIME_ID))
+        try body()
+        wallSeconds = Self.now(CLOCK_MONOTONIC) - start.0
+        processorSeconds = Self.now(CLOCK_PROCESS_CPUTIME_ID) - start.1
+    }
+
+    private static func now(_ clock: clockid_t) -> Double {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+}
+
+/// The efforts of both sides over the same rows, measured in turn.
+struct Rates {
+    let rowCount: Int
+    var plain: [Effort] = []
+    var engine: [Effort] = []
+
+    /// Engine's rows per second over plain SQLite's, pair by pair.
+    var ratios: [Double] { zip(plain, engine).map { $0.wallSeconds / $1.wallSeconds } }
+    /// The same by the processor's time.
+    var processorRatios: [Double] {
+        zip(plain, engine).map { $0.processorSeconds / $1.processorSeconds }
+    }
+
+    func rowsPerSecond(_ efforts: [Effort]) -> Double {
+        Double(rowCount) / efforts.map(\.wallSeconds).median
+    }
 }
 
 /// Typed writes and ingest, each against plain inserts of the same rows.
@@ -19,7 +50,7 @@ struct Throughput {
     /// Reports what is under way.
     let progress: (String) -> Void
 
-    /// Rows per second of typed writes.
+    /// Typed writes.
     func writes(_ workload: Workload, _ order: IDOrder, rowsPerTransaction: Int) throws -> Rates {
         let ids = workload.ids(order, rowsPerTransaction: rowsPerTransaction)
         let plain = PlainRows(workload.rows, ids: ids)
@@ -29,7 +60,7 @@ struct Throughput {
         return try pairs(plain, rowsPerPlainTransaction: rowsPerTransaction) {
             let writer = try EngineWriter(workplace, "engine")
             defer { writer.replica.close() }
-            return try seconds {
+            return try Effort {
                 try writer.write(
                     workload.rows, ids: order == .time ? nil : ids,
                     rowsPerTransaction: rowsPerTransaction)
@@ -37,16 +68,25 @@ struct Throughput {
         }
     }
 
-    /// Rows per second of taking everything into an empty replica.
-    func ingest(_ workload: Workload, _ order: IDOrder) throws -> Rates {
+    /// Taking everything into an empty replica, a run in each transaction.
+    ///
+    /// - Parameter matchesCommits: let plain SQLite commit as often as the engine does, instead of
+    ///   after each batch: a run holds many batches, so that the engine waits for the disk less.
+    func ingest(
+        _ workload: Workload, _ order: IDOrder, matchesCommits: Bool = false
+    ) throws -> Rates {
         let ids = workload.ids(order, rowsPerTransaction: Workload.batchRows)
         let plain = PlainRows(workload.rows, ids: ids)
         let runs = try sealedRuns(workload, ids: order == .time ? nil : ids)
-        progress("ingest, \(order.rawValue) ids, \(plain.count) rows in \(runs.count) runs")
-        return try pairs(plain, rowsPerPlainTransaction: Workload.batchRows) {
+        let commitRows =
+            matchesCommits ? (plain.count + runs.count - 1) / runs.count : Workload.batchRows
+        progress(
+            "ingest, \(order.rawValue) ids, \(plain.count) rows in \(runs.count) runs, "
+                + "plain \(commitRows) per transaction")
+        return try pairs(plain, rowsPerPlainTransaction: commitRows) {
             let writer = try EngineWriter(workplace, "engine")
             defer { writer.replica.close() }
-            return try seconds { try writer.ingest(runs) }
+            return try Effort { try writer.ingest(runs) }
         }
     }
 
@@ -64,29 +104,27 @@ struct Throughput {
 
     /// Both sides in turn; every other time the engine goes first.
     ///
-    /// - Parameter engine: fills the replica `engine` and gives the seconds that it took.
+    /// - Parameter engine: fills the replica `engine`.
     private func pairs(
-        _ rows: PlainRows, rowsPerPlainTransaction: Int, engine: () throws -> Double
+        _ rows: PlainRows, rowsPerPlainTransaction: Int, engine: () throws -> Effort
     ) throws -> Rates {
-        var rates = Rates()
+        var rates = Rates(rowCount: rows.count)
         for repetition in 0..<repetitions {
-            var engineSeconds = repetition.isMultiple(of: 2) ? nil : try engine()
-            let plainSeconds = try insert(rows, rowsPerPlainTransaction)
-            if engineSeconds == nil { engineSeconds = try engine() }
+            if !repetition.isMultiple(of: 2) { rates.engine.append(try engine()) }
+            rates.plain.append(try insert(rows, rowsPerPlainTransaction))
+            if repetition.isMultiple(of: 2) { rates.engine.append(try engine()) }
             try compareContents()
-            rates.plain.append(Double(rows.count) / plainSeconds)
-            rates.engine.append(Double(rows.count) / (engineSeconds ?? .nan))
             workplace.remove("plain")
             workplace.remove("engine")
         }
         return rates
     }
 
-    private func insert(_ rows: PlainRows, _ rowsPerTransaction: Int) throws -> Double {
+    private func insert(_ rows: PlainRows, _ rowsPerTransaction: Int) throws -> Effort {
         let database = try Plain(path: workplace.path("plain"))
         defer { database.close() }
         try database.lay(out: settings)
-        return try seconds { try database.insert(rows, rowsPerTransaction: rowsPerTransaction) }
+        return try Effort { try database.insert(rows, rowsPerTransaction: rowsPerTransaction) }
     }
 
     /// A figure over rows that were not all written would be worth nothing.
@@ -102,11 +140,5 @@ struct Throughput {
         guard contents[0] == contents[1] else {
             throw BenchError("plain holds \(contents[0]), the engine \(contents[1])")
         }
-    }
-
-    private func seconds(_ body: () throws -> Void) rethrows -> Double {
-        let duration = try ContinuousClock().measure(body)
-        return Double(duration.components.seconds)
-            + Double(duration.components.attoseconds) * 1e-18
     }
 }

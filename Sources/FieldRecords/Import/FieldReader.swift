@@ -24,7 +24,10 @@ struct FieldReader {
         problems.append(ImportProblem(line: line, column: column, message))
     }
 
-    func hasText(_ column: String) -> Bool { bytes(column) != nil }
+    /// Whether there is more than spaces.
+    func hasText(_ column: String) -> Bool {
+        bytes(column).map { !ImportText.trimmed($0).isEmpty } ?? false
+    }
 
     private func bytes(_ column: String) -> [UInt8]? {
         guard let position = header.position(of: column), !fields[position].isEmpty else {

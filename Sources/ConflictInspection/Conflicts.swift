@@ -1,0 +1,159 @@
+internal import Causality
+internal import FieldRecords
+internal import Merge
+internal import RecordSchema
+internal import Recording
+public import ReplicaStore
+internal import SyncProtocol
+
+/// The conflicts of a replica: finds and explains them.
+public struct Conflicts {
+    let records: Records
+    var replica: Replica { records.replica }
+
+    public init(_ replica: Replica) {
+        records = Records(replica)
+    }
+
+    /// All open conflicts, the ones that need a decision first, then the oldest first.
+    public func open() throws -> [Conflict] {
+        try replica.openConflicts().compactMap(conflict(at:)).sorted { a, b in
+            if a.conflictClass != b.conflictClass { return a.conflictClass > b.conflictClass }
+            let (since, other) = (a.sinceMilliseconds ?? 0, b.sinceMilliseconds ?? 0)
+            return since != other ? since < other : a.id.bytes.lexicographicallyPrecedes(b.id.bytes)
+        }
+    }
+
+    /// The open conflict whose id starts with `id`.
+    public func conflict(_ id: String) throws -> Conflict {
+        guard id.count >= 4 else {
+            throw ConflictError.invalid("give at least four digits of the conflict's id")
+        }
+        let found = try open().filter { $0.id.description.hasPrefix(id.lowercased()) }
+        guard found.count < 2 else { throw ConflictError.ambiguous(id) }
+        guard let conflict = found.first else { throw ConflictError.stale(id) }
+        return conflict
+    }
+
+    private func conflict(at place: OpenConflict) throws -> Conflict? {
+        guard let table = replica.schema.table(id: place.table) else { return nil }
+        let state = try replica.state(place.table, place.row)
+        guard place.column != CellKey.life.column else {
+            return try lifeConflict(table, place, state)
+        }
+        guard let column = table.column(id: place.column) else { return nil }
+        return try registerConflict(table, column, place, state)
+    }
+
+    private func registerConflict(
+        _ table: Table, _ column: Column, _ place: OpenConflict, _ state: RowState
+    ) throws -> Conflict? {
+        let key = CellKey(column.id)
+        let fold = RegisterFold(state[key], policy: column.policy)
+        guard fold.isConflict else { return nil }
+        let candidates = try fold.candidates.sorted { $0.yields(to: $1) }.enumerated().map {
+            try candidate($1, label: $0, place, key, isShown: $1.dot == fold.shown?.dot) { value in
+                try records.text(of: value, in: column)
+            }
+        }
+        return Conflict(
+            id: Self.id(place, fold.candidates.map(\.dot)),
+            subject: ConflictSubject(table: table, row: place.row, column: column),
+            rowName: try records.name(of: place.row, in: table),
+            conflictClass: fold.isWithinTolerance
+                ? min(.notice, column.conflictClass) : column.conflictClass,
+            candidates: candidates, isWithinTolerance: fold.isWithinTolerance,
+            explanation: explain(fold, column, candidates))
+    }
+
+    private func explain(
+        _ fold: RegisterFold, _ column: Column, _ candidates: [Candidate]
+    ) -> String {
+        let count = candidates.count
+        if fold.isWithinTolerance, case .earliest(let tolerance) = column.policy {
+            return "\(count) records lie within \(tolerance / 60_000) min of each other, so the "
+                + "earliest counts; nobody has to decide."
+        }
+        if candidates.contains(where: \.isResolution) {
+            return "\(count) values stand side by side: someone decided, and someone else, who had "
+                + "not seen that, wrote another value."
+        }
+        return "\(count) values were written by people who had not seen each other's."
+    }
+
+    private func lifeConflict(
+        _ table: Table, _ place: OpenConflict, _ state: RowState
+    ) throws -> Conflict? {
+        let life = LifeFold(state)
+        guard life.isConflict else { return nil }
+        let edits = life.uncovered.compactMap { uncovered in
+            state[uncovered.cell].live.first { $0.dot == uncovered.dot }.map { (uncovered.cell, $0) }
+        }
+        let ops = (life.deletes.map { (CellKey.life, $0) } + edits).sorted { $0.1.yields(to: $1.1) }
+        let candidates = try ops.enumerated().map { index, entry in
+            let column = table.column(id: entry.0.column)
+            return try candidate(entry.1, label: index, place, entry.0, isShown: entry.0 != .life) {
+                value in
+                guard let column else { return "" }
+                return "\(column.name) = \(try records.text(of: value, in: column))"
+            }
+        }
+        return Conflict(
+            id: Self.id(place, ops.map(\.1.dot)),
+            subject: ConflictSubject(table: table, row: place.row, column: nil),
+            rowName: try records.name(of: place.row, in: table), conflictClass: .decision,
+            candidates: candidates, isWithinTolerance: false,
+            explanation: "Someone deleted this record; someone else, who had not seen that, "
+                + "changed it. It stays until one of them is chosen.")
+    }
+
+    private func candidate(
+        _ op: LiveOp, label: Int, _ place: OpenConflict, _ cell: CellKey, isShown: Bool,
+        _ text: (Value) throws -> String
+    ) throws -> Candidate {
+        let operation = try replica.operation(
+            op.dot, table: place.table, row: place.row, cell: cell)
+        var isResolution = false
+        if case .resolve = op.action { isResolution = true }
+        let saw = try (operation?.over ?? []).compactMap { dot -> String? in
+            let seen = try replica.operation(
+                dot, table: place.table, row: place.row, cell: cell)
+            guard let value = seen?.action.value else { return nil }
+            let who = try records.provenance(of: dot)?.who
+            return try text(value) + (who.map { " (\($0))" } ?? "")
+        }
+        let shownText: String
+        var isDelete = false
+        switch op.action {
+        case .delete:
+            shownText = "deleted"
+            isDelete = true
+        case .retract: shownText = cell == .life ? "restored" : "taken back"
+        case .put, .resolve: shownText = try text(op.action.value ?? .null)
+        }
+        return Candidate(
+            label: Self.label(label), dot: op.dot, value: op.action.value, text: shownText,
+            provenance: try records.provenance(of: op.dot), saw: saw, isShown: isShown,
+            isResolution: isResolution, isDelete: isDelete)
+    }
+
+    /// `A` to `Z`, then `A1` and so on.
+    private static func label(_ index: Int) -> String {
+        let letter = String(UnicodeScalar(UInt8(ascii: "A") + UInt8(index % 26)))
+        return index < 26 ? letter : "\(letter)\(index / 26)"
+    }
+
+    /// The cell belongs in it: one changeset may write several cells of a row.
+    static func id(_ place: OpenConflict, _ dots: [Dot]) -> Digest {
+        var encoder = CBOREncoder()
+        encoder.array(3 + dots.count * 2)
+        encoder.unsigned(UInt64(place.table))
+        encoder.blob(place.row.identifier.bytes)
+        encoder.unsigned(UInt64(place.column))
+        for dot in dots.sorted() {
+            encoder.blob(dot.stream.identifier.bytes)
+            encoder.unsigned(dot.seq)
+        }
+        return Digest(.conflict, encoder.bytes)
+    }
+}

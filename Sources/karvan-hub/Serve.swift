@@ -1,0 +1,55 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Hub
+internal import ProgramOutput
+internal import ReplicaStore
+
+/// Serves laptops until it is told to stop.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve laptops over TLS until SIGTERM or SIGINT.",
+        discussion: """
+            Logs go to standard error, a line for each event. Once connections are taken, the
+            address stands on standard output.
+            """)
+
+    @OptionGroup var common: CommonOptions
+    @Option(help: "HOST:PORT to listen on; port 0 lets the system choose.")
+    var listen = "127.0.0.1:8443"
+    @Option(help: "A further name of this host, for the certificate that is made at first start.")
+    var hostName: [String] = []
+
+    func run() async throws {
+        let (host, port) = try address()
+        let certificate = try common.certificate(names: [host] + hostName)
+        let logger = HubLog.logger(
+            wallMilliseconds: Environment.system(command: "").wallMilliseconds)
+        let service = HubService(store: try common.openStore("serve"), logger: logger)
+        let common = common
+        let server = HubServer(
+            handler: service, certificate: certificate, host: host, port: port, logger: logger
+        ) { port in
+            let url = "https://\(host):\(port)"
+            common.print(
+                "karvan-hub serves \(url)", .object([("url", .string(url))]))
+        }
+        do {
+            try await server.run()
+        } catch {
+            await service.close()
+            throw error
+        }
+        await service.close()
+    }
+
+    private func address() throws -> (host: String, port: Int) {
+        guard let colon = listen.lastIndex(of: ":"),
+            let port = Int(listen[listen.index(after: colon)...]), (0...65_535).contains(port),
+            colon != listen.startIndex
+        else {
+            throw CommandFailure(
+                .badInput, "--listen takes HOST:PORT, such as 0.0.0.0:8443, not '\(listen)'")
+        }
+        return (String(listen[..<colon]), port)
+    }
+}

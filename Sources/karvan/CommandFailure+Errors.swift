@@ -1,0 +1,91 @@
+internal import AntiEntropy
+internal import ConflictInspection
+internal import CurlTransport
+internal import FieldRecords
+internal import ProgramOutput
+internal import Recording
+internal import ReplicaStore
+internal import SyncProtocol
+
+extension CommandFailure {
+    /// What an error of the modules means for the command line; `nil` for errors of its parser.
+    init?(describing error: any Error) {
+        switch error {
+        case let failure as CommandFailure: self = failure
+        case let error as StoreError: self.init(store: error)
+        case let error as RecordError: self.init(.badInput, error.explanation)
+        case let error as ImportErrors: self.init(importing: error)
+        case let error as InstantError: self.init(.badInput, "\(error)")
+        case let error as HubURLProblem: self.init(.badInput, "\(error)")
+        case let error as TransportFailure: self.init(transport: error)
+        case let error as Refusal: self.init(refusal: error)
+        case let error as ConflictError:
+            if case .stale = error {
+                self.init(.stale, error.explanation)
+            } else {
+                self.init(.badInput, error.explanation)
+            }
+        default: return nil
+        }
+    }
+
+    private init(store error: StoreError) {
+        let status: ExitStatus =
+            switch error {
+            case .held: .held
+            case .missing, .exists, .invalid: .badInput
+            case .notAReplica, .newer, .otherSchema, .key: .configuration
+            case .readOnly, .full, .damaged, .disk: .disk
+            case .stale: .stale
+            }
+        var facts: [(String, JSONValue)] = []
+        if case .held(_, let holder, _) = error {
+            facts = [
+                ("holder_pid", .integer(holder.process)), ("holder", .string(holder.command)),
+            ]
+        }
+        self.init(status, error.explanation, facts: facts)
+    }
+
+    private init(importing errors: ImportErrors) {
+        let count = errors.problems.count
+        self.init(
+            .badInput,
+            "\(errors)\n\(count) problem\(count == 1 ? "" : "s"); nothing was imported",
+            facts: [
+                (
+                    "problems",
+                    .array(
+                        errors.problems.map {
+                            .object([
+                                ("file", .string(errors.name)),
+                                ("line", .integer(Int64($0.line))),
+                                ("column", $0.column.map(JSONValue.string) ?? .null),
+                                ("message", .string($0.message)),
+                            ])
+                        })
+                )
+            ])
+    }
+
+    private init(transport failure: TransportFailure) {
+        switch failure {
+        case .unreachable(let text), .timedOut(let text), .notOurHub(let text):
+            self.init(.unreachable, text)
+        case .wrongKey(let text): self.init(.protocolError, text)
+        case .refused(let refusal): self.init(refusal: refusal)
+        case .cancelled: self.init(.unreachable, "the sync was cancelled")
+        }
+    }
+
+    private init(refusal: Refusal) {
+        let status: ExitStatus =
+            switch refusal.code {
+            case .revoked, .scope: .refused
+            case .retry: .unreachable
+            default: .protocolError
+            }
+        self.init(
+            status, refusal.explanation, facts: [("code", .string(refusal.code.name))])
+    }
+}

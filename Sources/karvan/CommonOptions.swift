@@ -1,0 +1,65 @@
+internal import ArgumentParser
+internal import FieldRecords
+internal import Foundation
+internal import ProgramOutput
+internal import Recording
+internal import ReplicaStore
+
+/// What every command takes.
+struct CommonOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: "The replica's file (default: $KARVAN_REPLICA, else karvan.sqlite here).")
+    var replica: String?
+
+    @Option(name: .customLong("as"), help: "Who is recording (default: $KARVAN_AS).")
+    var person: String?
+
+    @Flag(name: .long, help: "Print one JSON object; errors as an object on standard error.")
+    var json = false
+
+    var path: String {
+        replica ?? ProcessInfo.processInfo.environment["KARVAN_REPLICA"] ?? "karvan.sqlite"
+    }
+
+    var author: String { person ?? ProcessInfo.processInfo.environment["KARVAN_AS"] ?? "" }
+
+    func open(_ command: String) throws -> Replica {
+        try Replica.open(
+            at: path, schema: Forum.schema, environment: .system(command: "karvan \(command)"))
+    }
+
+    func records(_ command: String) throws -> Records { Records(try open(command)) }
+
+    /// Prints the result: as text, or as one JSON object.
+    func print(
+        _ text: @autoclosure () throws -> String, _ json: @autoclosure () throws -> JSONValue
+    ) rethrows {
+        let line = try self.json ? json().text : text()
+        FileHandle.standardOutput.write(Data((line + "\n").utf8))
+    }
+
+    /// Options may stand before the command, as in `karvan --as Leyla attend …`: they are moved
+    /// behind it, where they are declared.
+    static func movedBehindCommand(_ arguments: [String]) -> [String] {
+        var moved: [String] = []
+        var rest = arguments[...]
+        while let first = rest.first {
+            if first == "--json" {
+                moved.append(String(first))
+                rest.removeFirst()
+            } else if first == "--as" || first == "--replica", rest.count > 1 {
+                moved += rest.prefix(2)
+                rest.removeFirst(2)
+            } else if first.hasPrefix("--as=") || first.hasPrefix("--replica=") {
+                moved.append(first)
+                rest.removeFirst()
+            } else {
+                break
+            }
+        }
+        guard !moved.isEmpty, !rest.isEmpty else { return arguments }
+        let end = rest.firstIndex(of: "--") ?? rest.endIndex
+        return Array(rest[..<end]) + moved + Array(rest[end...])
+    }
+}

@@ -1,0 +1,52 @@
+internal import ArgumentParser
+internal import Foundation
+internal import ProgramOutput
+internal import SyncProtocol
+
+/// The coordinator's command line.
+@main
+struct Karvan: ParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "karvan",
+        abstract: "Records of a field team, kept offline and synced when there is a network.",
+        discussion: """
+            Everything is recorded in the replica first: a file that this laptop keeps. No command
+            but `enrol` and `sync` uses the network.
+
+            Times are ISO 8601, or a bare 10:10 of the item's day. People are named by badge, items,
+            sites and delegations by code.
+            """,
+        version: "karvan \(version) (format \(Limits.format))",
+        subcommands: [
+            Init.self, Enrol.self, Import.self, Attend.self, Visit.self, Set.self, Delete.self,
+            List.self, Show.self, Sync.self, Status.self, ConflictsCommand.self, SQL.self,
+            Shell.self, Verify.self,
+        ])
+
+    static func main() {
+        // A reader that goes away early, as `head` does, is no fault of the command.
+        signal(SIGPIPE, SIG_DFL)
+        let arguments = CommonOptions.movedBehindCommand(Array(CommandLine.arguments.dropFirst()))
+        let isJSON = arguments.contains("--json")
+        do {
+            var command = try parseAsRoot(arguments)
+            try command.run()
+        } catch let failure where CommandFailure(describing: failure) != nil {
+            report(CommandFailure(describing: failure)!, isJSON: isJSON)
+        } catch {
+            let code = exitCode(for: error)
+            if isJSON, code != .success {
+                report(CommandFailure(.usage, message(for: error)), isJSON: true)
+            }
+            exit(withError: error)
+        }
+    }
+
+    private static func report(_ failure: CommandFailure, isJSON: Bool) -> Never {
+        let text = isJSON ? failure.json.text : "karvan: \(failure.message)."
+        FileHandle.standardError.write(Data((text + "\n").utf8))
+        Foundation.exit(failure.status.rawValue)
+    }
+}

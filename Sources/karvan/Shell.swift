@@ -1,0 +1,39 @@
+internal import ArgumentParser
+internal import Foundation
+internal import ProgramOutput
+internal import ReplicaStore
+
+/// Opens SQLite's own shell on the replica, while no other Karvan process can write.
+struct Shell: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run sqlite3 on the replica under its lock; what it writes becomes changes.",
+        discussion: "Arguments behind -- go to sqlite3: karvan shell -- \"UPDATE …\"")
+
+    @OptionGroup var common: CommonOptions
+    @Argument(help: "Arguments for sqlite3.")
+    var arguments: [String] = []
+
+    func run() throws {
+        let replica = try common.open("shell")
+        defer { replica.close() }
+        let status = try replica.withLock { try shell() }
+        try replica.takeForeignWrites()
+        guard status == 0 else {
+            throw CommandFailure(.badInput, "sqlite3 ended with \(status)")
+        }
+    }
+
+    private func shell() throws -> Int32 {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["sqlite3", "-cmd", ".timeout 5000", common.path] + arguments
+        do {
+            try process.run()
+        } catch {
+            throw CommandFailure(
+                .configuration, "sqlite3 can't be started; install the package sqlite3")
+        }
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+}

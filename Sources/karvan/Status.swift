@@ -1,0 +1,132 @@
+internal import ArgumentParser
+internal import Causality
+internal import ConflictInspection
+internal import FieldRecords
+internal import ProgramOutput
+internal import RecordSchema
+internal import ReplicaStore
+
+/// Says how things stand: without the network, and without promises.
+struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show what is unsent, the last successful sync, the clock and open conflicts.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        let replica = try common.open("status")
+        defer { replica.close() }
+        let facts = try Facts(replica)
+        common.print(facts.text(path: common.path), facts.json(path: common.path))
+    }
+}
+
+private struct Facts {
+    var name: String
+    var device: DeviceID
+    var now: Int64
+    var link: HubLink?
+    var pending: (count: UInt64, oldestMilliseconds: Int64?)
+    var lastSync: (milliseconds: Int64, clockOffset: Int64)?
+    var conflicts: [ConflictClass: Int]
+    var quarantined: [(stub: String, reason: String)]
+    var unreadable: [(table: String, row: RowID)]
+    var counts: (rows: Int64, changesets: Int64, runs: Int64)
+
+    init(_ replica: Replica) throws {
+        name = try replica.name
+        device = replica.device
+        now = replica.environment.wallMilliseconds()
+        link = try replica.hubLink()
+        pending = try replica.pending()
+        lastSync = try replica.lastSync()
+        conflicts = try Dictionary(
+            grouping: Conflicts(replica).open(), by: \.conflictClass
+        ).mapValues(\.count)
+        quarantined = try replica.quarantined()
+        unreadable = try replica.unreadableForeignWrites()
+        counts = try replica.counts()
+    }
+
+    private func age(_ milliseconds: Int64) -> String {
+        let seconds = max(0, now - milliseconds) / 1_000
+        if seconds < 60 { return "\(seconds) s" }
+        if seconds < 7_200 { return "\(seconds / 60) min" }
+        if seconds < 172_800 { return "\(seconds / 3_600) h" }
+        return "\(seconds / 86_400) days"
+    }
+
+    func text(path: String) -> String {
+        var lines = [
+            "\(TextTable.printable(name))  (\(path), device \(device.short))",
+            "hub            \(link.map { "\($0.url), as \($0.role)" } ?? "none: karvan enrol URL TOKEN")",
+            "to send        \(toSend)",
+            "last success   \(lastSuccess)",
+            "clock          \(clock)",
+            "conflicts      \(count(.decision)) to decide, \(count(.notice)) to note",
+            "records        \(counts.rows) rows from \(counts.changesets) changes",
+        ]
+        for entry in quarantined {
+            lines.append("kept aside     \(entry.stub): \(TextTable.printable(entry.reason))")
+        }
+        for entry in unreadable {
+            lines.append(
+                "can't be sent  \(entry.table) \(entry.row): another program wrote text that is not "
+                    + "UTF-8, or a set that is no JSON array; mend it with `karvan shell`")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private func count(_ conflictClass: ConflictClass) -> Int { conflicts[conflictClass] ?? 0 }
+
+    private var toSend: String {
+        guard pending.count > 0 else { return "nothing" }
+        let oldest = pending.oldestMilliseconds.map { " (oldest \(age($0)))" } ?? ""
+        return "\(pending.count) change\(pending.count == 1 ? "" : "s")\(oldest)"
+    }
+
+    private var lastSuccess: String {
+        guard let lastSync else { return "never" }
+        let time = Instant(milliseconds: lastSync.milliseconds / 1_000 * 1_000).formatted()
+        return "\(time) (\(age(lastSync.milliseconds)) ago)"
+    }
+
+    private var clock: String {
+        guard let lastSync else { return "not compared yet" }
+        guard abs(lastSync.clockOffset) >= 60_000 else { return "OK" }
+        let minutes = abs(lastSync.clockOffset) / 60_000
+        return "\(minutes) min \(lastSync.clockOffset > 0 ? "behind" : "ahead of") the hub"
+    }
+
+    func json(path: String) -> JSONValue {
+        .object([
+            ("replica", .string(path)), ("name", .string(name)),
+            ("device", .string(device.description)),
+            ("hub", link.map { .string($0.url) } ?? .null),
+            ("waiting", .integer(Int64(clamping: pending.count))),
+            ("oldest_waiting", pending.oldestMilliseconds.map(time) ?? .null),
+            ("last_success", lastSync.map { time($0.milliseconds) } ?? .null),
+            ("clock_offset_ms", lastSync.map { .integer($0.clockOffset) } ?? .null),
+            (
+                "open_conflicts",
+                .object([
+                    ("class_1", .integer(Int64(count(.notice)))),
+                    ("class_2", .integer(Int64(count(.decision)))),
+                ])
+            ),
+            (
+                "quarantined",
+                .array(
+                    quarantined.map {
+                        .object([("run", .string($0.stub)), ("reason", .string($0.reason))])
+                    })
+            ),
+            ("unreadable_rows", .integer(Int64(unreadable.count))),
+            ("rows", .integer(counts.rows)), ("changes", .integer(counts.changesets)),
+        ])
+    }
+
+    private func time(_ milliseconds: Int64) -> JSONValue {
+        .string(Instant(milliseconds: milliseconds).formatted())
+    }
+}

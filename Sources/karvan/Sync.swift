@@ -1,0 +1,159 @@
+internal import AntiEntropy
+internal import ArgumentParser
+internal import RecordSchema
+internal import CurlTransport
+internal import FieldRecords
+internal import Foundation
+internal import ProgramOutput
+internal import ReplicaStore
+internal import SyncProtocol
+
+/// Brings hub and laptop together.
+struct Sync: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Send what was recorded here and fetch what others recorded.",
+        discussion: """
+            Ends with 0 when both sides hold the same. When no hub answers it ends with 69 and says
+            how many changes wait: they are safe in the replica.
+            """)
+
+    @OptionGroup var common: CommonOptions
+    @Flag(help: "Go on syncing until stopped: at once after a change here, else every few seconds.")
+    var watch = false
+    @Option(help: "With --watch: seconds between two looks at the hub.")
+    var every = 5
+    @Option(help: "Give up after this many seconds without an answer.")
+    var timeout = 20
+
+    func validate() throws {
+        guard (1...3_600).contains(every), (1...3_600).contains(timeout) else {
+            throw ValidationError("--every and --timeout take 1 to 3600 seconds.")
+        }
+    }
+
+    func run() throws {
+        let replica = try common.open(watch ? "sync --watch" : "sync")
+        defer { replica.close() }
+        let (hub, statistics) = try connect(replica)
+        guard watch else {
+            let report = try session(replica, hub)
+            return common.print(
+                report.text, report.json(statistics: statistics()))
+        }
+        try watch(replica, hub)
+    }
+
+    private func connect(
+        _ replica: Replica
+    ) throws -> (hub: any HubPort, statistics: () -> TransportStatistics) {
+        guard let link = try replica.hubLink() else {
+            throw CommandFailure(
+                .configuration,
+                "this replica knows no hub. Join one with `karvan enrol URL TOKEN`")
+        }
+        let trust: HubTrust =
+            if let authority = link.authority { .authority(pem: authority) } else if let pin = link
+                .pin
+            { .pinned(sha256: [pin]) } else { .system }
+        let hub = try CurlHub(
+            url: link.url, identity: try replica.key(), hubPublicKey: link.publicKey, trust: trust,
+            limits: TransportLimits(
+                connectMilliseconds: min(timeout, 10) * 1_000,
+                silenceMilliseconds: timeout * 1_000),
+            cancellation: StopSignal.cancellation)
+        return (hub, { hub.statistics })
+    }
+
+    private func session(_ replica: Replica, _ hub: any HubPort) throws -> SyncReport {
+        let driver = SyncDriver(
+            replica: SyncingReplica(replica), hub: hub,
+            wallMilliseconds: replica.environment.wallMilliseconds)
+        let isTerminal = isatty(STDERR_FILENO) != 0
+        let (outcome, progress) = try driver.run(scope: Replica.scope) { progress in
+            guard isTerminal, progress.roundTrips > 1 else { return }
+            let line =
+                "\r\(progress.sentChangesets) sent, \(progress.receivedChangesets) received, "
+                + "\(progress.remainingChangesets) to go"
+            FileHandle.standardError.write(Data(line.utf8))
+        }
+        if isTerminal, progress.roundTrips > 1 {
+            FileHandle.standardError.write(Data("\n".utf8))
+        }
+        let report = SyncReport(
+            outcome: outcome, progress: progress, pending: try replica.pending().count)
+        if let failure = report.failure { throw failure }
+        return report
+    }
+
+    // MARK: Watching
+
+    private func watch(_ replica: Replica, _ hub: any HubPort) throws {
+        StopSignal.install()
+        var seen: Int64 = -1
+        while !StopSignal.isStopped {
+            do {
+                let report = try session(replica, hub)
+                if report.isWorthALine { common.print(report.text, report.json(statistics: nil)) }
+            } catch let error {
+                // A network that is away is no reason to stop watching; anything else is.
+                guard let failure = CommandFailure(describing: error),
+                    [.unreachable, .held].contains(failure.status)
+                else { throw error }
+                FileHandle.standardError.write(Data("karvan: \(failure.message).\n".utf8))
+            }
+            try wait(replica, &seen)
+        }
+    }
+
+    /// Until another process has written here, or the time is up.
+    private func wait(_ replica: Replica, _ seen: inout Int64) throws {
+        let deadline = replica.environment.monotonicMilliseconds() + Int64(every) * 1_000
+        while !StopSignal.isStopped, replica.environment.monotonicMilliseconds() < deadline {
+            let version = try replica.foreignVersion()
+            defer { seen = version }
+            if seen >= 0, version != seen { return }
+            usleep(100_000)
+        }
+    }
+}
+
+/// The replica as the session's port.
+private final class SyncingReplica: ReplicaPort {
+    private let replica: Replica
+
+    init(_ replica: Replica) {
+        self.replica = replica
+    }
+
+    func prepare(scope: String, asksForBodies: Bool) throws -> Outgoing {
+        let batch = try replica.outgoingBatch(asksForBodies: asksForBodies)
+        return Outgoing(
+            cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
+            changesetCount: batch.changesetCount, remainingCount: batch.remainingCount,
+            schemaVersion: replica.schema.version)
+    }
+
+    func apply(_ reply: ExchangeReply, scope: String, from cursor: Cursor?) throws -> Applied {
+        let applied = try replica.apply(reply, from: cursor)
+        return Applied(
+            changesetCount: applied.changesetCount, quarantinedCount: applied.quarantinedCount,
+            lacksBodies: applied.lacksBodies)
+    }
+
+    func forgetHub(scope: String) throws { try replica.forgetHub() }
+}
+
+/// SIGINT and SIGTERM end a watch, and whatever waits for the network, within a moment.
+enum StopSignal {
+    static let cancellation = Cancellation()
+
+    static var isStopped: Bool { cancellation.isCancelled }
+
+    static func install() {
+        // Made before a handler can run: a handler may do no more than set a flag.
+        _ = cancellation
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { _ in StopSignal.cancellation.cancel() }
+        }
+    }
+}

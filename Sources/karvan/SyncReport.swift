@@ -1,0 +1,91 @@
+internal import AntiEntropy
+internal import CurlTransport
+internal import ProgramOutput
+internal import SyncProtocol
+
+/// How a sync ended, in true words.
+struct SyncReport {
+    var outcome: SyncSession.Outcome
+    var progress: SyncSession.Progress
+    /// Changesets that the hub isn't known to hold.
+    var pending: UInt64
+
+    var isWorthALine: Bool {
+        progress.sentChangesets > 0 || progress.receivedChangesets > 0
+            || progress.quarantinedRuns > 0
+    }
+
+    private static func changes(_ count: UInt64) -> String {
+        "\(count) change\(count == 1 ? "" : "s")"
+    }
+
+    private var waiting: String {
+        pending == 0
+            ? "nothing waits to be sent"
+            : "\(Self.changes(pending)) \(pending == 1 ? "waits" : "wait"), safe in the replica"
+    }
+
+    var text: String {
+        var parts = [
+            "\(Self.changes(progress.sentChangesets)) sent",
+            "\(Self.changes(progress.receivedChangesets)) received",
+        ]
+        if pending > 0 { parts.append(waiting) }
+        if progress.quarantinedRuns > 0 {
+            parts.append("\(progress.quarantinedRuns) runs kept aside: see `karvan status`")
+        }
+        if let skew = skewText { parts.append(skew) }
+        return "Synced: " + parts.joined(separator: ", ") + "."
+    }
+
+    /// Worth a word from a minute on.
+    private var skewText: String? {
+        guard let offset = progress.clockOffsetMilliseconds, abs(offset) >= 60_000 else {
+            return nil
+        }
+        let minutes = abs(offset) / 60_000
+        return "this laptop's clock is \(minutes) min \(offset > 0 ? "behind" : "ahead of") the hub"
+    }
+
+    /// What went wrong; `nil` when both sides hold the same.
+    var failure: CommandFailure? {
+        var failure: CommandFailure?
+        switch outcome {
+        case .completed: return nil
+        case .failed(let reason): failure = CommandFailure(describing: reason)
+        case .stalled(let detail): failure = CommandFailure(.protocolError, detail)
+        case .rejected(let rejections):
+            let reasons = rejections.map(\.refusal.explanation)
+            let isRefused = rejections.contains { $0.refusal.code == .revoked }
+            failure = CommandFailure(
+                isRefused ? .refused : .protocolError,
+                "the hub did not take \(rejections.count) "
+                    + "run\(rejections.count == 1 ? "" : "s"): "
+                    + reasons.joined(separator: "; "))
+        }
+        failure?.message += ". \(waiting.prefix(1).uppercased() + waiting.dropFirst())"
+        failure?.facts.append(("waiting", .integer(Int64(clamping: pending))))
+        return failure
+    }
+
+    func json(statistics: TransportStatistics?) -> JSONValue {
+        var members: [(String, JSONValue)] = [
+            ("sent", .integer(Int64(clamping: progress.sentChangesets))),
+            ("received", .integer(Int64(clamping: progress.receivedChangesets))),
+            ("waiting", .integer(Int64(clamping: pending))),
+            ("quarantined_runs", .integer(Int64(clamping: progress.quarantinedRuns))),
+            ("round_trips", .integer(Int64(progress.roundTrips))),
+            (
+                "clock_offset_ms",
+                progress.clockOffsetMilliseconds.map(JSONValue.integer) ?? .null
+            ),
+        ]
+        if let statistics {
+            members += [
+                ("bytes_out", .integer(Int64(statistics.sentBytes))),
+                ("bytes_in", .integer(Int64(statistics.receivedBytes))),
+            ]
+        }
+        return .object(members)
+    }
+}
