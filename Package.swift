@@ -121,6 +121,7 @@ let package = Package(
         tests(
             "HubTests", ["Hub", "SyncProtocol", .product(name: "Logging", package: "swift-log")]),
         tests("MergeTests", ["Merge", "Causality"]),
+        tests("ProgramTests", ["karvan", "karvan-hub"]),
         tests(
             "ReplicaStoreTests",
             ["ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality"]),

@@ -49,9 +49,11 @@ struct Laptop: Sendable {
 /// What a schedule did, so that a test can tell that everything was exercised.
 struct Tally: Sendable {
     var commits = 0
+    var steps = 0
     var counts: [String: Int] = [:]
 
     mutating func add(_ other: Tally) {
+        steps += other.steps
         commits += other.commits
         counts.merge(other.counts, uniquingKeysWith: +)
     }

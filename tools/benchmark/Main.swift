@@ -58,9 +58,11 @@ struct Main: ParsableCommand {
         let many = Workload(count: rowCount)
         let batch = Workload.batchRows
         return [
-            Figure("write, 1 each, time ids", try measure.writes(few, .time, rowsPerTransaction: 1)),
             Figure(
-                "write, 1 each, random ids", try measure.writes(few, .random, rowsPerTransaction: 1)),
+                "write, 1 each, time ids", try measure.writes(few, .time, rowsPerTransaction: 1)),
+            Figure(
+                "write, 1 each, random ids", try measure.writes(few, .random, rowsPerTransaction: 1)
+            ),
             Figure(
                 "write, \(batch) each, time ids",
                 try measure.writes(many, .time, rowsPerTransaction: batch), goal: .atLeast(0.4)),
@@ -132,7 +134,9 @@ struct Main: ParsableCommand {
         let mounts = (try? String(contentsOfFile: "/proc/mounts", encoding: .utf8)) ?? ""
         let path = URL(filePath: directory).resolvingSymlinksInPath().path + "/"
         let fields = mounts.split(separator: "\n").map { $0.split(separator: " ") }
-        let holders = fields.filter { $0.count > 2 && ($0[1] == "/" || path.hasPrefix($0[1] + "/")) }
+        let holders = fields.filter {
+            $0.count > 2 && ($0[1] == "/" || path.hasPrefix($0[1] + "/"))
+        }
         return holders.max { $0[1].count < $1[1].count }.map { String($0[2]) } ?? "unknown"
     }
 }

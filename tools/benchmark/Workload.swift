@@ -140,7 +140,8 @@ extension Attendance {
 private enum Words {
     static let statuses = ["in", "in", "in", "in", "in", "in", "out", "out", "absent", "excused"]
     static let given = [
-        "Leyla", "Rəşad", "Ayşe", "Nurlan", "Gulnora", "Aibek", "Maral", "Zsófia", "Elçin", "Dilnoza",
+        "Leyla", "Rəşad", "Ayşe", "Nurlan", "Gulnora", "Aibek", "Maral", "Zsófia", "Elçin",
+        "Dilnoza",
     ]
     static let family = ["Məmmədova", "Yılmaz", "Serikov", "Karimova", "Asanov", "Nagy"]
     static let note = [

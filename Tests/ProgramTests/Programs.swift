@@ -1,0 +1,242 @@
+import Foundation
+import Synchronization
+
+/// What a program printed, and how it ended.
+struct Finished: Sendable {
+    var status: Int32
+    var output: String
+    var errors: String
+
+    /// The object that `--json` printed.
+    var json: [String: Any] {
+        let text = status == 0 || status == 20 ? output : errors
+        return (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] ?? [:]
+    }
+}
+
+struct ProgramError: Error, CustomStringConvertible {
+    var description: String
+}
+
+/// The built programs, as a shell would call them.
+enum Programs {
+    /// Where the test bundle lies, the programs lie too.
+    static let directory: URL = {
+        let executable =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+            ?? CommandLine.arguments[0]
+        var directory = URL(filePath: executable).deletingLastPathComponent()
+        for _ in 0..<6 {
+            let program = directory.appending(path: "karvan-hub").path
+            if FileManager.default.isExecutableFile(atPath: program) { return directory }
+            directory.deleteLastPathComponent()
+        }
+        // Under `swift test` the runner may lie elsewhere: the bundle is its argument.
+        for argument in CommandLine.arguments where argument.hasSuffix(".xctest") {
+            return URL(filePath: argument).deletingLastPathComponent()
+        }
+        return URL(filePath: FileManager.default.currentDirectoryPath)
+    }()
+
+    static func path(_ name: String) -> String { directory.appending(path: name).path }
+
+    /// The top of the checkout: for the sample forum.
+    static let checkout = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
+
+    static func sample(_ name: String) -> String {
+        checkout.appending(path: "tools/sample/\(name)").path
+    }
+
+    /// Runs a program to its end, in `limitSeconds` at most; then it is killed and an error thrown.
+    static func run(
+        _ program: String, _ arguments: [String], in directory: URL,
+        environment: [String: String] = [:], limitSeconds: Double = 60
+    ) throws -> Finished {
+        let process = Process()
+        process.executableURL = URL(
+            filePath: program.hasPrefix("/") ? program : path(program))
+        process.arguments = arguments
+        process.currentDirectoryURL = directory
+        process.environment = ProcessInfo.processInfo.environment
+            .filter { !$0.key.hasPrefix("KARVAN_") }
+            .merging(environment) { $1 }
+        let (output, errors) = (Pipe(), Pipe())
+        process.standardOutput = output
+        process.standardError = errors
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        let deadline = Deadline(process.processIdentifier, seconds: limitSeconds)
+        // A pipe's buffer is small: both are read while the program runs.
+        let errorReader = Reader(errors)
+        let outputData = output.fileHandleForReading.readDataToEndOfFile()
+        let errorData = errorReader.finish()
+        process.waitUntilExit()
+        guard !deadline.end() else {
+            throw ProgramError(
+                description: "\(program) \(arguments) did not end within \(limitSeconds) s")
+        }
+        return Finished(
+            status: process.terminationReason == .exit
+                ? process.terminationStatus : 128 + process.terminationStatus,
+            output: String(decoding: outputData, as: UTF8.self),
+            errors: String(decoding: errorData, as: UTF8.self))
+    }
+}
+
+/// Reads a pipe to its end on a thread of its own.
+private final class Reader: Sendable {
+    private let data = Mutex(Data())
+    private let isDone = DispatchSemaphore(value: 0)
+
+    init(_ pipe: Pipe) {
+        let descriptor = dup(pipe.fileHandleForReading.fileDescriptor)
+        Thread.detachNewThread { [self] in
+            let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+            let bytes = handle.readDataToEndOfFile()
+            data.withLock { $0 = bytes }
+            isDone.signal()
+        }
+    }
+
+    func finish() -> Data {
+        isDone.wait()
+        return data.withLock { $0 }
+    }
+}
+
+/// Kills a process that runs too long.
+private final class Deadline: Sendable {
+    private let state = Mutex((isOver: false, isFired: false))
+
+    init(_ process: Int32, seconds: Double) {
+        DispatchQueue.global().asyncAfter(deadline: .now() + seconds) { [self] in
+            state.withLock { state in
+                guard !state.isOver else { return }
+                state.isFired = true
+                kill(process, SIGKILL)
+            }
+        }
+    }
+
+    /// Whether it had to be killed.
+    func end() -> Bool {
+        state.withLock { state in
+            state.isOver = true
+            return state.isFired
+        }
+    }
+}
+
+/// A temporary directory with a hub and laptops, ended and removed with the test.
+final class Forum {
+    let directory: URL
+    private var hub: Process?
+    private(set) var url = ""
+
+    init() throws {
+        directory = FileManager.default.temporaryDirectory
+            .appending(path: "karvan-forum-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        stopHub()
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    // MARK: Laptops
+
+    /// Runs `karvan` on the replica of a laptop.
+    @discardableResult
+    func karvan(
+        _ laptop: String, _ arguments: String..., environment: [String: String] = [:],
+        limitSeconds: Double = 60
+    ) throws -> Finished {
+        try Programs.run(
+            "karvan", arguments, in: directory,
+            environment: ["KARVAN_REPLICA": "\(laptop).sqlite"].merging(environment) { $1 },
+            limitSeconds: limitSeconds)
+    }
+
+    /// As above, and any end but 0 is an error.
+    @discardableResult
+    func must(_ laptop: String, _ arguments: String...) throws -> String {
+        let finished = try Programs.run(
+            "karvan", arguments, in: directory,
+            environment: ["KARVAN_REPLICA": "\(laptop).sqlite"])
+        guard finished.status == 0 else {
+            throw ProgramError(
+                description: "karvan \(arguments) on \(laptop) ended with \(finished.status): "
+                    + finished.errors)
+        }
+        return finished.output
+    }
+
+    /// Makes laptops and enrols them.
+    func enrol(_ laptops: String...) throws {
+        for laptop in laptops {
+            try must(laptop, "init", "--name", laptop)
+            try must(laptop, "enrol", url, try token())
+        }
+    }
+
+    func token(_ arguments: String...) throws -> String {
+        let finished = try Programs.run(
+            "karvan-hub", ["token", "create", "--store", "hub.sqlite"] + arguments, in: directory)
+        guard finished.status == 0 else { throw ProgramError(description: finished.errors) }
+        return finished.output.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// The people, sites and programme of the sample forum.
+    func importSample(on laptop: String) throws {
+        for kind in ["delegations", "sites", "people", "programme"] {
+            try must(laptop, "import", kind, Programs.sample("\(kind).csv"))
+        }
+    }
+
+    // MARK: The hub
+
+    /// Starts the hub on loopback; the port stays the same when it is started again.
+    func startHub() throws {
+        let port = url.split(separator: ":").last.flatMap { Int($0) } ?? 0
+        let process = Process()
+        process.executableURL = URL(filePath: Programs.path("karvan-hub"))
+        process.arguments = ["serve", "--store", "hub.sqlite", "--listen", "127.0.0.1:\(port)"]
+        process.currentDirectoryURL = directory
+        let output = Pipe()
+        process.standardOutput = output
+        let log = directory.appending(path: "hub.log")
+        if !FileManager.default.fileExists(atPath: log.path) {
+            try Data().write(to: log)
+        }
+        let handle = try FileHandle(forWritingTo: log)
+        try handle.seekToEnd()
+        process.standardError = handle
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        hub = process
+        // It prints one line once it takes connections, or ends.
+        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        guard let address = line.split(separator: " ").last?.trimmingCharacters(in: .newlines),
+            address.hasPrefix("https://")
+        else {
+            throw ProgramError(description: "the hub did not start: see \(log.path)")
+        }
+        url = address
+    }
+
+    /// Ends the hub by its process id; SIGKILL unless told otherwise.
+    func stopHub(signal number: Int32 = SIGKILL) {
+        guard let hub else { return }
+        kill(hub.processIdentifier, number)
+        hub.waitUntilExit()
+        self.hub = nil
+    }
+
+    var hubProcess: Int32? { hub?.processIdentifier }
+
+    func stateHash(_ store: String) throws -> String {
+        try must(store, "verify", "--state-hash").trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}
