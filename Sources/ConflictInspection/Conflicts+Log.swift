@@ -23,11 +23,13 @@ extension Conflicts {
     /// replica, whatever passed through it.
     public func log() throws -> [DecisionEntry] {
         var entries: [(HybridTime, Dot, DecisionEntry)] = []
-        try replica.forEachChangeset { changeset, _ in
-            for row in changeset.rows {
-                for operation in row.operations {
-                    guard let entry = try entry(operation, row, changeset) else { continue }
-                    entries.append((changeset.time, changeset.dot, entry))
+        try replica.read {
+            try replica.forEachChangeset { changeset, _ in
+                for row in changeset.rows {
+                    for operation in row.operations {
+                        guard let entry = try entry(operation, row, changeset) else { continue }
+                        entries.append((changeset.time, changeset.dot, entry))
+                    }
                 }
             }
         }

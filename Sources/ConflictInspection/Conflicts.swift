@@ -17,7 +17,7 @@ public struct Conflicts {
 
     /// All open conflicts, the ones that need a decision first, then the oldest first.
     public func open() throws -> [Conflict] {
-        try replica.openConflicts().compactMap(conflict(at:)).sorted { a, b in
+        try replica.read { try replica.openConflicts().compactMap(conflict(at:)) }.sorted { a, b in
             if a.conflictClass != b.conflictClass { return a.conflictClass > b.conflictClass }
             let (since, other) = (a.sinceMilliseconds ?? 0, b.sinceMilliseconds ?? 0)
             return since != other ? since < other : a.id.bytes.lexicographicallyPrecedes(b.id.bytes)

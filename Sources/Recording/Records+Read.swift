@@ -43,6 +43,10 @@ extension Records {
 
     /// The columns of a row that hold something.
     public func show(_ table: Table, _ id: RowID) throws -> [ShownCell] {
+        try replica.read { try cells(of: table, id) }
+    }
+
+    private func cells(of table: Table, _ id: RowID) throws -> [ShownCell] {
         let state = try replica.state(table.id, id)
         return try table.columns.compactMap { column in
             if column.isSet { return try showSet(column, table, id, state) }
@@ -78,6 +82,12 @@ extension Records {
     /// - Parameter item: only rows that belong to this item.
     public func list(
         _ table: Table, item: String?
+    ) throws -> (columns: [String], rows: [[String]]) {
+        try replica.read { try lines(of: table, item: item) }
+    }
+
+    private func lines(
+        of table: Table, item: String?
     ) throws -> (columns: [String], rows: [[String]]) {
         var filter = ""
         var values: [Value] = []

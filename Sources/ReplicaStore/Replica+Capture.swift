@@ -59,7 +59,7 @@ extension Replica {
             }
             return value
         }
-        var isWritten = false
+        let isWritten: Bool
         do {
             isWritten = try transaction.author(table, row, logged: logged) { state in
                 guard let found else {
@@ -70,23 +70,30 @@ extension Replica {
                     return Self.operations(from: state, column, found[place])
                 }
             }
+        } catch StoreError.invalid {
+            return
         }
         if !isWritten { try putBack(table, row, access, logged) }
         try forget(table, row)
     }
 
     /// What can't become a changeset stays noted, as it is, until someone mends it: a text that is
-    /// not UTF-8, a set that is no JSON array, a new row without any value.
+    /// not UTF-8, a value that its column does not take or that is too large, a set that is no
+    /// JSON array, a new row without any value.
     private func canSend(
         _ row: RowID, _ found: [Value]?, _ columns: [Column], _ access: TableAccess
     ) throws(StoreError) -> Bool {
         guard let found else { return true }
         guard try access.invalidText(row) == nil else { return false }
-        let areSetsReadable = columns.allSatisfy { column in
-            !column.isSet || SetText.elements(of: found[access.place(of: column.id) ?? 0]) != nil
+        let areTaken = columns.allSatisfy { column in
+            let value = found[access.place(of: column.id) ?? 0]
+            let values = column.isSet ? SetText.elements(of: value) : [value]
+            return values?.allSatisfy {
+                column.accepts($0) && $0.byteCount <= Limits.valueBytes
+            } ?? false
         }
         let isEmpty = found.allSatisfy { $0 == .null }
-        guard areSetsReadable else { return false }
+        guard areTaken else { return false }
         if !isEmpty { return true }
         return try rows.clock(access.table.id, row) != nil
     }
@@ -106,10 +113,11 @@ extension Replica {
         from state: RowState, _ column: Column, _ found: Value
     ) -> [Operation] {
         if column.isSet {
-            guard let wanted = SetText.elements(of: found)?.map(\.canonicalBytes) else { return [] }
-            let present = AddWinsSet.elements(of: state, column: column.id)
-            let added = wanted.filter { !present.contains($0) }
-            let removed = present.filter { !wanted.contains($0) }
+            guard let elements = SetText.elements(of: found) else { return [] }
+            let wanted = Set(elements.map(\.canonicalBytes))
+            let present = Set(AddWinsSet.elements(of: state, column: column.id))
+            let added = wanted.subtracting(present).sorted { $0.lexicographicallyPrecedes($1) }
+            let removed = present.subtracting(wanted).sorted { $0.lexicographicallyPrecedes($1) }
             return added.flatMap { element in
                 let key = CellKey(column.id, element: element)
                 return state.put(key, .null, basis: state.basis(of: key))

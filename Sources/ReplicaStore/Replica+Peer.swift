@@ -72,13 +72,17 @@ extension Replica {
 
     /// How many changesets the hub isn't known to hold, and the time of the oldest.
     public func pending() throws(StoreError) -> (count: UInt64, oldestMilliseconds: Int64?) {
+        try read { () throws(StoreError) in try countPending() }
+    }
+
+    private func countPending() throws(StoreError) -> (count: UInt64, oldestMilliseconds: Int64?) {
         let heads = try peerHeads()
         var count: UInt64 = 0
         for record in rows.streams.sorted {
             count += record.head - min(record.head, heads[record.sid]?.has ?? 0)
         }
         guard count > 0 else { return (0, nil) }
-        let first = min(heads[own.sid]?.has ?? 0, own.head) + 1
+        let first = (heads[own.sid]?.has ?? 0) + 1
         let oldest = try changeset(Dot(own.stream, first))?.time.milliseconds
         return (count, oldest)
     }

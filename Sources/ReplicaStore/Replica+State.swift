@@ -18,7 +18,7 @@ public struct OpenConflict: Hashable, Sendable {
 extension Replica {
     /// All live ops of a row.
     public func state(_ table: UInt32, _ row: RowID) throws(StoreError) -> RowState {
-        try rows.load(table, row, try rows.clock(table, row))
+        try read { () throws(StoreError) in try rows.load(table, row, try rows.clock(table, row)) }
     }
 
     /// The cells with an open conflict, in the order of (table, row, column): from an index.
@@ -63,11 +63,13 @@ extension Replica {
     /// The SHA-256 over the canonical encoding of everything that lives, sorted: equal on replicas
     /// that hold the same changesets.
     public func stateHash() throws(StoreError) -> Digest {
-        var hasher = StateHasher()
-        try forEachRow { table, row, state throws(StoreError) in
-            hasher.add(table, row, state)
+        try read { () throws(StoreError) in
+            var hasher = StateHasher()
+            try forEachRow { table, row, state throws(StoreError) in
+                hasher.add(table, row, state)
+            }
+            return hasher.finish()
         }
-        return hasher.finish()
     }
 
     /// Every row of which something lives, in the order of (table, id).

@@ -20,6 +20,10 @@ extension Replica {
     ///
     /// Needs memory for every live op.
     public func verify() throws -> Verification {
+        try read { try verifySnapshot() }
+    }
+
+    private func verifySnapshot() throws -> Verification {
         var result = Verification()
         for row in try connection.rows("PRAGMA integrity_check(20)") where row[0] != .text("ok") {
             if case .text(let detail) = row[0] { result.problems.append("SQLite: \(detail)") }

@@ -25,7 +25,9 @@ public final class Replica {
     var tailBytes = 0
     var clock = HybridClock()
     let log = ReplicaLog()
+    /// The file's version when `own` and the tail were read, and when the streams were.
     private var dataVersion: Int64 = -1
+    private var streamsVersion: Int64 = -1
     let keepsFeed: Bool
 
     /// The one scope of format 0.
@@ -251,6 +253,38 @@ public final class Replica {
             now: environment.monotonicMilliseconds)
     }
 
+    /// Runs `body` on one state of the file, whatever other processes write meanwhile. Inside of a
+    /// transaction, or of another read, it is part of that.
+    public func read<T>(_ body: () throws -> T) throws -> T {
+        guard !connection.isInTransaction else { return try body() }
+        try connection.execute("BEGIN")
+        defer { try? connection.execute("COMMIT") }
+        try refreshStreams()
+        return try body()
+    }
+
+    /// As above, for bodies that fail only as the store does.
+    func read<T>(_ body: () throws(StoreError) -> T) throws(StoreError) -> T {
+        guard !connection.isInTransaction else { return try body() }
+        try connection.execute("BEGIN")
+        defer { try? connection.execute("COMMIT") }
+        try refreshStreams()
+        return try body()
+    }
+
+    /// What another process has added to the streams since. The snapshot starts with the first
+    /// row that is read, so the number of the file's version is asked for after that.
+    private func refreshStreams() throws(StoreError) {
+        _ = try connection.value("SELECT 1 FROM sy_stream LIMIT 1")
+        let version = try foreignVersion()
+        guard version != streamsVersion else { return }
+        rows.streams = try StreamTable(reading: connection)
+        // The writer is read anew by the next transaction, which sees that it is behind.
+        own = rows.streams[sid: own.sid] ?? own
+        log.removeAll()
+        streamsVersion = version
+    }
+
     /// Keeps other processes from writing while `body` runs; it may write itself, or let a program
     /// that it starts do so.
     public func withLock<T>(_ body: () throws -> T) throws -> T {
@@ -266,6 +300,7 @@ public final class Replica {
         else { return }
         try reload()
         dataVersion = version
+        streamsVersion = version
     }
 
     /// A number that changes when another process has written.

@@ -52,7 +52,11 @@ extension Replica {
 
     /// The changeset that `dot` names; `nil` when this replica doesn't hold it.
     public func changeset(_ dot: Dot) throws(StoreError) -> Changeset? {
-        guard let record = rows.streams[dot.stream], (1...record.head).contains(dot.seq) else {
+        try read { () throws(StoreError) in try find(dot) }
+    }
+
+    private func find(_ dot: Dot) throws(StoreError) -> Changeset? {
+        guard let record = rows.streams[dot.stream], dot.seq > 0, dot.seq <= record.head else {
             return nil
         }
         if dot.seq > record.sealed {
@@ -128,8 +132,9 @@ extension Replica {
     public func operation(
         _ dot: Dot, table: UInt32, row: RowID, cell: CellKey
     ) throws(StoreError) -> Merge.Operation? {
-        try changeset(dot)?.rows.first { $0.table == table && $0.row == row }?.operations
-            .first { $0.cell == cell }
+        // A changeset may name a row more than once, but each cell once.
+        try changeset(dot)?.rows.lazy.filter { $0.table == table && $0.row == row }
+            .flatMap(\.operations).first { $0.cell == cell }
     }
 
     /// The device that writes a stream.

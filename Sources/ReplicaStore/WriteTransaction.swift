@@ -80,6 +80,23 @@ public final class WriteTransaction {
         if replica.writer.count > Self.changesetGoalBytes { try split() }
     }
 
+    /// Ends the changeset when a row's change might not fit into it any more. Nothing of the
+    /// change has been written yet, so that whoever catches the error may go on.
+    ///
+    /// - Parameter byteCount: the most that the change may take.
+    private func makeRoom(for byteCount: Int) throws(StoreError) {
+        guard byteCount <= Self.rowGoalBytes else {
+            throw .invalid(
+                "one row's change takes up to \(byteCount) bytes; the most is "
+                    + "\(Self.rowGoalBytes)")
+        }
+        try begin()
+        if replica.writer.count + byteCount > Self.rowGoalBytes { try split() }
+    }
+
+    /// What one row's change may take: a changeset without its head, in bytes.
+    private static let rowGoalBytes = Limits.changesetBytes - 512
+
     // MARK: New rows
 
     /// Creates a row whose id comes from its changeset.
@@ -89,46 +106,58 @@ public final class WriteTransaction {
     @discardableResult
     public func insert(into table: Table, _ values: [Value?]) throws -> RowID {
         let access = try access(table)
-        let count = try check(values, in: table)
-        try begin()
+        try check(values, in: table)
+        let wires = try self.wires(values, table)
+        try makeRoom(for: RowName.new.wireLimit + wires.wireLimit)
         var id = replica.writer.makeRowID()
         if id == nil {
             try split()
             id = replica.writer.makeRowID()
         }
         guard let id else { throw StoreError.invalid("a changeset creates too many rows") }
-        try insert(access, id, .new, values, count)
+        try insert(access, id, .new, values, wires)
         return id
     }
 
     /// Creates a row whose id the application chose: nobody else may have made it.
     public func insert(into table: Table, id: RowID, _ values: [Value?]) throws {
         let access = try access(table)
-        let count = try check(values, in: table)
+        try check(values, in: table)
         guard try rows.clock(table.id, id) == nil else {
             throw StoreError.invalid("row \(id) of \(table.name) exists already")
         }
-        try begin()
-        try insert(access, id, .whole, values, count)
+        let wires = try self.wires(values, table)
+        try makeRoom(for: RowName.whole.wireLimit + wires.wireLimit)
+        try insert(access, id, .whole, values, wires)
+    }
+
+    private func wires(
+        _ values: [Value?], _ table: Table
+    ) throws(StoreError) -> [(column: UInt32, value: WireValue)] {
+        var wires: [(column: UInt32, value: WireValue)] = []
+        wires.reserveCapacity(values.count)
+        for (place, value) in values.enumerated() {
+            guard let value else { continue }
+            wires.append((table.columns[place].id, try wire(value, table.columns[place])))
+        }
+        return wires
     }
 
     private func insert(
-        _ access: TableAccess, _ id: RowID, _ name: RowName, _ values: [Value?], _ count: Int
+        _ access: TableAccess, _ id: RowID, _ name: RowName, _ values: [Value?],
+        _ wires: [(column: UInt32, value: WireValue)]
     ) throws(StoreError) {
         let columns = access.table.columns
         replica.writer.row(
             table: access.table.id, id: id, name: name,
-            itemCount: count * BodyWriter.putItemCount)
-        for (place, value) in values.enumerated() {
-            guard let value else { continue }
-            replica.writer.put(column: columns[place].id, try wire(value, columns[place]))
-        }
+            itemCount: wires.count * BodyWriter.putItemCount)
+        for wire in wires { replica.writer.put(column: wire.column, wire.value) }
         if columns.indices.allSatisfy({ values[$0].map(columns[$0].keeps) ?? true }) {
             try rows.insert(access, id, values, entry)
         } else {
             try store(access.table.id, id, puts(values, columns))
         }
-        receipt.operationCount += count
+        receipt.operationCount += wires.count
         try splitIfLarge()
     }
 
@@ -154,11 +183,10 @@ public final class WriteTransaction {
         return access
     }
 
-    private func check(_ values: [Value?], in table: Table) throws(StoreError) -> Int {
+    private func check(_ values: [Value?], in table: Table) throws(StoreError) {
         guard values.count == table.columns.count else {
             throw .invalid("\(table.name) has \(table.columns.count) columns")
         }
-        var count = 0
         for (place, value) in values.enumerated() {
             guard let value else { continue }
             let column = table.columns[place]
@@ -166,10 +194,10 @@ public final class WriteTransaction {
                 throw .invalid("\(table.name).\(column.name) is a set: add its elements")
             }
             try check(value, column, table)
-            count += 1
         }
-        guard count > 0 else { throw .invalid("a new row of \(table.name) needs a value") }
-        return count
+        guard values.contains(where: { $0 != nil }) else {
+            throw .invalid("a new row of \(table.name) needs a value")
+        }
     }
 
     private func check(_ value: Value, _ column: Column, _ table: Table) throws(StoreError) {
@@ -236,8 +264,10 @@ public final class WriteTransaction {
                 if fold.shown?.action.value == value, !fold.isConflict, !LifeFold(state).isHidden {
                     continue
                 }
+                // Who names a basis saw the row, and so did not see a delete that hides it now.
                 operations += state.put(
-                    key, value, basis: basis ?? state.basis(of: key, policy: column.policy))
+                    key, value, basis: basis ?? state.basis(of: key, policy: column.policy),
+                    isDeleteShown: basis == nil)
             }
             return operations
         }
@@ -254,7 +284,9 @@ public final class WriteTransaction {
         var cells: [(column: UInt32, value: Value)] = []
         var operations: [(Operation, WireValue)] = []
         for (column, value) in values {
-            guard let place = access.place(of: column.id) else { return nil }
+            guard let place = access.place(of: column.id),
+                !cells.contains(where: { $0.column == column.id })
+            else { return nil }
             var over: [Dot] = []
             if let current = clock[column.id] {
                 if shown[place] == value { continue }
@@ -266,10 +298,11 @@ public final class WriteTransaction {
                 (Operation(CellKey(column.id), .put(value), over: over), try wire(value, column)))
         }
         guard !cells.isEmpty else { return false }
-        try begin()
+        let name = try name(access.table.id, id)
         let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1.0) }
-        replica.writer.row(
-            table: access.table.id, id: id, name: try name(access.table.id, id), itemCount: count)
+        try makeRoom(
+            for: operations.reduce(name.wireLimit) { $0 + $1.0.wireLimit + $1.1.wireLimit })
+        replica.writer.row(table: access.table.id, id: id, name: name, itemCount: count)
         for (operation, wire) in operations { replica.writer.write(operation, as: wire) }
         try rows.update(access, id, clock, cells, entry)
         receipt.operationCount += cells.count
@@ -305,9 +338,8 @@ public final class WriteTransaction {
             throw StoreError.invalid("\(table.name).\(column.name) is not a set")
         }
         for element in elements { try check(element, column, table) }
-        return try author(table.id, id) { state in
-            elements.flatMap { make(state, CellKey(column.id, element: $0.canonicalBytes)) }
-        }
+        let keys = Set(elements.map { CellKey(column.id, element: $0.canonicalBytes) }).sorted()
+        return try author(table.id, id) { state in keys.flatMap { make(state, $0) } }
     }
 
     /// Hides a row; nothing when it isn't there.
@@ -329,6 +361,8 @@ public final class WriteTransaction {
     ///
     /// - Parameter make: gives ops of distinct cells; see ``Merge/RowState``. A second restore of
     ///   one row is left out.
+    /// - Throws: ``StoreError/invalid(_:)`` for what no changeset can hold. Then this call has
+    ///   written nothing, and the transaction may go on.
     @discardableResult
     public func author(
         _ table: UInt32, _ id: RowID, _ make: (RowState) throws -> [Operation]
@@ -348,10 +382,23 @@ public final class WriteTransaction {
             operations.append(operation)
         }
         guard !operations.isEmpty else { return false }
-        try begin()
-        let isAgain = operations.contains { state[$0.cell].contains(dot) }
-        if isAgain { try split() }
-        try encode(table, id, operations)
+        try Self.check(operations)
+        let name = try name(table, id)
+        let wires = try operations.map { operation throws(StoreError) in
+            try wire(operation, table)
+        }
+        try makeRoom(
+            for: zip(operations, wires).reduce(name.wireLimit) {
+                $0 + $1.0.wireLimit + ($1.1?.wireLimit ?? 0)
+            })
+        if operations.contains(where: { $0.names(dot) || state[$0.cell].contains(dot) }) {
+            try split()
+        }
+        let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1) }
+        replica.writer.row(table: table, id: id, name: name, itemCount: count)
+        for (operation, wire) in zip(operations, wires) {
+            replica.writer.write(operation, as: wire)
+        }
         for operation in operations { state.apply(operation, dot: dot, time: entry.time) }
         try rows.store(table, id, state, replacing: clock)
         receipt.operationCount += operations.count
@@ -359,21 +406,24 @@ public final class WriteTransaction {
         return true
     }
 
-    private func encode(
-        _ table: UInt32, _ id: RowID, _ operations: [Operation]
-    ) throws(StoreError) {
-        let columns = rows.schema.table(id: table)
-        let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1) }
-        replica.writer.row(table: table, id: id, name: try name(table, id), itemCount: count)
-        for operation in operations {
-            var value: WireValue?
-            if let column = columns?.column(id: operation.cell.column), !column.isSet,
-                let plain = operation.action.value
-            {
-                value = try wire(plain, column)
-            }
-            replica.writer.write(operation, as: value)
+    private static func check(_ operations: [Operation]) throws(StoreError) {
+        guard Set(operations.map(\.cell)).count == operations.count else {
+            throw .invalid("one change names a column twice")
         }
+        guard operations.allSatisfy({ $0.dotCount <= Limits.dotsPerOperation }) else {
+            throw .invalid(
+                "a row with more than \(Limits.dotsPerOperation) values can't be changed so")
+        }
+    }
+
+    private func wire(
+        _ operation: Operation, _ table: UInt32
+    ) throws(StoreError) -> WireValue? {
+        guard let value = operation.action.value, operation.cell.element.isEmpty else { return nil }
+        guard let column = rows.schema.table(id: table)?.column(id: operation.cell.column),
+            !column.isSet
+        else { return .plain(value) }
+        return try wire(value, column)
     }
 
     // MARK: Shorter on the wire

@@ -102,7 +102,7 @@ struct Schedule {
     ///
     /// - Returns: the first thing that is wrong.
     mutating func run() -> String? {
-        for _ in 0..<(8 + generator.below(24)) {
+        for _ in 0..<(10 + generator.below(30)) {
             wall += Int64(generator.below(3))
             let author = generator.below(laptops.count)
             if let problem = step(author) ?? check(author) { return problem }

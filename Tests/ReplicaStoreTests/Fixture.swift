@@ -23,10 +23,22 @@ enum Sample {
             Column(1, "badge", .text), Column(2, "name", .text),
             Column(3, "friend", .reference(2)), Column(4, "born", .time),
         ])
-    static let schema = Schema(name: "sample", version: 1, tables: [note, person])
+    static let measure = Table(
+        3, "measure",
+        [
+            Column(1, "value", .real), Column(2, "raw", .blob),
+            Column(3, "marks", .set(.integer)), Column(4, "about", .reference(1)),
+        ])
+    static let tables = [note, person, measure]
+    static let schema = Schema(name: "sample", version: 1, tables: tables)
+
+    /// The schema as an older build knew it: one table and most columns are missing.
+    static let smaller = Schema(
+        name: "sample", version: 0,
+        tables: [Table(1, "note", [note.columns[0], note.columns[1]]), person])
 
     static func column(_ name: String) -> Column {
-        note.column(named: name) ?? person.column(named: name)!
+        tables.lazy.compactMap { $0.column(named: name) }.first!
     }
 }
 
@@ -40,8 +52,11 @@ final class Bench {
         func next() -> Int64 { now.add(1, ordering: .relaxed).newValue }
     }
 
-    init() throws {
-        directory = FileManager.default.temporaryDirectory
+    /// - Parameter isVolatile: in memory, where the machine offers that: for many short tests.
+    init(isVolatile: Bool = false) throws {
+        let memory = URL(filePath: "/dev/shm")
+        let isUsable = isVolatile && FileManager.default.isWritableFile(atPath: memory.path)
+        directory = (isUsable ? memory : FileManager.default.temporaryDirectory)
             .appending(path: "karvan-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     }
@@ -57,16 +72,39 @@ final class Bench {
 
     func path(_ name: String) -> String { directory.appending(path: name + ".sqlite").path }
 
-    func create(_ name: String, keepsFeed: Bool = false) throws -> Replica {
+    func create(
+        _ name: String, schema: Schema = Sample.schema, keepsFeed: Bool = false
+    ) throws -> Replica {
         try Replica.create(
-            at: path(name), name: name, schema: Sample.schema, environment: environment,
+            at: path(name), name: name, schema: schema, environment: environment,
             keepsFeed: keepsFeed)
     }
 
-    func open(_ name: String) throws -> Replica {
-        try Replica.open(at: path(name), schema: Sample.schema, environment: environment)
+    func open(_ name: String, schema: Schema = Sample.schema) throws -> Replica {
+        try Replica.open(at: path(name), schema: schema, environment: environment)
     }
+
+    /// Runs the sqlite3 shell over a replica's file, as another program would.
+    func shell(_ name: String, _ sql: String) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/sqlite3")
+        process.arguments = ["-bail", path(name)]
+        let input = Pipe()
+        process.standardInput = input
+        try process.run()
+        input.fileHandleForWriting.write(Data(sql.utf8))
+        try input.fileHandleForWriting.close()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            throw ShellError(status: process.terminationStatus)
+        }
+    }
+
+    struct ShellError: Error { var status: Int32 }
 }
+
+/// SQL's literal of a row's id.
+func literal(_ id: RowID) -> String { "x'\(id)'" }
 
 /// Hands all of one replica's runs to another, as a hub or a courier would.
 func carry(from source: Replica, to target: Replica) throws {

@@ -1,5 +1,4 @@
 import Causality
-import Foundation
 import Merge
 import RecordSchema
 import ReplicaStore
@@ -72,8 +71,8 @@ import Testing
             try transaction.insert(into: Sample.note, [.text("one"), .integer(7), nil, nil, nil])
         }
         a.close()
-        try shell(
-            bench.path("a"),
+        try bench.shell(
+            "a",
             """
             UPDATE note SET title = 'two', count = 7;
             INSERT INTO note(id, title) VALUES(x'00112233445566778899aabbccddeeff', 'new');
@@ -92,9 +91,9 @@ import Testing
         #expect(try again.verify().problems == [])
         #expect(try again.stateHash() == b.stateHash())
         again.close()
-        try shell(bench.path("a"), "DELETE FROM note WHERE title = 'two'")
-        try shell(
-            bench.path("a"),
+        try bench.shell("a", "DELETE FROM note WHERE title = 'two'")
+        try bench.shell(
+            "a",
             "INSERT OR REPLACE INTO note(id, title, count) VALUES("
                 + "x'00112233445566778899aabbccddeeff', 'new', 3)")
         let last = try bench.open("a")
@@ -103,14 +102,5 @@ import Testing
         #expect(try last.verify().problems == [])
         #expect(try b.verify().problems == [])
         #expect(try last.state(1, id).cells.first?.key == .life)
-    }
-
-    private func shell(_ path: String, _ sql: String) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/sqlite3")
-        process.arguments = ["-bail", path, sql]
-        try process.run()
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
     }
 }

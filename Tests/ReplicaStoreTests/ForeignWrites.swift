@@ -1,0 +1,150 @@
+import Causality
+import Merge
+import RecordSchema
+import ReplicaStore
+import SyncProtocol
+import Testing
+
+/// What the sqlite3 shell may write, and no replica would.
+@Suite struct ForeignWrites {
+    /// A replica with one note and one person, closed; and their ids.
+    private func prepare(_ bench: Bench) throws -> (note: RowID, person: RowID) {
+        let a = try bench.create("a")
+        let ids = try a.write { transaction in
+            let note = try transaction.insert(
+                into: Sample.note, [.text("one"), nil, nil, nil, nil])
+            try transaction.set(Sample.note, note, [(Sample.column("count"), .integer(1))])
+            try transaction.add(Sample.note, note, Sample.column("tags"), [.text("t")])
+            let person = try transaction.upsert(
+                Sample.person, key: [.text("A1")], [(Sample.column("name"), .text("Ay"))]).id
+            return (note, person)
+        }.result
+        try a.seal()
+        a.close()
+        return ids
+    }
+
+    /// Opens, hands on, and holds both replicas against themselves.
+    private func settle(_ bench: Bench) throws -> Replica {
+        let a = try bench.open("a")
+        try a.write { _ in }
+        let b = try bench.create("b")
+        try carry(from: a, to: b)
+        a.close()
+        let again = try bench.open("a")
+        #expect(try again.verify().problems == [])
+        #expect(try b.verify().problems == [])
+        #expect(try again.stateHash() == b.stateHash())
+        return again
+    }
+
+    @Test func `a column of a row that one changeset wrote in two goes is compared with its own op`()
+        throws
+    {
+        let bench = try Bench()
+        let (note, _) = try prepare(bench)
+        try bench.shell("a", "UPDATE note SET count = 2 WHERE id = \(literal(note))")
+        let a = try settle(bench)
+        #expect(try a.query("SELECT count FROM note") == [[.integer(2)]])
+    }
+
+    @Test func `a set that names an element twice holds it once`() throws {
+        let bench = try Bench()
+        _ = try prepare(bench)
+        try bench.shell("a", "UPDATE note SET tags = '[\"x\",\"x\",\"t\"]'")
+        let a = try settle(bench)
+        #expect(try a.query("SELECT tags FROM note") == [[.text("[\"t\",\"x\"]")]])
+    }
+
+    @Test func `a value over its limit stays in the file and is told of, and the rest goes on`()
+        throws
+    {
+        let bench = try Bench()
+        let (note, _) = try prepare(bench)
+        try bench.shell(
+            "a",
+            "UPDATE note SET title = replace(hex(zeroblob(40000)), '00', 'xx');"
+                + "UPDATE person SET name = 'other'")
+        let a = try bench.open("a")
+        #expect(try a.unreadableForeignWrites().map(\.row) == [note])
+        #expect(try a.query("SELECT length(title) FROM note") == [[.integer(80_000)]])
+        try a.write { transaction in
+            try transaction.insert(into: Sample.note, [.text("next"), nil, nil, nil, nil])
+        }
+        a.close()
+        try bench.shell("a", "UPDATE note SET title = 'short' WHERE length(title) > 9")
+        let again = try settle(bench)
+        #expect(try again.unreadableForeignWrites().isEmpty)
+        #expect(
+            try again.query("SELECT title FROM note ORDER BY title") == [
+                [.text("next")], [.text("short")],
+            ])
+        #expect(try again.query("SELECT name FROM person") == [[.text("other")]])
+    }
+
+    @Test func `a reference that is no row's id stays in the file and is told of`() throws {
+        let bench = try Bench()
+        let (_, person) = try prepare(bench)
+        try bench.shell("a", "UPDATE person SET friend = x'0102'")
+        let a = try bench.open("a")
+        #expect(try a.unreadableForeignWrites().map(\.row) == [person])
+        a.close()
+        try bench.shell("a", "UPDATE person SET friend = id")
+        let again = try settle(bench)
+        #expect(
+            try again.query("SELECT friend FROM person") == [[.blob(person.identifier.bytes)]])
+    }
+
+    @Test func `an element that the set's type does not take stays in the file and is told of`()
+        throws
+    {
+        let bench = try Bench()
+        let (note, _) = try prepare(bench)
+        for json in ["[1]", "[true]", "[\"a\",null]", "{}", "[", "\"a\""] {
+            try bench.shell("a", "UPDATE note SET tags = '\(json)'")
+            let a = try bench.open("a")
+            #expect(try a.unreadableForeignWrites().map(\.row) == [note], "\(json)")
+            a.close()
+        }
+        try bench.shell("a", "UPDATE note SET tags = NULL")
+        let again = try settle(bench)
+        #expect(try again.query("SELECT tags FROM note") == [[.null]])
+    }
+
+    @Test func `a row that the shell gives another id is deleted here and made there`() throws {
+        let bench = try Bench()
+        let (note, _) = try prepare(bench)
+        try bench.shell("a", "UPDATE note SET id = zeroblob(16)")
+        let a = try settle(bench)
+        #expect(
+            try a.query("SELECT id, title, count, tags FROM note") == [
+                [
+                    .blob([UInt8](repeating: 0, count: 16)), .text("one"), .integer(1),
+                    .text("[\"t\"]"),
+                ]
+            ])
+        #expect(LifeFold(try a.state(1, note)).isHidden)
+    }
+
+    @Test func `a text that is not UTF-8 stays in the file and is told of`() throws {
+        let bench = try Bench()
+        let (note, _) = try prepare(bench)
+        try bench.shell("a", "UPDATE note SET title = CAST(x'ff41' AS TEXT)")
+        let a = try bench.open("a")
+        #expect(try a.unreadableForeignWrites().map(\.row) == [note])
+        a.close()
+        try bench.shell("a", "UPDATE note SET title = 'mended'")
+        let again = try settle(bench)
+        #expect(try again.unreadableForeignWrites().isEmpty)
+    }
+
+    @Test func `an empty row that the shell makes waits until it has a value`() throws {
+        let bench = try Bench()
+        _ = try prepare(bench)
+        try bench.shell("a", "INSERT INTO note(id) VALUES(zeroblob(16))")
+        try bench.open("a").close()
+        try bench.shell("a", "UPDATE note SET count = 5 WHERE title IS NULL")
+        let a = try settle(bench)
+        #expect(try a.query("SELECT count(*) FROM note") == [[.integer(2)]])
+    }
+}
