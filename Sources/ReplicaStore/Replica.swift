@@ -126,14 +126,50 @@ public final class Replica {
         at path: String, schema: Schema, environment: Environment
     ) throws(StoreError) -> Replica {
         guard access(path, F_OK) == 0 else { throw .missing(path: path) }
+        let lostCommits = try lostCommits(path, environment)
         let connection = try Connection(path: path, isWritable: true)
         try identify(connection, schema)
         try configure(connection)
         let replica = try Replica(
             path: path, schema: schema, environment: environment, connection: connection)
+        if lostCommits > 0 { try replica.noteLoss(lostCommits) }
         try replica.upgrade()
         try replica.takeForeignWrites()
         return replica
+    }
+
+    /// Looks at the write-ahead log before SQLite does; not while someone else is writing it.
+    private static func lostCommits(
+        _ path: String, _ environment: Environment
+    ) throws(StoreError) -> Int {
+        guard access(path + "-wal", R_OK) == 0, access(path, W_OK) == 0 else { return 0 }
+        let lock = try ReplicaLock(replica: path, command: environment.command)
+        do throws(StoreError) {
+            try lock.acquire(
+                replica: path, limitMilliseconds: 0, now: environment.monotonicMilliseconds)
+        } catch {
+            return 0
+        }
+        defer { lock.release() }
+        return WALScan(database: path).lostCommits
+    }
+
+    /// Keeps the loss in mind, and carries the log over, so that it isn't found again.
+    private func noteLoss(_ count: Int) throws(StoreError) {
+        try transaction { () throws(StoreError) in
+            let before: Int64 =
+                if case .integer(let number)? = try connection.meta("lost_commits") {
+                    number
+                } else { 0 }
+            try connection.setMeta("lost_commits", .integer(before + Int64(count)))
+        }
+        try connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    /// Transactions that a damaged disk took, as far as was noticed.
+    public func lostCommits() throws(StoreError) -> Int64 {
+        guard case .integer(let count)? = try connection.meta("lost_commits") else { return 0 }
+        return count
     }
 
     private static func identify(_ connection: Connection, _ schema: Schema) throws(StoreError) {
@@ -324,8 +360,9 @@ public final class Replica {
 
     /// The WAL is carried into the database by whoever holds the lock, when it has grown.
     private func checkpointIfDue() {
-        let size = (try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size]) as? Int
-        guard let size, size > Self.checkpointBytes else { return }
+        // Not Foundation's attributes: those ask the system who owns the file, over a socket.
+        var facts = stat()
+        guard stat(path + "-wal", &facts) == 0, facts.st_size > Self.checkpointBytes else { return }
         // A reader may be in the way; the next writer tries again.
         try? connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     }

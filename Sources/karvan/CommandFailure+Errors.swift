@@ -71,8 +71,8 @@ extension CommandFailure {
     private init(transport failure: TransportFailure) {
         switch failure {
         case .unreachable(let text), .timedOut(let text), .notOurHub(let text):
-            self.init(.unreachable, text)
-        case .wrongKey(let text): self.init(.protocolError, text)
+            self.init(.unreachable, Self.unended(text))
+        case .wrongKey(let text): self.init(.protocolError, Self.unended(text))
         case .refused(let refusal): self.init(refusal: refusal)
         case .cancelled: self.init(.unreachable, "the sync was cancelled")
         }
@@ -86,6 +86,12 @@ extension CommandFailure {
             default: .protocolError
             }
         self.init(
-            status, refusal.explanation, facts: [("code", .string(refusal.code.name))])
+            status, Self.unended(refusal.explanation),
+            facts: [("code", .string(refusal.code.name))])
+    }
+
+    /// More may be said behind it, and whoever prints it ends the sentence.
+    private static func unended(_ text: String) -> String {
+        text.hasSuffix(".") ? String(text.dropLast()) : text
     }
 }

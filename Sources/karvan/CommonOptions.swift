@@ -58,7 +58,9 @@ struct CommonOptions: ParsableArguments {
                 break
             }
         }
-        guard !moved.isEmpty, !rest.isEmpty else { return arguments }
+        guard !moved.isEmpty, let command = rest.first else { return arguments }
+        // What is no command is what the parser shall speak of, not the options in front of it.
+        guard Karvan.commandNames.contains(command) else { return Array(rest) }
         let end = rest.firstIndex(of: "--") ?? rest.endIndex
         return Array(rest[..<end]) + moved + Array(rest[end...])
     }

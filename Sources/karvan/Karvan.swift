@@ -25,22 +25,29 @@ struct Karvan: ParsableCommand {
             Shell.self, Verify.self,
         ])
 
+    static var commandNames: [String] {
+        configuration.subcommands.map {
+            $0.configuration.commandName ?? String(describing: $0).lowercased()
+        }
+    }
+
     static func main() {
         // A reader that goes away early, as `head` does, is no fault of the command.
         signal(SIGPIPE, SIG_DFL)
-        let arguments = CommonOptions.movedBehindCommand(Array(CommandLine.arguments.dropFirst()))
+        let arguments = Array(CommandLine.arguments.dropFirst())
         let isJSON = arguments.contains("--json")
         do {
-            var command = try parseAsRoot(arguments)
+            var command = try parseAsRoot(CommonOptions.movedBehindCommand(arguments))
             try command.run()
         } catch let failure where CommandFailure(describing: failure) != nil {
             report(CommandFailure(describing: failure)!, isJSON: isJSON)
         } catch {
-            let code = exitCode(for: error)
-            if isJSON, code != .success {
+            switch exitCode(for: error) {
+            case .validationFailure where isJSON:
                 report(CommandFailure(.usage, message(for: error)), isJSON: true)
+            case .failure: report(CommandFailure(.fault, message(for: error)), isJSON: isJSON)
+            default: exit(withError: error)
             }
-            exit(withError: error)
         }
     }
 

@@ -18,10 +18,17 @@ struct Shell: ParsableCommand {
         defer { replica.close() }
         let status = try replica.withLock { try shell() }
         try replica.takeForeignWrites()
+        guard status != Self.notFound else {
+            throw CommandFailure(
+                .configuration, "there is no sqlite3 on the PATH; install the package sqlite3")
+        }
         guard status == 0 else {
             throw CommandFailure(.badInput, "sqlite3 ended with \(status)")
         }
     }
+
+    /// What env(1) ends with when there is no such program.
+    private static let notFound: Int32 = 127
 
     private func shell() throws -> Int32 {
         let process = Process()

@@ -32,6 +32,7 @@ private struct Facts {
     var quarantined: [(stub: String, reason: String)]
     var unreadable: [(table: String, row: RowID)]
     var counts: (rows: Int64, changesets: Int64, runs: Int64)
+    var lostCommits: Int64
 
     init(_ replica: Replica) throws {
         name = try replica.name
@@ -46,6 +47,7 @@ private struct Facts {
         quarantined = try replica.quarantined()
         unreadable = try replica.unreadableForeignWrites()
         counts = try replica.counts()
+        lostCommits = try replica.lostCommits()
     }
 
     private func age(_ milliseconds: Int64) -> String {
@@ -66,6 +68,11 @@ private struct Facts {
             "conflicts      \(count(.decision)) to decide, \(count(.notice)) to note",
             "records        \(counts.rows) rows from \(counts.changesets) changes",
         ]
+        if lostCommits > 0 {
+            lines.append(
+                "damage         the disk lost about \(lostCommits) writes of this replica: compare "
+                    + "with paper, run `karvan verify`, and replace the disk")
+        }
         for entry in quarantined {
             lines.append("kept aside     \(entry.stub): \(TextTable.printable(entry.reason))")
         }
@@ -121,7 +128,7 @@ private struct Facts {
                         .object([("run", .string($0.stub)), ("reason", .string($0.reason))])
                     })
             ),
-            ("unreadable_rows", .integer(Int64(unreadable.count))),
+            ("lost_commits", .integer(lostCommits)), ("unreadable_rows", .integer(Int64(unreadable.count))),
             ("rows", .integer(counts.rows)), ("changes", .integer(counts.changesets)),
         ])
     }

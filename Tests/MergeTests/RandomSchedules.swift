@@ -24,7 +24,7 @@ import Testing
         let first = Self.setting("KARVAN_SEED") ?? 1
         let seeds = first..<first + Self.count
         let (tally, problems) = await Self.run(seeds)
-        for problem in problems.prefix(5) { Issue.record("\(problem)") }
+        for problem in problems.prefix(5) { Issue.record(Comment(rawValue: problem)) }
         let counts = tally.counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
         print(
             "\(seeds.count) schedules, \(tally.commits) changesets, \(problems.count) at fault, "

@@ -39,7 +39,9 @@ final class Child: Sendable {
     private let errors: URL
     private let status = Mutex<Int32?>(nil)
 
-    /// - Parameter leadsGroup: in a process group of its own, with what it starts.
+    /// - Parameters:
+    ///   - directory: where its output goes; it runs where the tests run.
+    ///   - leadsGroup: in a process group of its own, with what it starts.
     init(
         _ program: String, _ arguments: [String], in directory: URL,
         environment: [String: String] = [:], leadsGroup: Bool = false
@@ -59,8 +61,7 @@ final class Child: Sendable {
         let flags = O_WRONLY | O_CREAT | O_TRUNC
         posix_spawn_file_actions_addopen(&actions, 1, output.path, flags, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, errors.path, flags, 0o600)
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-        posix_spawn_file_actions_addchdir_np(&actions, directory.path)
+        _ = Self.addCloseFrom?(&actions, 3)
         var none = sigset_t()
         var all = sigset_t()
         sigemptyset(&none)
@@ -83,6 +84,14 @@ final class Child: Sendable {
             throw ProgramError(description: "\(path): \(String(cString: strerror(code)))")
         }
         self.pid = pid
+    }
+
+    /// glibc has it from 2.34 on, behind a macro that Swift doesn't set.
+    private static let addCloseFrom = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map {
+        unsafeBitCast(
+            $0,
+            to: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32)
+                .self)
     }
 
     private static func strings(_ texts: [String]) -> [UnsafeMutablePointer<CChar>?] {

@@ -31,7 +31,8 @@ import Testing
         for number in 0..<kills {
             if number % 100 == 99 { try laptop.must("sync") }
             let door = "k\(number)"
-            let badges = Array(Forum.badges.shuffled(using: &random).prefix([1, 1, 1, 3][number % 4]))
+            let badges = Array(
+                Forum.badges.shuffled(using: &random).prefix([1, 1, 1, 3][number % 4]))
             let moment: Moment =
                 switch Int.random(in: 0..<20, using: &random) {
                 case 0: .never
@@ -69,17 +70,19 @@ import Testing
         #expect(failed.isEmpty, "\(failed.map(\.finished.errors))")
         #expect(lost.isEmpty, "\(lost.map(\.door))")
         #expect(torn.isEmpty, "\(torn.map(\.door))")
-        #expect(ended.allSatisfy(\.isAcknowledged))
+        #expect(ended.filter { !$0.isAcknowledged }.isEmpty)
         #expect(!ended.isEmpty && !before.isEmpty && !between.isEmpty)
 
         #expect(try laptop.run("verify").status == 0)
+        #expect(try laptop.run("status", "--json").json["lost_commits"] as? Int == 0)
         try laptop.must("sync")
         #expect(try forum.hubStore.doors() == doors)
         #expect(try forum.hubStore.stateHash() == laptop.stateHash())
         #expect(try forum.hubStore.run("verify").status == 0)
     }
 
-    @Test func `what a sync confirmed is on the hub, whenever the sync after it is killed`() throws {
+    @Test func `what a sync confirmed is on the hub, whenever the sync after it is killed`() throws
+    {
         let kills = repetitions("KARVAN_SYNC_KILLS", usually: 60)
         let start = ContinuousClock.now
         let forum = try Forum(small: ["L1", "L2"])
@@ -161,10 +164,13 @@ import Testing
         var kills = 0
         let limit = start + .seconds(pushes * 3 + 60)
         while !crew.isDone, ContinuousClock.now < limit {
+            // Else most syncs would find no hub at all.
+            usleep(300_000)
             let moment: Moment =
                 Bool.random(using: &random)
-                ? .after(microseconds: Int.random(in: 0..<400_000, using: &random))
-                : .afterWrite(to: store.log, microseconds: Int.random(in: 0..<5_000, using: &random))
+                ? .after(microseconds: Int.random(in: 0..<600_000, using: &random))
+                : .afterWrite(
+                    to: store.log, microseconds: Int.random(in: 0..<5_000, using: &random))
             try forum.killHub(moment) { crew.isDone || ContinuousClock.now > limit }
             kills += 1
         }
@@ -236,6 +242,6 @@ import Testing
         for laptop in laptops { #expect(try laptop.waiting() == 0, "\(laptop.name)") }
         let held = try forum.hubStore.doors().filter { !$0.key.hasPrefix("usual") }
         #expect(Set(held.keys) == recorded)
-        #expect(held.values.allSatisfy { $0 == 1 })
+        #expect(held.filter { $0.value != 1 }.isEmpty)
     }
 }

@@ -93,14 +93,18 @@ package final class Connection {
     /// Whether a transaction is open.
     package var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 
+    /// SQLITE_IOERR_SHMSIZE: no room for the index of the WAL.
+    private static let sharedMemorySizeError: Int32 = 4_874
+
     func error(_ code: Int32) -> StoreError {
         let detail = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
         switch code & 0xff {
+        case _ where code == Self.sharedMemorySizeError: return .full(path: path)
         case SQLITE_FULL: return .full(path: path)
         case SQLITE_READONLY: return .readOnly(path: path, detail: detail)
         case SQLITE_NOTADB: return .notAReplica(path: path, detail: detail)
         case SQLITE_CORRUPT: return .damaged(path: path, detail: detail)
-        case SQLITE_CANTOPEN: return .disk(path: path, code: code, detail: "can't be opened")
+        case SQLITE_CANTOPEN: return .readOnly(path: path, detail: "can't be opened")
         default: return .disk(path: path, code: code, detail: detail)
         }
     }
