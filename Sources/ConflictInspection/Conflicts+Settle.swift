@@ -61,7 +61,8 @@ extension Conflicts {
     ) throws -> (choice: Choice, text: String) {
         switch decision {
         case .take(let label):
-            guard let candidate = conflict.candidates.first(where: { $0.label == label.uppercased() })
+            guard
+                let candidate = conflict.candidates.first(where: { $0.label == label.uppercased() })
             else {
                 let labels = conflict.candidates.map(\.label).joined(separator: ", ")
                 throw ConflictError.invalid("there is no candidate \(label); there are \(labels)")

@@ -87,7 +87,9 @@ public struct Conflicts {
         let life = LifeFold(state)
         guard life.isConflict else { return nil }
         let edits = life.uncovered.compactMap { uncovered in
-            state[uncovered.cell].live.first { $0.dot == uncovered.dot }.map { (uncovered.cell, $0) }
+            state[uncovered.cell].live.first { $0.dot == uncovered.dot }.map {
+                (uncovered.cell, $0)
+            }
         }
         let ops = (life.deletes.map { (CellKey.life, $0) } + edits).sorted { $0.1.yields(to: $1.1) }
         let candidates = try ops.enumerated().map { index, entry in

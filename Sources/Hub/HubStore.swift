@@ -147,7 +147,8 @@ package final class HubStore {
         }
         if row[3] == .blob(device.bytes) { return (scopes, role) }
         guard row[3] == .null else {
-            throw Refusal(.revoked, "this token was used already; ask the hub's operator for another")
+            throw Refusal(
+                .revoked, "this token was used already; ask the hub's operator for another")
         }
         guard now < expires else {
             throw Refusal(.revoked, "this token has expired; ask the hub's operator for another")
@@ -160,8 +161,9 @@ package final class HubStore {
 
     /// The scopes of the device that holds `publicKey`; `nil` for a stranger.
     private func scopes(ofKey publicKey: [UInt8]) throws -> [String]? {
-        guard case .text(let scopes)? = try replica.connection.value(
-            "SELECT scopes FROM sy_hub_device WHERE key = ?", .blob(publicKey))
+        guard
+            case .text(let scopes)? = try replica.connection.value(
+                "SELECT scopes FROM sy_hub_device WHERE key = ?", .blob(publicKey))
         else { return nil }
         return scopes.split(separator: " ").map(String.init)
     }

@@ -95,10 +95,11 @@ public struct Records {
     /// What people call a row.
     public func name(of id: RowID, in table: Table) throws -> String {
         let columns = table.keyColumns.map(\.name)
-        guard !columns.isEmpty, let row = try replica.query(
-            "SELECT \(columns.joined(separator: ", ")) FROM \(table.name) WHERE id = ?",
-            .blob(id.identifier.bytes)
-        ).first, row.contains(where: { $0 != .null })
+        guard !columns.isEmpty,
+            let row = try replica.query(
+                "SELECT \(columns.joined(separator: ", ")) FROM \(table.name) WHERE id = ?",
+                .blob(id.identifier.bytes)
+            ).first, row.contains(where: { $0 != .null })
         else { return String(id.description.prefix(12)) }
         return try zip(table.keyColumns, row).map { try text(of: $1, in: $0) }
             .joined(separator: "/")

@@ -67,9 +67,10 @@ enum Layout {
     static func statements(for schema: Schema) -> [String] {
         schema.tables.flatMap { table in
             [create(table)] + indices(table) + triggers(table)
-        } + schema.views.flatMap { view in
-            ["DROP VIEW IF EXISTS \(view.name)", "CREATE VIEW \(view.name) AS \(view.select)"]
         }
+            + schema.views.flatMap { view in
+                ["DROP VIEW IF EXISTS \(view.name)", "CREATE VIEW \(view.name) AS \(view.select)"]
+            }
     }
 
     private static func create(_ table: Table) -> String {

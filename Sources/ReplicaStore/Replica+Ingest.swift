@@ -112,7 +112,9 @@ extension Replica {
         try connection.execute("SAVEPOINT run")
         do {
             var record: StreamRecord
-            if let known { record = known } else {
+            if let known {
+                record = known
+            } else {
                 guard let origin = run.header.origin else {
                     throw Refusal(.poison, "it names no device")
                 }

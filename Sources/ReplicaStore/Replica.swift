@@ -71,7 +71,9 @@ public final class Replica {
             try DeviceKeyFile.create(key, replica: path)
             let connection = try Connection(path: path, isWritable: true)
             try configure(connection)
-            try lay(out: schema, name: name, key: key, keepsFeed: keepsFeed, in: connection, environment)
+            try lay(
+                out: schema, name: name, key: key, keepsFeed: keepsFeed, in: connection, environment
+            )
             return try Replica(
                 path: path, schema: schema, environment: environment, connection: connection)
         } catch {
@@ -280,7 +282,9 @@ public final class Replica {
 
     private func takeLock() throws(StoreError) {
         let lock: ReplicaLock
-        if let opened = self.lock { lock = opened } else {
+        if let opened = self.lock {
+            lock = opened
+        } else {
             lock = try ReplicaLock(replica: path, command: environment.command)
         }
         self.lock = lock

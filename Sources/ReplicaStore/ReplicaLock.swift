@@ -74,7 +74,8 @@ final class ReplicaLock {
     private func holder() -> LockHolder {
         var buffer = [UInt8](repeating: 0, count: 512)
         let count = buffer.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-        let line = String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)
+        let line =
+            String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)
             .split(separator: "\n").first ?? ""
         let parts = line.split(separator: " ", maxSplits: 1)
         return LockHolder(

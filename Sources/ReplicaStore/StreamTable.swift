@@ -94,7 +94,9 @@ struct StreamTable {
             """)
         statement.bind(1, Int64(record.head))
         statement.bind(2, Int64(record.sealed))
-        if let hash = record.runHash { statement.bind(3, blob: hash.bytes) } else {
+        if let hash = record.runHash {
+            statement.bind(3, blob: hash.bytes)
+        } else {
             statement.bindNull(3)
         }
         statement.bind(4, Int64(record.named))

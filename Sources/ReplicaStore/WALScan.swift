@@ -39,7 +39,9 @@ struct WALScan {
             if !isOfLog { isWhole = false }
             if isWhole {
                 sum.add(log, offset..<offset + 8)
-                sum.add(log, offset + Self.frameHeaderBytes..<offset + Self.frameHeaderBytes + pageBytes)
+                sum.add(
+                    log, offset + Self.frameHeaderBytes..<offset + Self.frameHeaderBytes + pageBytes
+                )
                 isWhole = sum.matches(log, at: offset + 16)
             }
             // The size of the database stands in a frame that ends a transaction.

@@ -378,7 +378,9 @@ public final class WriteTransaction {
         var state = try rows.load(table, id, clock, logged: logged)
         var operations: [Operation] = []
         for operation in try make(state) {
-            if operation.cell == .life, operations.contains(where: { $0.cell == .life }) { continue }
+            if operation.cell == .life, operations.contains(where: { $0.cell == .life }) {
+                continue
+            }
             operations.append(operation)
         }
         guard !operations.isEmpty else { return false }

@@ -22,7 +22,9 @@ struct DeviceList: ParsableCommand {
         let store = try common.openStore("device list")
         defer { store.close() }
         let devices = try store.devices()
-        var output = TextTable(["device", "name", "role", "scopes", "last contact", "to send", "clock"])
+        var output = TextTable([
+            "device", "name", "role", "scopes", "last contact", "to send", "clock",
+        ])
         for device in devices {
             output.add([
                 String(device.device.prefix(8)), device.name, device.role,

@@ -32,7 +32,8 @@ extension Conflict {
     /// What a person reads: who, when, what each saw, and what to do.
     var text: String {
         var lines = [
-            "\(subjectText)  (conflict \(shortID), class \(conflictClass.rawValue))", explanation, "",
+            "\(subjectText)  (conflict \(shortID), class \(conflictClass.rawValue))", explanation,
+            "",
         ]
         var output = TextTable(["", "value", "by", "recorded", "had been shown"])
         for candidate in candidates {

@@ -12,7 +12,9 @@ struct ConflictsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "conflicts",
         abstract: "Show concurrent edits and settle them.",
-        subcommands: [ConflictsList.self, ConflictsShow.self, ConflictsResolve.self, ConflictsLog.self],
+        subcommands: [
+            ConflictsList.self, ConflictsShow.self, ConflictsResolve.self, ConflictsLog.self,
+        ],
         defaultSubcommand: ConflictsList.self)
 }
 
@@ -27,6 +29,12 @@ struct ConflictsList: ParsableCommand {
     var open = false
     @Option(name: .customLong("class"), help: "Only this class: 1 to note, 2 to decide.")
     var conflictClass: Int?
+
+    func validate() throws {
+        guard conflictClass.map((1...2).contains) ?? true else {
+            throw ValidationError("--class takes 1 or 2.")
+        }
+    }
 
     func run() throws {
         let replica = try common.open("conflicts list")

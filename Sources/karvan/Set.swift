@@ -34,7 +34,8 @@ struct Set: ParsableCommand {
         let dots = try basis.map { text in
             try text.split(separator: ",").map { part in
                 guard let dot = Dot(part) else {
-                    throw RecordError("'\(part)' is not a dot: STREAM:SEQ, as `show --json` prints it")
+                    throw RecordError(
+                        "'\(part)' is not a dot: STREAM:SEQ, as `show --json` prints it")
                 }
                 return dot
             }

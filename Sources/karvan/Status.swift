@@ -128,7 +128,8 @@ private struct Facts {
                         .object([("run", .string($0.stub)), ("reason", .string($0.reason))])
                     })
             ),
-            ("lost_commits", .integer(lostCommits)), ("unreadable_rows", .integer(Int64(unreadable.count))),
+            ("lost_commits", .integer(lostCommits)),
+            ("unreadable_rows", .integer(Int64(unreadable.count))),
             ("rows", .integer(counts.rows)), ("changes", .integer(counts.changesets)),
         ])
     }

@@ -52,7 +52,9 @@ struct Sync: ParsableCommand {
                 "this replica knows no hub. Join one with `karvan enrol URL TOKEN`")
         }
         let trust: HubTrust =
-            if let authority = link.authority { .authority(pem: authority) } else if let pin = link
+            if let authority = link.authority {
+                .authority(pem: authority)
+            } else if let pin = link
                 .pin
             { .pinned(sha256: [pin]) } else { .system }
         let hub = try CurlHub(

@@ -48,6 +48,21 @@ enum Programs {
         checkout.appending(path: "tools/sample/\(name)").path
     }
 
+    /// One at a time: a program that starts while another test opens a pipe might keep its other
+    /// end open, and whoever reads it would wait for that program as well.
+    private static let spawning = NSLock()
+
+    /// Starts a process with pipes at its output and, unless it has one, its errors.
+    fileprivate static func start(_ process: Process) throws -> (output: Pipe, errors: Pipe) {
+        spawning.lock()
+        defer { spawning.unlock() }
+        let (output, errors) = (Pipe(), Pipe())
+        process.standardOutput = output
+        if !(process.standardError is FileHandle) { process.standardError = errors }
+        try process.run()
+        return (output, errors)
+    }
+
     /// Runs a program to its end, in `limitSeconds` at most; then it is killed and an error thrown.
     static func run(
         _ program: String, _ arguments: [String], in directory: URL,
@@ -61,11 +76,8 @@ enum Programs {
         process.environment = ProcessInfo.processInfo.environment
             .filter { !$0.key.hasPrefix("KARVAN_") }
             .merging(environment) { $1 }
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
         process.standardInput = FileHandle.nullDevice
-        try process.run()
+        let (output, errors) = try start(process)
         let deadline = Deadline(process.processIdentifier, seconds: limitSeconds)
         // A pipe's buffer is small: both are read while the program runs.
         let errorReader = Reader(errors)
@@ -204,8 +216,6 @@ final class Forum {
         process.executableURL = URL(filePath: Programs.path("karvan-hub"))
         process.arguments = ["serve", "--store", "hub.sqlite", "--listen", "127.0.0.1:\(port)"]
         process.currentDirectoryURL = directory
-        let output = Pipe()
-        process.standardOutput = output
         let log = directory.appending(path: "hub.log")
         if !FileManager.default.fileExists(atPath: log.path) {
             try Data().write(to: log)
@@ -214,11 +224,12 @@ final class Forum {
         try handle.seekToEnd()
         process.standardError = handle
         process.standardInput = FileHandle.nullDevice
-        try process.run()
+        let (output, _) = try Programs.start(process)
         hub = process
         // It prints one line once it takes connections, or ends.
+        let deadline = Deadline(process.processIdentifier, seconds: 60)
         let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-        guard let address = line.split(separator: " ").last?.trimmingCharacters(in: .newlines),
+        guard !deadline.end(), let address = line.split(separator: " ").last?.trimmingCharacters(in: .newlines),
             address.hasPrefix("https://")
         else {
             throw ProgramError(description: "the hub did not start: see \(log.path)")

@@ -40,7 +40,9 @@ package final class Statement {
     package var isReadOnly: Bool { sqlite3_stmt_readonly(pointer) != 0 }
 
     package var columnNames: [String] {
-        (0..<sqlite3_column_count(pointer)).map { String(cString: sqlite3_column_name(pointer, $0)) }
+        (0..<sqlite3_column_count(pointer)).map {
+            String(cString: sqlite3_column_name(pointer, $0))
+        }
     }
 
     package func allRows() throws(StoreError) -> [[Value]] {
