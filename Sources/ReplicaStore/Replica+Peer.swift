@@ -305,7 +305,8 @@ extension Replica {
 
     /// What the hub says it holds stands, even where that is less than was thought.
     private func remember(_ reply: ExchangeReply, _ cursor: Cursor) throws(StoreError) {
-        try transaction { () throws(StoreError) in
+        // Should a power cut take it, the hub says it again.
+        try transaction(isDurable: false) { () throws(StoreError) in
             for head in reply.heads {
                 guard let sid = rows.streams.sid(of: head.stream) else { continue }
                 let seq = Value.integer(Int64(head.lastSeq))

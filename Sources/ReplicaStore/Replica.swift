@@ -29,6 +29,7 @@ public final class Replica {
     private var dataVersion: Int64 = -1
     private var streamsVersion: Int64 = -1
     let keepsFeed: Bool
+    private var isDurable = true
 
     /// The one scope of format 0.
     public static let scope = "forum"
@@ -251,18 +252,23 @@ public final class Replica {
     ) throws -> T {
         try takeLock()
         defer { lock?.release() }
-        try connection.execute("PRAGMA synchronous = \(isDurable ? "FULL" : "NORMAL")")
-        try connection.execute("BEGIN IMMEDIATE")
+        try setDurable(isDurable)
+        try connection.run("BEGIN IMMEDIATE")
         do {
             try refresh()
             let result = try body()
-            try connection.execute("COMMIT")
+            try connection.run("COMMIT")
             checkpointIfDue()
             return result
         } catch {
             if connection.isInTransaction { try? connection.execute("ROLLBACK") }
             // What is in memory may be ahead of the file now.
             dataVersion = -1
+            if let streams = try? StreamTable(reading: connection) {
+                rows.streams = streams
+                own = streams[sid: own.sid] ?? own
+                log.removeAll()
+            }
             throw error
         }
     }
@@ -278,6 +284,13 @@ public final class Replica {
         } catch {
             preconditionFailure("a body of typed errors threw \(error)")
         }
+    }
+
+    /// Whether commits wait for the disk.
+    private func setDurable(_ isDurable: Bool) throws(StoreError) {
+        guard isDurable != self.isDurable else { return }
+        try connection.execute("PRAGMA synchronous = \(isDurable ? "FULL" : "NORMAL")")
+        self.isDurable = isDurable
     }
 
     private func takeLock() throws(StoreError) {
@@ -364,14 +377,13 @@ public final class Replica {
 
     /// The WAL is carried into the database by whoever holds the lock, when it has grown.
     private func checkpointIfDue() {
-        // Not Foundation's attributes: those ask the system who owns the file, over a socket.
-        var facts = stat()
-        guard stat(path + "-wal", &facts) == 0, facts.st_size > Self.checkpointBytes else { return }
+        guard connection.logFrames > Self.checkpointFrames else { return }
         // A reader may be in the way; the next writer tries again.
         try? connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     }
 
-    private static let checkpointBytes = 4 << 20
+    /// 4 MiB of pages.
+    private static let checkpointFrames = 1_024
 }
 
 extension Connection {

@@ -177,7 +177,9 @@ public final class WriteTransaction {
     }
 
     private func access(_ table: Table) throws(StoreError) -> TableAccess {
-        guard let access = rows.access(table.id), access.table == table else {
+        guard let access = rows.access(table.id), access.table.name == table.name,
+            access.table.columns.count == table.columns.count
+        else {
             throw .invalid("this replica's schema has no such table \(table.name)")
         }
         return access

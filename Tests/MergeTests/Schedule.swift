@@ -212,7 +212,9 @@ extension BruteForce.View {
             expected = replaced
         case .delete(let dots):
             let everything = live.joined().filter { !all.entries[$0].isDelete }
-            let places = everything.map { CellDot(all.cells[all.entries[$0].cell], all.entries[$0].dot) }
+            let places = everything.map {
+                CellDot(all.cells[all.entries[$0].cell], all.entries[$0].dot)
+            }
             guard Set(dots) == Set(places) else { return "\(operation) does not cover \(places)" }
         case .put, .retract: break
         }

@@ -210,8 +210,8 @@ final class Forum {
     // MARK: The hub
 
     /// Starts the hub on loopback; the port stays the same when it is started again.
-    func startHub() throws {
-        let port = url.split(separator: ":").last.flatMap { Int($0) } ?? 0
+    func startHub(port wanted: Int? = nil) throws {
+        let port = wanted ?? url.split(separator: ":").last.flatMap { Int($0) } ?? 0
         let process = Process()
         process.executableURL = URL(filePath: Programs.path("karvan-hub"))
         process.arguments = ["serve", "--store", "hub.sqlite", "--listen", "127.0.0.1:\(port)"]
@@ -229,7 +229,8 @@ final class Forum {
         // It prints one line once it takes connections, or ends.
         let deadline = Deadline(process.processIdentifier, seconds: 60)
         let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-        guard !deadline.end(), let address = line.split(separator: " ").last?.trimmingCharacters(in: .newlines),
+        guard !deadline.end(),
+            let address = line.split(separator: " ").last?.trimmingCharacters(in: .newlines),
             address.hasPrefix("https://")
         else {
             throw ProgramError(description: "the hub did not start: see \(log.path)")

@@ -24,7 +24,8 @@ import Testing
         for laptop in ["L1", "L3", "L2", "L1"] { try forum.must(laptop, "sync") }
         let second = try expectReopened(first, in: forum)
         try forum.must(
-            "L2", ["conflicts", "resolve", second.id, "--value", "2025-11-26T10:12", "--reason", "x"])
+            "L2", "conflicts", "resolve", second.id, "--value", "2025-11-26T10:12", "--reason",
+            "the driver")
         for laptop in ["L2", "L3", "L1"] { try forum.must(laptop, "sync") }
         try expectSettled(in: forum)
     }
@@ -56,7 +57,7 @@ import Testing
             #expect(try forum.verified(laptop) == hub, "\(laptop)")
             #expect(try forum.conflicts(laptop).isEmpty, "\(laptop)")
             let log = try forum.json(laptop, "conflicts", "log")["decisions"] as? [[String: Any]]
-            #expect(log?.compactMap { $0["reason"] as? String } == ["the bus log", "x"])
+            #expect(log?.compactMap { $0["reason"] as? String } == ["the bus log", "the driver"])
             #expect(log?.compactMap { $0["device"] as? String } == ["L1", "L2"])
             #expect(
                 try forum.must(laptop, "show", "visit", "V12/KZ")

@@ -92,6 +92,18 @@ extension Forum {
         return finished.output
     }
 
+    /// As its namesake, for arguments that are a list already.
+    @discardableResult
+    func must(_ laptop: String, _ arguments: [String]) throws -> String {
+        let finished = try Programs.run(
+            "karvan", arguments, in: directory,
+            environment: ["KARVAN_REPLICA": "\(laptop).sqlite"])
+        guard finished.status == 0 else {
+            throw ProgramError(description: "karvan \(arguments): \(finished.errors)")
+        }
+        return finished.output
+    }
+
     /// The object that a command prints; any end but 0 is an error.
     func json(_ laptop: String, _ arguments: String...) throws -> [String: Any] {
         let finished = try Programs.run(
@@ -110,7 +122,8 @@ extension Forum {
     func verified(_ store: String) throws -> Standing {
         let facts = try json(store, "verify")
         return Standing(
-            stateHash: facts["state_hash"] as? String ?? "", changes: facts["changes"] as? Int ?? -1)
+            stateHash: facts["state_hash"] as? String ?? "", changes: facts["changes"] as? Int ?? -1
+        )
     }
 
     func conflicts(_ laptop: String) throws -> [ListedConflict] {

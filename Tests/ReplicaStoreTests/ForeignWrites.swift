@@ -16,7 +16,8 @@ import Testing
             try transaction.set(Sample.note, note, [(Sample.column("count"), .integer(1))])
             try transaction.add(Sample.note, note, Sample.column("tags"), [.text("t")])
             let person = try transaction.upsert(
-                Sample.person, key: [.text("A1")], [(Sample.column("name"), .text("Ay"))]).id
+                Sample.person, key: [.text("A1")], [(Sample.column("name"), .text("Ay"))]
+            ).id
             return (note, person)
         }.result
         try a.seal()
@@ -38,7 +39,8 @@ import Testing
         return again
     }
 
-    @Test func `a column of a row that one changeset wrote in two goes is compared with its own op`()
+    @Test
+    func `a column of a row that one changeset wrote in two goes is compared with its own op`()
         throws
     {
         let bench = try Bench()

@@ -38,7 +38,9 @@ import Testing
     @Test func `a change, a delete, a restore and a change fit into one transaction`() throws {
         let bench = try Bench()
         let a = try bench.create("a")
-        let (id, _) = try a.write { try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil]) }
+        let (id, _) = try a.write {
+            try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil])
+        }
         try a.write { transaction in
             try transaction.set(Sample.note, id, [(Sample.column("title"), .text("y"))])
             try transaction.add(Sample.note, id, tags, [.text("t")])
@@ -54,7 +56,9 @@ import Testing
     @Test func `an element that is named twice is added once`() throws {
         let bench = try Bench()
         let a = try bench.create("a")
-        let (id, _) = try a.write { try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil]) }
+        let (id, _) = try a.write {
+            try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil])
+        }
         try a.write { try $0.add(Sample.note, id, tags, [.text("t"), .text("t")]) }
         try a.write { try $0.add(Sample.note, id, tags, [.text("u"), .text("v")]) }
         try a.write { try $0.remove(Sample.note, id, tags, [.text("u"), .text("u")]) }
@@ -66,7 +70,9 @@ import Testing
         let bench = try Bench()
         let a = try bench.create("a")
         let title = Sample.column("title")
-        let (id, _) = try a.write { try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil]) }
+        let (id, _) = try a.write {
+            try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil])
+        }
         try a.write { transaction in
             #expect(throws: StoreError.self) {
                 try transaction.set(Sample.note, id, [(title, .text("y")), (title, .text("z"))])
@@ -82,7 +88,9 @@ import Testing
     {
         let bench = try Bench()
         let a = try bench.create("a")
-        let (id, _) = try a.write { try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil]) }
+        let (id, _) = try a.write {
+            try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil])
+        }
         for start in stride(from: 0, to: Limits.dotsPerOperation + 100, by: 1_000) {
             try a.write { transaction in
                 try transaction.add(

@@ -46,7 +46,8 @@ import Testing
         #expect(try shell.stateHash() == page.stateHash())
         #expect(shell.versionVector() == page.versionVector())
         #expect(try shell.verify().problems == [])
-        #expect(try shell.sealedRuns(after: VersionVector()) == page.sealedRuns(after: VersionVector()))
+        #expect(
+            try shell.sealedRuns(after: VersionVector()) == page.sealedRuns(after: VersionVector()))
     }
 
     @Test func `one opening reads in the log what another wrote and sealed`() throws {

@@ -40,7 +40,9 @@ final class StoreSchedule {
         }
         for _ in 0..<2 {
             for source in replicas {
-                for target in replicas where target !== source { try carry(from: source, to: target) }
+                for target in replicas where target !== source {
+                    try carry(from: source, to: target)
+                }
             }
         }
         return try differenceAtEnd()
@@ -69,7 +71,7 @@ final class StoreSchedule {
 
     private func step(_ place: Int) throws {
         let replica = replicas[place]
-        switch generator.below(30) {
+        switch generator.below(33) {
         case 0...1: try insert(replica)
         case 2...4: try several(replica)
         case 5...8: try openForm(place)
@@ -78,6 +80,7 @@ final class StoreSchedule {
         case 14...17: try settle(replica)
         case 18...19: try foreign(place)
         case 20: try reopen(place)
+        case 22...24: try clash()
         case 21:
             try replica.seal()
             count("seal")
@@ -97,9 +100,11 @@ final class StoreSchedule {
     private func value(_ column: Column) -> Value {
         let number = Int64(generator.below(4))
         switch column.name {
-        case "title", "name", "badge": return [.text("p"), .text("q"), .text("é"), .null][Int(number)]
+        case "title", "name", "badge":
+            return [.text("p"), .text("q"), .text("é"), .null][Int(number)]
         case "arrival", "born": return .integer(1_764_000_000_000 + number * 400_000)
-        case "position": return .composite([.real(Double(number)), number > 2 ? .null : .real(0.5)])
+        case "position":
+            return .composite([.real(Double(number)), number > 2 ? .null : .real(0.5)])
         case "value": return .real([0, -0.0, .nan, 1.5][Int(number)])
         case "raw": return .blob(Array(repeating: 7, count: Int(number)))
         case "friend": return .blob(personID(Int(number)).identifier.bytes)
@@ -184,6 +189,21 @@ final class StoreSchedule {
             }
             count("restore")
         }
+    }
+
+    /// Two laptops say something of one person at the same time.
+    private func clash() throws {
+        let number = generator.below(2)
+        let column = Sample.person.columns[1 + generator.below(3)]
+        for _ in 0..<2 {
+            let replica = replicas[generator.below(replicas.count)]
+            let value = value(column)
+            try replica.write {
+                _ = try $0.upsert(
+                    Sample.person, key: [.text("P\(number)")], [(column, value)])
+            }
+        }
+        count("clash")
     }
 
     // MARK: Forms and conflicts

@@ -15,7 +15,9 @@ import Testing
                 into: Sample.note,
                 [.text("one"), .integer(7), .composite([.real(1.5), .real(-2)]), nil, nil])
         }
-        try a.write { try $0.add(Sample.note, id, Sample.column("tags"), [.text("x"), .text("ə")]) }
+        try a.write {
+            try $0.add(Sample.note, id, Sample.column("tags"), [.text("x"), .text("ə")])
+        }
         try carry(from: a, to: b)
         let found = try b.query("SELECT title, count, lat, lon, tags FROM note")
         #expect(

@@ -8,6 +8,8 @@ package final class Connection {
     package let path: String
     private var handle: OpaquePointer?
     private var statements: [String: Statement] = [:]
+    /// The frames in the write-ahead log after the last commit here, those of other processes too.
+    private(set) var logFrames = 0
 
     /// Opens an existing file.
     ///
@@ -25,6 +27,16 @@ package final class Connection {
             throw error
         }
         sqlite3_busy_timeout(handle, 5_000)
+        // SQLite calls back on this thread, from within a commit, and never after close.
+        sqlite3_wal_hook(
+            handle,
+            { context, _, _, frames in
+                if let context {
+                    Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue().logFrames =
+                        Int(frames)
+                }
+                return SQLITE_OK
+            }, Unmanaged.passUnretained(self).toOpaque())
     }
 
     deinit { close() }

@@ -1,0 +1,163 @@
+import Foundation
+import Testing
+
+/// `--json` prints one object for each command, with the members that other programs rely on.
+@Suite struct OutputJSON {
+    /// A command and the members of what it prints, in their order.
+    struct Printed: Sendable {
+        var arguments: [String]
+        var members: String
+
+        init(_ arguments: String..., members: String) {
+            self.arguments = arguments
+            self.members = members
+        }
+    }
+
+    /// In this order: some need what others wrote.
+    static let recording = [
+        Printed(
+            "import", "people", Programs.sample("people.csv"), "--dry-run",
+            members: "kind file dry_run lines created changed unchanged"),
+        Printed("attend", "P07", "AZ-014", "AZ-015", members: "item kind recorded changes"),
+        Printed(
+            "attend", "P07", "AZ-014", "--undo",
+            members: "item badge taken_back observation changes"),
+        Printed(
+            "visit", "V12", "KZ", "--arrived", "10:10", members: "visit item delegation changes"),
+        Printed("set", "person", "AZ-014", "role=speaker", members: "table id changed changes"),
+        Printed("delete", "person", "AZ-180", members: "table id changes"),
+        Printed("list", "attendance", members: "table rows"),
+        Printed("list", "attendance_summary", "--item", "P07", members: "table rows"),
+        Printed("list", "person", members: "table rows"),
+        Printed("show", "person", "AZ-014", members: "table id columns"),
+        Printed("sql", "SELECT badge, role FROM person LIMIT 3", members: "rows"),
+        Printed(
+            "status",
+            members: """
+                replica name device hub waiting oldest_waiting last_success clock_offset_ms \
+                open_conflicts quarantined lost_commits unreadable_rows rows changes
+                """),
+        Printed("verify", members: "runs changes rows state_hash problems"),
+        Printed("verify", "--state-hash", members: "state_hash"),
+        Printed("conflicts", "list", members: "conflicts"),
+        Printed("conflicts", "log", members: "decisions"),
+        Printed(
+            "sync",
+            members: """
+                sent received waiting quarantined_runs round_trips clock_offset_ms bytes_out bytes_in
+                """),
+    ]
+
+    /// Runs it, holds the object against its members and gives it back.
+    @discardableResult
+    private func expect(
+        _ printed: Printed, program: String = "karvan", in forum: Forum, on laptop: String = "L1",
+        ends status: Int32 = 0, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> [String: Any] {
+        let finished = try Programs.run(
+            program, printed.arguments + ["--json"], in: forum.directory,
+            environment: ["KARVAN_REPLICA": "\(laptop).sqlite"])
+        #expect(finished.status == status, "\(finished.errors)", sourceLocation: sourceLocation)
+        #expect(finished.errors.isEmpty, "\(finished.errors)", sourceLocation: sourceLocation)
+        // JSONSerialization forgets the order; top members are indented by two spaces.
+        let order = finished.output.split(separator: "\n")
+            .filter { $0.hasPrefix("  \"") }
+            .compactMap { $0.split(separator: "\"").dropFirst().first.map(String.init) }
+        #expect(
+            order.joined(separator: " ") == printed.members, "\(printed.arguments)",
+            sourceLocation: sourceLocation)
+        #expect(finished.json.count == order.count, sourceLocation: sourceLocation)
+        return finished.json
+    }
+
+    @Test func `every command that records or shows`() throws {
+        let forum = try Forum(prepared: ["L1"])
+        try forum.connect("L1")
+        try expect(
+            Printed("init", "--name", "new", members: "replica name device stream"), in: forum,
+            on: "new")
+        try expect(
+            Printed("enrol", forum.url, try forum.token(), members: "hub role scopes"), in: forum,
+            on: "new")
+        for printed in Self.recording { try expect(printed, in: forum) }
+        let columns = try expect(
+            Printed("show", "person", "AZ-014", members: "table id columns"), in: forum)["columns"]
+        for column in try #require(columns as? [[String: Any]]) {
+            #expect(
+                Set(column.keys) == [
+                    "column", "value", "device", "person", "claimed", "others", "basis",
+                ])
+        }
+    }
+
+    @Test func `every command of the hub`() throws {
+        let forum = try Forum(prepared: [])
+        let devices = try expect(
+            Printed("device", "list", "--store", "hub.sqlite", members: "devices"),
+            program: "karvan-hub", in: forum)["devices"]
+        for device in try #require(devices as? [[String: Any]]) {
+            #expect(
+                Set(device.keys) == [
+                    "device", "name", "role", "scopes", "enrolled", "last_contact", "waiting",
+                    "clock_offset_ms",
+                ])
+        }
+        try expect(
+            Printed(
+                "token", "create", "--store", "hub.sqlite", members: "token expires role scopes"),
+            program: "karvan-hub", in: forum)
+    }
+
+    @Test func `conflicts and decisions`() throws {
+        let forum = try Forum(prepared: ["L1", "L2"])
+        try forum.connect("L1", "L2")
+        try forum.must("L1", "visit", "V12", "KZ", "--arrived", "10:10", "--as", "Leyla")
+        try forum.must("L2", "visit", "V12", "KZ", "--arrived", "10:25", "--as", "Murad")
+        for laptop in ["L1", "L2", "L1"] { try forum.must(laptop, "sync") }
+        let listed = try expect(
+            Printed("conflicts", "list", "--open", members: "conflicts"), in: forum, ends: 20)
+        let conflicts = try #require(listed["conflicts"] as? [[String: Any]])
+        let id = try #require(conflicts.first?["id"] as? String)
+        let shown = try expect(
+            Printed(
+                "conflicts", "show", id,
+                members: """
+                    id class table row name column within_tolerance explanation candidates
+                    """), in: forum)
+        let candidates = try #require(shown["candidates"] as? [[String: Any]])
+        #expect(candidates.compactMap { $0["person"] as? String } == ["Leyla", "Murad"])
+        for candidate in candidates {
+            #expect(
+                Set(candidate.keys) == [
+                    "label", "dot", "value", "shown", "resolution", "delete", "device", "person",
+                    "claimed", "recorded", "saw",
+                ])
+        }
+        let members = "conflict subject value dry_run changes"
+        let take = ["conflicts", "resolve", id, "--take", "A", "--reason", "the bus log"]
+        var would = Printed(members: members)
+        would.arguments = take + ["--dry-run"]
+        #expect((try expect(would, in: forum)["changes"] as? [String])?.isEmpty == true)
+        would.arguments = take
+        #expect((try expect(would, in: forum)["changes"] as? [String])?.count == 1)
+        let log = try expect(Printed("conflicts", "log", members: "decisions"), in: forum)
+        let decision = try #require((log["decisions"] as? [[String: Any]])?.first)
+        #expect(
+            Set(decision.keys) == [
+                "dot", "subject", "what", "value", "reason", "device", "person", "claimed",
+            ])
+    }
+
+    @Test func `text from records can't break out of the object`() throws {
+        let forum = try Forum(prepared: ["L1"])
+        let odd = "\"}\n\\ \u{1}\u{2028}\t日本 🎪"
+        try forum.must("L1", "set", "person", "AZ-014", "role=\(odd)")
+        let rows = try forum.json("L1", "sql", "SELECT role FROM person WHERE badge = 'AZ-014'")
+        #expect((rows["rows"] as? [[String: String]])?.first?["role"] == odd)
+        let name = try Programs.run(
+            "karvan", ["--json", "attend", "P07", "\"}\n"], in: forum.directory,
+            environment: ["KARVAN_REPLICA": "L1.sqlite"])
+        #expect(name.status == 65 && name.json["exit"] as? Int == 65)
+    }
+}
