@@ -120,7 +120,9 @@ let package = Package(
             ["FieldRecords", "RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite"]),
         tests(
             "HubTests", ["Hub", "SyncProtocol", .product(name: "Logging", package: "swift-log")]),
+        tests("CausalityTests", ["Causality"]),
         tests("MergeTests", ["Merge", "Causality"]),
+        tests("SyncProtocolTests", ["SyncProtocol", "Merge", "Causality"]),
         tests("ProgramTests", ["karvan", "karvan-hub"]),
         tests(
             "ReplicaStoreTests",

@@ -17,7 +17,8 @@ import Testing
                 case 2: wall += Int64(generator.below(1_000))
                 case 3:
                     clock.observe(
-                        HybridTime(milliseconds: wall + Int64(generator.below(2_000_000)) - 1_000_000),
+                        HybridTime(
+                            milliseconds: wall + Int64(generator.below(2_000_000)) - 1_000_000),
                         wallMilliseconds: wall)
                 case 4: wall = [0, -1, .min, Self.now, Self.now + 1][generator.below(5)]
                 default: break
@@ -31,7 +32,8 @@ import Testing
         }
     }
 
-    @Test func `a clock that goes back ten years counts on, and follows the wall when it is back`() {
+    @Test func `a clock that goes back ten years counts on, and follows the wall when it is back`()
+    {
         var clock = HybridClock()
         let before = clock.next(wallMilliseconds: Self.now)
         let during = clock.next(wallMilliseconds: Self.now - Self.decade)
@@ -39,7 +41,8 @@ import Testing
         #expect(clock.next(wallMilliseconds: Self.now + 1).milliseconds == Self.now + 1)
     }
 
-    @Test func `a frozen clock gives more than 65,536 times, which run into the next millisecond`() {
+    @Test func `a frozen clock gives more than 65,536 times, which run into the next millisecond`()
+    {
         var clock = HybridClock()
         let first = clock.next(wallMilliseconds: Self.now)
         var last = first

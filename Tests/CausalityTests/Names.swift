@@ -14,7 +14,8 @@ import Testing
             #expect(identifier.bytes == bytes)
             #expect(identifier == Identifier(hexadecimal: identifier.hexadecimal))
             #expect(identifier == Identifier(hexadecimal: identifier.hexadecimal.uppercased()))
-            #expect(identifier.withUnsafeBytes { Identifier(reading: $0.baseAddress!) } == identifier)
+            #expect(
+                identifier.withUnsafeBytes { Identifier(reading: $0.baseAddress!) } == identifier)
             all.append(identifier)
         }
         for a in all {
@@ -70,7 +71,9 @@ import Testing
     }
 
     @Test func `dots are in the order of their streams, then of their numbers`() {
-        let (low, high) = (StreamID(Identifier(high: 0, low: 9)), StreamID(Identifier(high: 1, low: 0)))
+        let (low, high) = (
+            StreamID(Identifier(high: 0, low: 9)), StreamID(Identifier(high: 1, low: 0))
+        )
         let sorted = [Dot(low, 1), Dot(low, 2), Dot(low, 10), Dot(high, 1)]
         #expect(sorted.reversed().sorted() == sorted)
     }

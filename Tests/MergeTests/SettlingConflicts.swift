@@ -181,6 +181,18 @@ import Testing
                 == .resolve(.text("b"), covers: [trio.commits[0].dot, trio.commits[1].dot]))
     }
 
+    @Test func `a resolution is a candidate even if another says that it covers it`() {
+        var trio = quarrel()
+        let settled = trio.resolve(2, key, .text("a"))
+        trio.meet()
+        trio.write(0) { _ in
+            [Operation(self.key, .resolve(.text("b"), covers: [settled.dot]))]
+        }
+        trio.meet()
+        #expect(trio.fold(1, key).candidates.count == 2)
+        #expect(isOpen(trio, 1))
+    }
+
     @Test func `a delete covers what a resolution covers, and a restore brings all back`() {
         var trio = quarrel()
         trio.resolve(2, key, .text("a"))

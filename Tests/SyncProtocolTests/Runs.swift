@@ -1,0 +1,227 @@
+import Causality
+import Merge
+import SyncProtocol
+import Testing
+
+@Suite struct Runs {
+    /// The first reason why a run is not taken; `nil` when it reads as it says.
+    private func fault(_ head: [UInt8], _ signature: [UInt8], _ body: [UInt8], _ key: [UInt8])
+        -> String?
+    {
+        do {
+            let run = try SealedRun(headerBytes: head, signature: signature, body: body)
+            try run.verify(publicKey: key)
+            _ = try run.changesets(namespace: Array("sample".utf8))
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func `a run reads as it was sealed`() throws {
+        for seed in 1...100 as ClosedRange<UInt64> {
+            let sample = SampleRun(seed: seed, count: Int(seed) % 20 + 1)
+            try sample.run.verify(publicKey: sample.key.publicKey)
+            #expect(try sample.run.changesets(namespace: sample.namespace) == sample.changesets)
+            let again = try SealedRun(
+                headerBytes: sample.run.headerBytes, signature: sample.run.signature,
+                body: sample.run.body)
+            #expect(again == sample.run)
+            #expect(again.hash == sample.run.hash)
+            #expect(again.header.origin?.incarnation == 3)
+            #expect(again.header.lastSeq == UInt64(sample.changesets.count))
+        }
+    }
+
+    @Test func `any flipped bit of header, signature or body is refused`() {
+        // One that is stored as it is, and one that zstd made smaller.
+        for (seed, count) in [(4, 1), (9, 40)] as [(UInt64, Int)] {
+            let sample = SampleRun(seed: seed, count: count)
+            let run = sample.run
+            let key = sample.key.publicKey
+            #expect(fault(run.headerBytes, run.signature, run.body, key) == nil)
+            var flips = 0
+            for part in 0..<3 {
+                let parts = [run.headerBytes, run.signature, run.body]
+                for bit in 0..<parts[part].count * 8 {
+                    var damaged = parts
+                    damaged[part][bit / 8] ^= 1 << UInt8(bit % 8)
+                    #expect(fault(damaged[0], damaged[1], damaged[2], key) != nil, "\(part) \(bit)")
+                    flips += 1
+                }
+            }
+            print("run of \(run.header.encoding): \(flips) flipped bits refused")
+        }
+    }
+
+    @Test func `a cut, longer or foreign part is refused`() {
+        let sample = SampleRun(seed: 9)
+        let (run, key) = (sample.run, sample.key.publicKey)
+        let other = SampleRun(seed: 10).run
+        for (head, signature, body) in [
+            (run.headerBytes + [0], run.signature, run.body),
+            (Array(run.headerBytes.dropLast()), run.signature, run.body),
+            (run.headerBytes, run.signature + [0], run.body),
+            (run.headerBytes, Array(run.signature.dropLast()), run.body),
+            (run.headerBytes, [], run.body),
+            (run.headerBytes, run.signature, run.body + [0]),
+            (run.headerBytes, run.signature, Array(run.body.dropLast())),
+            (run.headerBytes, other.signature, run.body),
+            (run.headerBytes, run.signature, other.body),
+            (other.headerBytes, run.signature, run.body),
+        ] {
+            #expect(fault(head, signature, body, key) != nil)
+        }
+        #expect(fault(run.headerBytes, run.signature, run.body, DeviceKey().publicKey) != nil)
+        #expect(fault(run.headerBytes, run.signature, run.body, []) != nil)
+    }
+
+    @Test func `runs are linked, and each begins where the last ended`() throws {
+        let first = SampleRun(seed: 1)
+        let second = SampleRun(seed: 2, after: first)
+        let third = SampleRun(seed: 3, after: second)
+        for (run, previous) in [(second, first), (third, second)] {
+            #expect(run.run.header.previous == previous.run.hash)
+            #expect(run.run.header.firstSeq == previous.run.header.lastSeq + 1)
+            #expect(run.run.header.origin == nil)
+            try run.run.verify(publicKey: run.key.publicKey)
+            #expect(try run.run.changesets(namespace: run.namespace) == run.changesets)
+        }
+        #expect(first.run.header.previous == nil)
+    }
+
+    /// A header by hand, signed by the owner of the stream.
+    private func forge(
+        _ sample: SampleRun, count: UInt64? = nil, size: UInt64? = nil, body: [UInt8]? = nil,
+        dependencies: UInt64 = 300, first: UInt64 = 1, hasOrigin: Bool = true,
+        hasPrevious: Bool = false, format: UInt64 = 0, encoding: UInt64? = nil, extra: Bool = false
+    ) -> (head: [UInt8], signature: [UInt8], body: [UInt8]) {
+        let header = sample.run.header
+        let body = body ?? sample.run.body
+        var encoder = CBOREncoder()
+        encoder.map(8 + (hasPrevious ? 1 : 0) + (hasOrigin ? 3 : 0) + (extra ? 1 : 0))
+        encoder.unsigned(0)
+        encoder.unsigned(format)
+        encoder.unsigned(1)
+        encoder.blob(header.stream.identifier.bytes)
+        encoder.unsigned(2)
+        encoder.unsigned(first)
+        encoder.unsigned(3)
+        encoder.unsigned(count ?? UInt64(header.count))
+        if hasPrevious {
+            encoder.unsigned(4)
+            encoder.blob([UInt8](repeating: 0, count: 32))
+        }
+        encoder.unsigned(5)
+        encoder.blob(Digest(sha256: body).bytes)
+        encoder.unsigned(6)
+        encoder.array(header.dependencies.count)
+        for dependency in header.dependencies {
+            encoder.array(3)
+            encoder.blob(dependency.stream.identifier.bytes)
+            encoder.unsigned(dependencies)
+            encoder.blob(dependency.run.bytes)
+        }
+        encoder.unsigned(7)
+        encoder.unsigned(1)
+        encoder.unsigned(8)
+        encoder.array(2)
+        encoder.unsigned(encoding ?? header.encoding.rawValue)
+        encoder.unsigned(size ?? UInt64(header.expandedBytes))
+        if hasOrigin {
+            encoder.unsigned(9)
+            encoder.blob(sample.key.publicKey)
+            encoder.unsigned(10)
+            encoder.text("forum")
+            encoder.unsigned(11)
+            encoder.unsigned(3)
+        }
+        if extra {
+            encoder.unsigned(99)
+            encoder.text("from the future")
+        }
+        return (
+            encoder.bytes, sample.key.sign(Digest(.run, encoder.bytes)), body
+        )
+    }
+
+    private func fault(
+        _ parts: (head: [UInt8], signature: [UInt8], body: [UInt8]), _ sample: SampleRun
+    ) -> String? {
+        fault(parts.head, parts.signature, parts.body, sample.key.publicKey)
+    }
+
+    @Test func `a header that its owner signed and that does not tell the truth is refused`() {
+        for count in [1, 60] {
+            let sample = SampleRun(seed: 11, count: count)
+            let size = UInt64(sample.run.header.expandedBytes)
+            #expect(fault(forge(sample), sample) == nil, "the forger works")
+            #expect(forge(sample).head == sample.run.headerBytes)
+            #expect(fault(forge(sample, extra: true), sample) == nil, "what comes later is kept")
+            let wrong = [
+                forge(sample, count: UInt64(count) + 1), forge(sample, count: 0),
+                forge(sample, count: 1_025), forge(sample, size: size + 1),
+                forge(sample, size: size - 1), forge(sample, size: 4 << 20 + 1),
+                forge(sample, size: .max), forge(sample, dependencies: 0),
+                forge(sample, first: 2), forge(sample, first: 0), forge(sample, first: .max),
+                forge(sample, hasOrigin: false), forge(sample, hasPrevious: true),
+                forge(sample, format: 1), forge(sample, encoding: 2),
+                forge(sample, encoding: 1 - sample.run.header.encoding.rawValue),
+                forge(sample, body: sample.run.body + [0]),
+                forge(sample, body: Array(sample.run.body.dropLast())), forge(sample, body: []),
+            ]
+            for (index, parts) in wrong.enumerated() {
+                #expect(fault(parts, sample) != nil, "fault \(index) of \(count) changesets")
+            }
+            if count > 1 {
+                #expect(fault(forge(sample, count: UInt64(count) - 1), sample) != nil)
+            }
+        }
+    }
+
+    @Test func `a body that expands to more than it says is not expanded`() throws {
+        let sample = SampleRun(seed: 12)
+        let zeros = [UInt8](repeating: 0, count: 4 << 20)
+        let bomb = SealedRun(
+            sealing: zeros, stream: sample.run.header.stream, firstSeq: 1, count: 1, previous: nil,
+            dependencies: [], schemaVersion: 1,
+            origin: StreamOrigin(publicKey: sample.key.publicKey, scope: "forum", incarnation: 3),
+            key: sample.key)
+        #expect(bomb.header.encoding == .zstd)
+        #expect(bomb.body.count < 4_096)
+        #expect(try bomb.expandedBody() == zeros)
+        #expect(throws: RunError.self) { try bomb.changesets(namespace: []) }
+        for size in [0, 1, 4_095, 4 << 20 - 1] as [UInt64] {
+            let parts = forge(sample, size: size, body: bomb.body, encoding: 1)
+            let run = try SealedRun(
+                headerBytes: parts.head, signature: parts.signature, body: parts.body)
+            try run.verify(publicKey: sample.key.publicKey)
+            #expect(throws: RunError.size) { try run.expandedBody() }
+        }
+        // Two frames, or bytes behind one.
+        for tail in [bomb.body, [0], [0x28, 0xb5, 0x2f, 0xfd]] {
+            let parts = forge(sample, size: 4 << 20, body: bomb.body + tail, encoding: 1)
+            let run = try SealedRun(
+                headerBytes: parts.head, signature: parts.signature, body: parts.body)
+            #expect(throws: RunError.size) { try run.expandedBody() }
+        }
+    }
+
+    @Test func `a stream belongs to the device, scope and incarnation that it is derived from`() {
+        let key = DeviceKey()
+        let streams = [
+            StreamID(device: key.device, scope: "forum", incarnation: 0),
+            StreamID(device: key.device, scope: "forum", incarnation: 1),
+            StreamID(device: key.device, scope: "other", incarnation: 0),
+            StreamID(device: DeviceKey().device, scope: "forum", incarnation: 0),
+        ]
+        #expect(Set(streams).count == 4)
+        #expect(DeviceKey(seed: key.seed)?.publicKey == key.publicKey)
+        #expect(DeviceKey(seed: []) == nil)
+        let digest = Digest(.run, [1])
+        #expect(DeviceKey.verify(key.sign(digest), of: digest, by: key.publicKey))
+        #expect(!DeviceKey.verify(key.sign(digest), of: Digest(.feed, [1]), by: key.publicKey))
+        #expect(Digest(.run, [1], [2]) != Digest(.run, [1, 2]))
+        #expect(Digest(.run, [], [1]) != Digest(.run, [1], []))
+    }
+}
