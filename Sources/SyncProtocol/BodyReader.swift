@@ -122,6 +122,11 @@ public struct BodyReader: Sendable {
     private static func check(
         _ operations: [Operation], _ decoder: CBORDecoder
     ) throws(CBORError) {
+        // Rows are short nearly always; a long one must not cost the square of its length.
+        let isLong = operations.count > 16
+        if isLong, Set(operations.map(\.cell)).count < operations.count {
+            throw decoder.error(.invalid)
+        }
         for (index, operation) in operations.enumerated() {
             let isLife = operation.cell == .life
             let isValid =
@@ -130,7 +135,8 @@ public struct BodyReader: Sendable {
                 case .put, .resolve: !isLife
                 case .retract: true
                 }
-            let isAgain = operations[..<index].contains { $0.cell == operation.cell }
+            let isAgain =
+                !isLong && operations[..<index].contains { $0.cell == operation.cell }
             guard isValid, !isAgain else { throw decoder.error(.invalid) }
         }
     }

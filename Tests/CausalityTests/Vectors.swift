@@ -2,13 +2,17 @@ import Causality
 import Testing
 
 @Suite struct Vectors {
-    private static let streams = (1...3).map { StreamID(Identifier(high: 0, low: $0)) }
+    private static let streams: [StreamID] = (1...3).map { (number: UInt64) in
+        StreamID(Identifier(high: 0, low: number))
+    }
 
     /// Every vector over three streams with entries in 0 ... 2.
-    private static let all: [VersionVector] = (0..<27).map { number in
-        VersionVector(
-            [(streams[0], number % 3), (streams[1], number / 3 % 3), (streams[2], number / 9)]
-                .map { ($0.0, UInt64($0.1)) })
+    private static let all: [VersionVector] = (0..<27).map { (number: UInt64) in
+        var vector = VersionVector()
+        vector[streams[0]] = number % 3
+        vector[streams[1]] = number / 3 % 3
+        vector[streams[2]] = number / 9
+        return vector
     }
 
     private func merged(_ a: VersionVector, _ b: VersionVector) -> VersionVector {
@@ -53,7 +57,8 @@ import Testing
     }
 
     @Test func `an entry of nothing is no entry`() {
-        var vector = VersionVector([(Self.streams[0], 0), (Self.streams[1], 4)])
+        let pairs: [(StreamID, UInt64)] = [(Self.streams[0], 0), (Self.streams[1], 4)]
+        var vector = VersionVector(pairs)
         vector.checkInvariants()
         #expect(vector.entries.count == 1)
         vector[Self.streams[1]] = 0
@@ -65,9 +70,10 @@ import Testing
     }
 
     @Test func `entries are in the order of their streams, and a doubled one counts once`() {
-        let vector = VersionVector([
+        let pairs: [(StreamID, UInt64)] = [
             (Self.streams[2], 1), (Self.streams[0], 2), (Self.streams[1], 3), (Self.streams[0], 9),
-        ])
+        ]
+        let vector = VersionVector(pairs)
         #expect(vector.entries.map(\.stream) == Self.streams)
         #expect(vector[Self.streams[0]] == 9)
         #expect(vector.contains(Dot(Self.streams[0], 9)))

@@ -293,7 +293,14 @@ extension Forum {
     convenience init(small laptops: [String]) throws {
         try self.init()
         try startHub()
-        for laptop in laptops { try enrol(laptop) }
+        let laptops = laptops.map { Laptop($0, self) }
+        for laptop in laptops {
+            try laptop.must("init", "--name", laptop.name)
+            let token = try Child(
+                "karvan-hub", ["token", "create", "--store", hubStore.file.path], in: directory
+            ).finish()
+            try laptop.must("enrol", url, token.output.split(separator: "\n").joined())
+        }
         for (kind, lines) in [
             ("delegations", 1...1), ("sites", 1...24), ("people", 1...30), ("programme", 13...13),
         ] {
@@ -301,9 +308,9 @@ extension Forum {
             let all = text.split(separator: "\n")
             let file = directory.appending(path: "\(kind).csv")
             try Data((([all[0]] + all[lines]).joined(separator: "\n") + "\n").utf8).write(to: file)
-            try must(laptops[0], "import", kind, file.path)
+            try laptops[0].must("import", kind, file.path)
         }
-        for laptop in laptops { try must(laptop, "sync") }
+        for laptop in laptops { try laptop.must("sync") }
     }
 
     /// The badges of `init(small:)`.

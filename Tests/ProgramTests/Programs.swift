@@ -52,13 +52,17 @@ enum Programs {
     /// end open, and whoever reads it would wait for that program as well.
     private static let spawning = NSLock()
 
-    /// Starts a process with pipes at its output and, unless it has one, its errors.
-    fileprivate static func start(_ process: Process) throws -> (output: Pipe, errors: Pipe) {
+    /// Starts a process with pipes at its output and its errors.
+    ///
+    /// - Parameter log: takes its errors instead.
+    fileprivate static func start(
+        _ process: Process, log: FileHandle? = nil
+    ) throws -> (output: Pipe, errors: Pipe) {
         spawning.lock()
         defer { spawning.unlock() }
         let (output, errors) = (Pipe(), Pipe())
         process.standardOutput = output
-        if !(process.standardError is FileHandle) { process.standardError = errors }
+        if let log { process.standardError = log } else { process.standardError = errors }
         try process.run()
         return (output, errors)
     }
@@ -222,9 +226,8 @@ final class Forum {
         }
         let handle = try FileHandle(forWritingTo: log)
         try handle.seekToEnd()
-        process.standardError = handle
         process.standardInput = FileHandle.nullDevice
-        let (output, _) = try Programs.start(process)
+        let (output, _) = try Programs.start(process, log: handle)
         hub = process
         // It prints one line once it takes connections, or ends.
         let deadline = Deadline(process.processIdentifier, seconds: 60)

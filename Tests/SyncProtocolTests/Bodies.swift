@@ -302,6 +302,32 @@ import Testing
         #expect(try readAll(sampler.reader(encoder.bytes, streams: [])).count == 1)
     }
 
+    @Test(arguments: [2, 16, 17, 40_000])
+    func `a row of many ops is read in time, and a cell that comes twice is found`(
+        count: Int
+    ) throws {
+        let sampler = Sampler(seed: 1)
+        for isDoubled in [false, true] {
+            var encoder = CBOREncoder()
+            encoder.array(3)
+            encoder.unsigned(2)
+            encoder.null()
+            encoder.array(2 + 2 * count)
+            encoder.unsigned(1)
+            encoder.null()
+            for number in 0..<count {
+                encoder.unsigned(1 << 4 | 5)
+                encoder.integer(Int64(isDoubled && number == count - 1 ? 0 : number))
+            }
+            let reader = sampler.reader(encoder.bytes, streams: [])
+            if isDoubled {
+                #expect(throws: CBORError.self) { try readAll(reader) }
+            } else {
+                #expect(try readAll(reader)[0].rows[0].operations.count == count)
+            }
+        }
+    }
+
     @Test func `a changeset that names a cell twice, in two rows of one name, is refused`() throws {
         let sampler = Sampler(seed: 1)
         var writer = sampler.writer()

@@ -1,0 +1,222 @@
+public import Causality
+public import Merge
+public import RecordSchema
+internal import SyncProtocol
+
+/// Rows that may be there already.
+extension WriteTransaction {
+    /// Creates or changes a row that two laptops may make apart.
+    ///
+    /// - Parameters:
+    ///   - key: the natural key's values, normalised.
+    ///   - values: other columns; those that show the same value already are left alone.
+    /// - Returns: the row's id, and whether anything had to be written.
+    @discardableResult
+    public func upsert(
+        _ table: Table, key: [Value], _ values: [(Column, Value)]
+    ) throws -> (id: RowID, isChanged: Bool) {
+        let id = rows.schema.rowID(in: table, key: key)
+        let clock = try rows.clock(table.id, id)
+        let isMissing = clock == nil || clock?.isHidden == true
+        let others = values.filter { !table.naturalKey.contains($0.0.name) }
+        let assignments = isMissing ? zip(table.keyColumns, key).map { ($0, $1) } + others : others
+        keys[id] = .some(key)
+        return (id, try set(table, id, assignments))
+    }
+
+    /// Sets columns of a row; one that shows its value already, and alone, is left alone.
+    ///
+    /// - Parameters:
+    ///   - basis: the dots that the author was shown in each of these cells; by default what the
+    ///     row shows now.
+    /// - Returns: whether anything had to be written.
+    @discardableResult
+    public func set(
+        _ table: Table, _ id: RowID, _ values: [(Column, Value)], basis: [Dot]? = nil
+    ) throws -> Bool {
+        let access = try access(table)
+        for (column, value) in values {
+            guard !column.isSet else {
+                throw StoreError.invalid("\(table.name).\(column.name) is a set: add its elements")
+            }
+            try check(value, column, table)
+        }
+        let clock = try rows.clock(table.id, id)
+        if basis == nil, let clock, !clock.hasExtras, !clock.isHidden,
+            values.allSatisfy({ $0.0.keeps($0.1) }),
+            let changed = try setPlain(access, id, clock, values)
+        {
+            return changed
+        }
+        return try author(table.id, id) { state in
+            var operations: [Operation] = []
+            for (column, value) in values {
+                let key = CellKey(column.id)
+                let fold = RegisterFold(state[key], policy: column.policy)
+                if fold.shown?.action.value == value, !fold.isConflict, !LifeFold(state).isHidden {
+                    continue
+                }
+                // Who names a basis saw the row, and so did not see a delete that hides it now.
+                operations += state.put(
+                    key, value, basis: basis ?? state.basis(of: key, policy: column.policy),
+                    isDeleteShown: basis == nil)
+            }
+            return operations
+        }
+    }
+
+    /// The common case: each cell holds one plain value. `nil` when a cell was written by this
+    /// changeset, so that a further one is needed.
+    func setPlain(
+        _ access: TableAccess, _ id: RowID, _ clock: RowClock, _ values: [(Column, Value)]
+    ) throws(StoreError) -> Bool? {
+        guard let shown = try access.values(id) else {
+            throw rows.damaged("row \(id) of \(access.table.name) is gone")
+        }
+        var cells: [(column: UInt32, value: Value)] = []
+        var operations: [(Operation, WireValue)] = []
+        for (column, value) in values {
+            guard let place = access.place(of: column.id),
+                !cells.contains(where: { $0.column == column.id })
+            else { return nil }
+            var over: [Dot] = []
+            if let current = clock[column.id] {
+                if shown[place] == value { continue }
+                if isOpen, current.sid == entry.sid, current.seq == entry.seq { return nil }
+                over = [try rows.dot(current)]
+            }
+            cells.append((column.id, value))
+            operations.append(
+                (Operation(CellKey(column.id), .put(value), over: over), try wire(value, column)))
+        }
+        guard !cells.isEmpty else { return false }
+        let name = try name(access.table.id, id)
+        let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1.0) }
+        try makeRoom(
+            for: operations.reduce(name.wireLimit) { $0 + $1.0.wireLimit + $1.1.wireLimit })
+        replica.writer.row(table: access.table.id, id: id, name: name, itemCount: count)
+        for (operation, wire) in operations { replica.writer.write(operation, as: wire) }
+        try rows.update(access, id, clock, cells, entry)
+        receipt.operationCount += cells.count
+        try splitIfLarge()
+        return true
+    }
+
+    /// Puts elements into a set; those that are in already are left alone.
+    @discardableResult
+    public func add(
+        _ table: Table, _ id: RowID, _ column: Column, _ elements: [Value]
+    ) throws -> Bool {
+        try change(table, id, column, elements) { state, key in
+            AddWinsSet.holds(state[key]) ? [] : state.put(key, .null, basis: state.basis(of: key))
+        }
+    }
+
+    /// Takes elements out of a set.
+    @discardableResult
+    public func remove(
+        _ table: Table, _ id: RowID, _ column: Column, _ elements: [Value]
+    ) throws -> Bool {
+        try change(table, id, column, elements) { state, key in
+            state.remove(key, basis: state.basis(of: key))
+        }
+    }
+
+    func change(
+        _ table: Table, _ id: RowID, _ column: Column, _ elements: [Value],
+        _ make: (RowState, CellKey) -> [Operation]
+    ) throws -> Bool {
+        guard column.isSet else {
+            throw StoreError.invalid("\(table.name).\(column.name) is not a set")
+        }
+        for element in elements { try check(element, column, table) }
+        let keys = Set(elements.map { CellKey(column.id, element: $0.canonicalBytes) }).sorted()
+        return try author(table.id, id) { state in keys.flatMap { make(state, $0) } }
+    }
+
+    /// Hides a row; nothing when it isn't there.
+    @discardableResult
+    public func delete(_ table: Table, _ id: RowID) throws -> Bool {
+        try author(table.id, id) { state in
+            state.cells.isEmpty || LifeFold(state).isHidden ? [] : [state.delete()]
+        }
+    }
+
+    /// Shows a row again, or keeps one that was deleted while someone else changed it.
+    @discardableResult
+    public func restore(_ table: Table, _ id: RowID) throws -> Bool {
+        try author(table.id, id) { state in state.restore().map { [$0] } ?? [] }
+    }
+
+    /// Writes what `make` decides from the row's live ops: the door to everything that the typed
+    /// writes above don't say, resolutions among it.
+    ///
+    /// - Parameter make: gives ops of distinct cells; see ``Merge/RowState``. A second restore of
+    ///   one row is left out.
+    /// - Throws: ``StoreError/invalid(_:)`` for what no changeset can hold. Then this call has
+    ///   written nothing, and the transaction may go on.
+    @discardableResult
+    public func author(
+        _ table: UInt32, _ id: RowID, _ make: (RowState) throws -> [Operation]
+    ) throws -> Bool {
+        try author(table, id, logged: nil, make)
+    }
+
+    func author(
+        _ table: UInt32, _ id: RowID, logged: ((UInt32, Dot) throws(StoreError) -> Value?)?,
+        _ make: (RowState) throws -> [Operation]
+    ) throws -> Bool {
+        let clock = try rows.clock(table, id)
+        var state = try rows.load(table, id, clock, logged: logged)
+        var operations: [Operation] = []
+        for operation in try make(state) {
+            if operation.cell == .life, operations.contains(where: { $0.cell == .life }) {
+                continue
+            }
+            operations.append(operation)
+        }
+        guard !operations.isEmpty else { return false }
+        try Self.check(operations)
+        let name = try name(table, id)
+        let wires = try operations.map { operation throws(StoreError) in
+            try wire(operation, table)
+        }
+        try makeRoom(
+            for: zip(operations, wires).reduce(name.wireLimit) {
+                $0 + $1.0.wireLimit + ($1.1?.wireLimit ?? 0)
+            })
+        if operations.contains(where: { $0.names(dot) || state[$0.cell].contains(dot) }) {
+            try split()
+        }
+        let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1) }
+        replica.writer.row(table: table, id: id, name: name, itemCount: count)
+        for (operation, wire) in zip(operations, wires) {
+            replica.writer.write(operation, as: wire)
+        }
+        for operation in operations { state.apply(operation, dot: dot, time: entry.time) }
+        try rows.store(table, id, state, replacing: clock)
+        receipt.operationCount += operations.count
+        try splitIfLarge()
+        return true
+    }
+
+    static func check(_ operations: [Operation]) throws(StoreError) {
+        guard Set(operations.map(\.cell)).count == operations.count else {
+            throw .invalid("one change names a column twice")
+        }
+        guard operations.allSatisfy({ $0.dotCount <= Limits.dotsPerOperation }) else {
+            throw .invalid(
+                "a row with more than \(Limits.dotsPerOperation) values can't be changed so")
+        }
+    }
+
+    func wire(
+        _ operation: Operation, _ table: UInt32
+    ) throws(StoreError) -> WireValue? {
+        guard let value = operation.action.value, operation.cell.element.isEmpty else { return nil }
+        guard let column = rows.schema.table(id: table)?.column(id: operation.cell.column),
+            !column.isSet
+        else { return .plain(value) }
+        return try wire(value, column)
+    }
+}
