@@ -75,3 +75,12 @@ struct LocalTime {
         return Instant(milliseconds: Int64(seconds * 1_000 + millisecond))
     }
 }
+
+extension Instant {
+    /// As ``formatted(offset:)``, without the fraction of a second: for people.
+    public var inWholeSeconds: String {
+        let milliseconds = milliseconds
+        let seconds = milliseconds >= 0 ? milliseconds / 1_000 : (milliseconds - 999) / 1_000
+        return Instant(milliseconds: seconds * 1_000).formatted()
+    }
+}

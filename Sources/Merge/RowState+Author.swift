@@ -45,7 +45,8 @@ extension RowState {
             return [Operation(key, action, over: live.filter(basis.contains))]
         }
         // The author was shown the delete, and all that lives here is covered by it.
-        let restore = Operation(.life, .retract, over: life.deletes.map(\.dot))
+        let restore = Operation(
+            .life, .retract, over: life.deletes.map(\.dot) + self[.life].retracts)
         return [restore, Operation(key, action, over: live)]
     }
 

@@ -4,7 +4,7 @@ public struct TextTable {
     private var rows: [[String]] = []
 
     public init(_ header: [String]) {
-        self.header = header
+        self.header = header.map(Self.printable)
     }
 
     public mutating func add(_ row: [String]) { rows.append(row.map(Self.printable)) }

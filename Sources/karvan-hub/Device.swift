@@ -39,7 +39,7 @@ struct DeviceList: ParsableCommand {
     }
 
     private func time(_ milliseconds: Int64) -> String {
-        Instant(milliseconds: milliseconds / 1_000 * 1_000).formatted()
+        Instant(milliseconds: milliseconds).inWholeSeconds
     }
 
     private func clock(_ offset: Int64) -> String {

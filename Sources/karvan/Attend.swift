@@ -71,7 +71,7 @@ struct Attend: ParsableCommand {
         if let before = mark.before {
             line += "  (already \(before)"
             if let since = mark.beforeSince {
-                line += " since \(Instant(milliseconds: since).formatted())"
+                line += " since \(Instant(milliseconds: since).inWholeSeconds)"
             }
             if let door = mark.beforeDoor { line += ", door \(TextTable.printable(door))" }
             line += ")"

@@ -38,7 +38,7 @@ extension Conflict {
         var output = TextTable(["", "value", "by", "recorded", "had been shown"])
         for candidate in candidates {
             let when = candidate.provenance.map {
-                Instant(milliseconds: $0.time.milliseconds / 1_000 * 1_000).formatted()
+                Instant(milliseconds: $0.time.milliseconds).inWholeSeconds
             }
             output.add([
                 candidate.label + (candidate.isShown ? " *" : ""),

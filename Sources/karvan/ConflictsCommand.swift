@@ -143,7 +143,7 @@ struct ConflictsLog: ParsableCommand {
         let entries = try Conflicts(replica).log()
         var output = TextTable(["when", "what", "value", "by", "reason"])
         for entry in entries {
-            let time = Instant(milliseconds: entry.provenance.claimedMilliseconds).formatted()
+            let time = Instant(milliseconds: entry.provenance.claimedMilliseconds).inWholeSeconds
             output.add([
                 time, "\(entry.subjectText) \(entry.what)", entry.text, entry.provenance.who,
                 entry.reason,

@@ -34,7 +34,7 @@ struct Show: ParsableCommand {
             let mark = cell.siblingCount > 0 ? "  [+\(cell.siblingCount) other]" : ""
             output.add([
                 cell.column.name, cell.text + mark, cell.provenance?.who ?? "",
-                cell.provenance.map { Instant(milliseconds: $0.claimedMilliseconds).formatted() }
+                cell.provenance.map { Instant(milliseconds: $0.claimedMilliseconds).inWholeSeconds }
                     ?? "",
             ])
         }

@@ -94,7 +94,7 @@ private struct Facts {
 
     private var lastSuccess: String {
         guard let lastSync else { return "never" }
-        let time = Instant(milliseconds: lastSync.milliseconds / 1_000 * 1_000).formatted()
+        let time = Instant(milliseconds: lastSync.milliseconds).inWholeSeconds
         return "\(time) (\(age(lastSync.milliseconds)) ago)"
     }
 

@@ -228,6 +228,18 @@ import Testing
         #expect(LifeFold(trio.state(0)).deletes.isEmpty)
     }
 
+    @Test func `deleting and writing again and again leaves no trail of restores`() {
+        var trio = quarrel()
+        for round in 0..<50 {
+            trio.write(round % 3) { [$0.delete()] }
+            trio.meet()
+            trio.put((round + 1) % 3, key, .integer(Int64(round)))
+            trio.meet()
+        }
+        #expect(trio.state(0)[.life].live.count == 1)
+        #expect(trio.state(0)[key].live.count == 1)
+    }
+
     @Test func `two deletes that each miss an edit hide the row only together`() {
         var trio = Trio()
         trio.put(0, key, .text("a"))

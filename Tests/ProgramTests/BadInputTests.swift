@@ -78,7 +78,7 @@ import Testing
         let forum = try Forum(prepared: ["L1"])
         let before = try forum.verified("L1")
         let mistakes: [(arguments: [String], says: String)] = [
-            (["atend", "P07", "AZ-014"], "Unexpected argument 'atend'"), (["attend"], "<item>"),
+            (["atend", "P07", "AZ-014"], "'atend'"), (["attend"], "<item>"),
             (["attend", "P07"], "<people>"),
             (["attend", "P07", "AZ-014", "--in", "--out"], "one of --in, --out"),
             (["attend", "P07", "AZ-014", "AZ-015", "--undo"], "--undo takes one person"),

@@ -131,7 +131,16 @@ import Testing
         try expect(
             forum, "L2", "show", "item", "V12",
             prints: """
-                item V12  (ID-OF-V12)
+                item V12  (7b169e0a30b958b176981bdcc59771c2)
+                column  value  by  claimed
+                code  V12  hq  TIME
+                kind  visit  hq  TIME
+                site  NAX-KARABAGHLAR  hq  TIME
+                planned_start  2025-11-26T11:15:00+04:00  hq  TIME
+                planned_end  2025-11-26T12:30:00+04:00  hq  TIME
+                status  planned  hq  TIME
+                title_en  Visit: Karabaghlar Mausoleum  hq  TIME
+                title_az  Ziyarət: Qarabağlar türbəsi  hq  TIME
                 """)
     }
 

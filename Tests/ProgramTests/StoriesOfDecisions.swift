@@ -24,7 +24,8 @@ import Testing
         for laptop in ["L1", "L3", "L2", "L1"] { try forum.must(laptop, "sync") }
         let second = try expectReopened(first, in: forum)
         try forum.must(
-            "L2", "conflicts", "resolve", second.id, "--value", "2025-11-26T10:12", "--reason",
+            "L2", "conflicts", "resolve", second.id, "--value", "2025-11-26T10:12+04:00",
+            "--reason",
             "the driver")
         for laptop in ["L2", "L3", "L1"] { try forum.must(laptop, "sync") }
         try expectSettled(in: forum)
