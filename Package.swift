@@ -120,12 +120,16 @@ let package = Package(
             ["FieldRecords", "RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite"]),
         tests(
             "HubTests", ["Hub", "SyncProtocol", .product(name: "Logging", package: "swift-log")]),
-        tests("CausalityTests", ["Causality"]),
-        tests("MergeTests", ["Merge", "Causality"]),
-        tests("SyncProtocolTests", ["SyncProtocol", "Merge", "Causality"]),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),
+        tests("CausalityTests", ["TestSupport", "Causality"]),
+        tests("MergeTests", ["TestSupport", "Merge", "Causality"]),
+        tests("SyncProtocolTests", ["TestSupport", "SyncProtocol", "Merge", "Causality"]),
         tests("ProgramTests", ["karvan", "karvan-hub"]),
         tests(
             "ReplicaStoreTests",
-            ["ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality"]),
+            [
+                "TestSupport", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge",
+                "Causality",
+            ]),
     ]
 )

@@ -1,5 +1,6 @@
 import Causality
 import Merge
+import TestSupport
 import Testing
 
 /// Everything that a person may do to a row, by what they see of it.

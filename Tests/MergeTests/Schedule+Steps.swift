@@ -1,5 +1,6 @@
 import Causality
 import Merge
+import TestSupport
 
 extension Schedule {
     /// One person does one thing on one laptop; what can't be done there is not tried for long.

@@ -1,5 +1,6 @@
 import Causality
 import Merge
+import TestSupport
 
 /// A changeset as laptops hand it on.
 struct Commit: Sendable {

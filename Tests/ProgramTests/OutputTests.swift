@@ -139,8 +139,8 @@ import Testing
                 planned_start  2025-11-26T11:15:00+04:00  hq  TIME
                 planned_end  2025-11-26T12:30:00+04:00  hq  TIME
                 status  planned  hq  TIME
-                title_en  Visit: Karabaghlar Mausoleum  hq  TIME
                 title_az  Ziyarət: Qarabağlar türbəsi  hq  TIME
+                title_en  Visit: Karabaghlar Mausoleum  hq  TIME
                 """)
     }
 
@@ -188,6 +188,9 @@ import Testing
                 "badge   name_latin     role", "AZ-001  a\u{301}e             日本",
                 "AZ-002  Arzu Gasimova  coordinator",
             ])
+        // A line for each row, and no more.
+        let odd = try forum.must("L1", "sql", "SELECT 'a\nb' AS \"c\nd\"")
+        #expect(odd == "c⏎d\na⏎b\n")
     }
 
     // MARK: Who records

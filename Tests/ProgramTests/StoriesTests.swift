@@ -79,7 +79,7 @@ import Testing
             laptop,
             """
             SELECT i.code || ' ' || a.standing || ' of ' || a.observations || ', in ' || s."in"
-              || ', unknown ' || s.unknown
+              || ', unknown ' || s.unknown AS facts
             FROM attendance a JOIN item i ON i.id = a.item
             JOIN attendance_summary s ON s.item = a.item
             WHERE i.code <> 'P09' ORDER BY i.code

@@ -3,6 +3,7 @@ import Merge
 import RecordSchema
 import ReplicaStore
 import SyncProtocol
+import TestSupport
 import Testing
 
 /// A hub's feed, and a laptop that reads it.

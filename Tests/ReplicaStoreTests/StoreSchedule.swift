@@ -3,6 +3,7 @@ import Merge
 import RecordSchema
 import ReplicaStore
 import SyncProtocol
+import TestSupport
 
 /// Three to five replicas in files of their own, on which people do what people do.
 final class StoreSchedule {

@@ -1,5 +1,6 @@
 import Causality
 import SyncProtocol
+import TestSupport
 import Testing
 
 /// RFC 8949 appendix A, as far as this format has the types, and what deterministic encoding

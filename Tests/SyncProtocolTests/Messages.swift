@@ -1,5 +1,6 @@
 import Causality
 import SyncProtocol
+import TestSupport
 import Testing
 
 @Suite struct Messages {

@@ -1,5 +1,6 @@
 import Causality
 import SyncProtocol
+import TestSupport
 import Testing
 
 /// Bytes that nobody meant: every decoder must give an error or a value, and never stop the

@@ -1,6 +1,7 @@
 import Causality
 import Merge
 import SyncProtocol
+import TestSupport
 
 /// Makes changesets of every shape, and writes each the way a replica would.
 struct Sampler {
