@@ -75,7 +75,10 @@ extension Conflicts {
                 throw ConflictError.invalid(
                     "the record itself is what they disagree on: use --take")
             }
-            let value = try records.value(text, for: column)
+            let day = conflict.candidates.compactMap { candidate -> Int64? in
+                if case .integer(let time)? = candidate.value { time } else { nil }
+            }.first
+            let value = try records.value(text, for: column, onDayOf: day)
             return (.value(value), try records.text(of: value, in: column))
         }
     }

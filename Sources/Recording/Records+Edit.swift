@@ -48,7 +48,8 @@ extension Records {
             guard !table.naturalKey.contains(column.name) else {
                 throw RecordError("\(column.name) is the name of the row, which never changes")
             }
-            return (column, try value(assignment.text, for: column))
+            let day = try day(of: column, in: table, id, key)
+            return (column, try value(assignment.text, for: column, onDayOf: day))
         }
         let (isChanged, receipt) = try replica.write(author: author) { transaction in
             var isChanged = false
@@ -103,10 +104,43 @@ extension Records {
         }
     }
 
+    /// What tells the day of a bare time: the value that stands there, else the visit's item.
+    private func day(
+        of column: Column, in table: Table, _ id: RowID, _ key: String
+    ) throws -> Int64? {
+        guard case .register(.time) = column.shape else { return nil }
+        let state = try replica.state(table.id, id)
+        let fold = RegisterFold(state[CellKey(column.id)], policy: column.policy)
+        if case .integer(let shown)? = fold.shown?.action.value { return shown }
+        guard table == Forum.visit, let item = key.split(separator: "/").first else { return nil }
+        let found = try replica.query(
+            "SELECT planned_start FROM item WHERE id = ?",
+            .blob(try row(in: Forum.item, String(item)).identifier.bytes))
+        if case .integer(let start)? = found.first?[0] { return start }
+        return nil
+    }
+
     /// A value as a person types it; the empty text is no value.
-    public func value(_ text: String, for column: Column) throws -> Value {
+    ///
+    /// - Parameter day: lies in the day of a bare time such as 10:10, in milliseconds since 1970;
+    ///   without one a time needs its date.
+    public func value(
+        _ text: String, for column: Column, onDayOf day: Int64?
+    ) throws -> Value {
         guard !text.isEmpty else { return .null }
         switch column.shape {
+        case .register(.time):
+            do throws(InstantError) {
+                let instant =
+                    if let day {
+                        try Instant(text, onDayOf: Instant(milliseconds: day))
+                    } else {
+                        try Instant(text)
+                    }
+                return .integer(instant.milliseconds)
+            } catch {
+                throw RecordError("\(column.name): \(error)")
+            }
         case .register(let type): return try scalar(text, type, column.name)
         case .set: return .text(text)
         case .composite(let parts):
@@ -137,7 +171,10 @@ extension Records {
             }
             return .real(value)
         case .time:
-            return .integer(try instant(text, for: nil).milliseconds)
+            guard let instant = try? Instant(text) else {
+                throw RecordError("\(name) takes a date and time, not '\(text)'")
+            }
+            return .integer(instant.milliseconds)
         case .blob:
             guard let bytes = Hexadecimal.bytes(of: text) else {
                 throw RecordError("\(name) takes bytes in hexadecimal, not '\(text)'")

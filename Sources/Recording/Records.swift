@@ -39,12 +39,25 @@ public struct Records {
     /// - Throws: ``RecordError`` when the name is no name, or names no row.
     public func row(in table: Table, _ text: String) throws -> RowID {
         if let id = try naturalRow(in: table, text) {
-            guard try exists(table, id) else {
+            if try exists(table, id) { return id }
+            guard let other = try rowOfAnotherProgram(in: table, text) else {
                 throw RecordError(missing(table, text))
             }
-            return id
+            return other
         }
         return try row(in: table, startingWith: text)
+    }
+
+    /// A row that another program made, with the badge or code but an id of its own choice.
+    private func rowOfAnotherProgram(in table: Table, _ text: String) throws -> RowID? {
+        guard let key = Forum.naturalKey(in: table, named: text), table.naturalKey.count == 1 else {
+            return nil
+        }
+        let found = try replica.query(
+            "SELECT id FROM \(table.name) WHERE \(table.naturalKey[0]) = ? ORDER BY id LIMIT 1",
+            .text(key))
+        guard case .blob(let bytes)? = found.first?[0] else { return nil }
+        return Identifier(bytes).map { RowID($0) }
     }
 
     /// The id that `text` has by the table's natural key, whether there is such a row or not.

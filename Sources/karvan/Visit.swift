@@ -46,6 +46,9 @@ struct Visit: ParsableCommand {
             }
             entry.status = status
         }
+        guard headcount ?? 0 >= 0 else {
+            throw RecordError("--headcount counts people; it can't be \(headcount ?? 0)")
+        }
         entry.outcome = outcome
         entry.headcount = headcount
         entry.note = note
