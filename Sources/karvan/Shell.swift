@@ -27,13 +27,15 @@ struct Shell: ParsableCommand {
         }
     }
 
-    /// What env(1) ends with when there is no such program.
+    /// What setpriv(1) ends with when there is no such program.
     private static let notFound: Int32 = 127
 
     private func shell() throws -> Int32 {
         let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["sqlite3", "-cmd", ".timeout 5000", common.path] + arguments
+        // sqlite3 ends with this process, however that ends: without the lock it may not write.
+        process.executableURL = URL(filePath: "/usr/bin/setpriv")
+        process.arguments =
+            ["--pdeathsig", "KILL", "sqlite3", "-cmd", ".timeout 5000", common.path] + arguments
         do {
             try process.run()
         } catch {

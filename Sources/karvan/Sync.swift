@@ -97,9 +97,10 @@ struct Sync: ParsableCommand {
                 let report = try session(replica, hub)
                 if report.isWorthALine { common.print(report.text, report.json(statistics: nil)) }
             } catch let error {
-                // A network that is away is no reason to stop watching; anything else is.
+                // Without a hub, or with a stranger in its place as in a hotel's network, the watch
+                // goes on; anything else ends it.
                 guard let failure = CommandFailure(describing: error),
-                    [.unreachable, .held].contains(failure.status)
+                    [.unreachable, .held, .protocolError].contains(failure.status)
                 else { throw error }
                 FileHandle.standardError.write(Data("karvan: \(failure.message).\n".utf8))
             }
