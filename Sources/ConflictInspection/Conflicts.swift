@@ -74,6 +74,9 @@ public struct Conflicts {
             return "\(count) records lie within \(tolerance / 60_000) min of each other, so the "
                 + "earliest counts; nobody has to decide."
         }
+        if candidates.allSatisfy(\.isResolution) {
+            return "\(count) people settled it differently, and none had seen the other's decision."
+        }
         if candidates.contains(where: \.isResolution) {
             return "\(count) values stand side by side: someone decided, and someone else, who had "
                 + "not seen that, wrote another value."
@@ -117,7 +120,7 @@ public struct Conflicts {
             op.dot, table: place.table, row: place.row, cell: cell)
         var isResolution = false
         if case .resolve = op.action { isResolution = true }
-        let saw = try (operation?.over ?? []).compactMap { dot -> String? in
+        let saw = try (operation?.shownDots ?? []).compactMap { dot -> String? in
             let seen = try replica.operation(
                 dot, table: place.table, row: place.row, cell: cell)
             guard let value = seen?.action.value else { return nil }
@@ -157,5 +160,13 @@ public struct Conflicts {
             encoder.unsigned(dot.seq)
         }
         return Digest(.conflict, encoder.bytes)
+    }
+}
+
+extension Operation {
+    /// What its author had been shown in the cell: what it replaces, and what it settles.
+    fileprivate var shownDots: [Dot] {
+        guard case .resolve(_, let covers) = action else { return over }
+        return over + covers.filter { !over.contains($0) }
     }
 }

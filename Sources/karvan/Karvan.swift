@@ -12,11 +12,11 @@ struct Karvan: ParsableCommand {
         commandName: "karvan",
         abstract: "Records of a field team, kept offline and synced when there is a network.",
         discussion: """
-            Everything is recorded in the replica first: a file that this laptop keeps. No command
+            Everything is recorded in the replica first: a file that this laptop keeps. No command \
             but `enrol` and `sync` uses the network.
 
-            Times are ISO 8601, or a bare 10:10 of the item's day. People are named by badge, items,
-            sites and delegations by code.
+            Times are ISO 8601, or a bare 10:10 of the item's day. People are named by badge, \
+            items, sites and delegations by code.
             """,
         version: "karvan \(version) (format \(Limits.format))",
         subcommands: [
