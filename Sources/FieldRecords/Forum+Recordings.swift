@@ -23,12 +23,15 @@ extension Forum {
 
     /// A count of heads. The session says who counted, so that two doors add up and two people
     /// who count one zone don't.
+    ///
+    /// Two laptops that count in one session share the count.
     public static let tally = Table(
         8, "tally", key: ["item", "zone", "session"],
         [
             Column(1, "item", .reference(5)),
             Column(2, "zone", .text),
             Column(3, "session", .text),
+            Column(4, "count", .counter),
             Column(5, "method", .text, conflictClass: .notice),
         ])
 

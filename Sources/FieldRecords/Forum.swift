@@ -11,10 +11,10 @@ public enum Forum {
     ///
     /// Numbers are given for good. One that is missing from a table is spoken for.
     public static let schema = Schema(
-        name: "forum", version: 1,
+        name: "forum", version: 2,
         tables: [
             delegation, person, contact, site, item, visit, observation, tally, note, photo,
-            resolution, device,
+            resolution, device, ruling, proposal, deferral,
         ],
         views: [personIdentity, attendance, attendanceSummary])
 }

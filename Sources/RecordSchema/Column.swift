@@ -49,6 +49,8 @@ public enum ColumnShape: Hashable, Sendable {
     case composite([Part])
     /// An add-wins set; its SQL column holds a JSON array, sorted by the elements' bytes.
     case set(ScalarType)
+    /// A count that adds up; its SQL column holds the sum.
+    case counter
 
     public struct Part: Hashable, Sendable {
         public var name: String
@@ -111,12 +113,23 @@ public struct Column: Hashable, Sendable {
         if case .set = shape { true } else { false }
     }
 
+    public var isCounter: Bool { shape == .counter }
+
+    /// One value at a time, of one scalar or of several parts: what can have siblings.
+    public var isRegister: Bool {
+        switch shape {
+        case .register, .composite: true
+        case .set, .counter: false
+        }
+    }
+
     /// The SQL columns, in order.
     public var sqlColumns: [ColumnShape.Part] {
         switch shape {
         case .register(let type): [ColumnShape.Part(name, type)]
         case .composite(let parts): parts
         case .set: [ColumnShape.Part(name, .text)]
+        case .counter: [ColumnShape.Part(name, .integer)]
         }
     }
 
@@ -125,6 +138,7 @@ public struct Column: Hashable, Sendable {
         switch shape {
         case .register(let type): return type.accepts(value)
         case .set(let type): return value != .null && type.accepts(value)
+        case .counter: return Counter.isEntry(value)
         case .composite(let parts):
             guard value != .null else { return true }
             guard case .composite(let values) = value, values.count == parts.count else {
@@ -138,7 +152,7 @@ public struct Column: Hashable, Sendable {
     public func keeps(_ value: Value) -> Bool {
         switch shape {
         case .register(let type): return type.keeps(value)
-        case .set: return false
+        case .set, .counter: return false
         case .composite(let parts):
             guard case .composite(let values) = value, values.count == parts.count,
                 values.contains(where: { $0 != .null })

@@ -13,7 +13,8 @@ public struct Assignment: Hashable, Sendable {
     public var kind: Kind
     public var text: String
 
-    /// Reads `COLUMN=VALUE`, and for sets `COLUMN+=ELEMENT` and `COLUMN-=ELEMENT`.
+    /// Reads `COLUMN=VALUE`, for sets `COLUMN+=ELEMENT` and `COLUMN-=ELEMENT`, and for counters
+    /// `COLUMN+=N` and `COLUMN-=N`.
     public init(_ argument: String) throws(RecordError) {
         guard let place = argument.firstIndex(of: "=") else {
             throw RecordError("'\(argument)' is not COLUMN=VALUE")
@@ -41,7 +42,7 @@ extension Records {
         let natural = try naturalRow(in: table, key)
         let id = try natural ?? row(in: table, key)
         let changes = try assignments.map { ($0, try column(table, $0.column)) }
-        let registers = try changes.filter { !$0.1.isSet }.map { assignment, column in
+        let registers = try changes.filter { $0.1.isRegister }.map { assignment, column in
             guard assignment.kind == .set else {
                 throw RecordError("\(column.name) is no set; write \(column.name)=VALUE")
             }
@@ -50,6 +51,9 @@ extension Records {
             }
             let day = try day(of: column, in: table, id, key)
             return (column, try value(assignment.text, for: column, onDayOf: day))
+        }
+        let amounts = try changes.filter { $0.1.isCounter }.map { assignment, column in
+            (column, try Self.amount(assignment, column))
         }
         let (isChanged, receipt) = try replica.write(author: author) { transaction in
             var isChanged = false
@@ -63,9 +67,25 @@ extension Records {
             for (assignment, column) in changes where column.isSet {
                 if try change(table, id, column, assignment, in: transaction) { isChanged = true }
             }
+            for (column, amount) in amounts {
+                if try transaction.count(table, id, column, by: amount) { isChanged = true }
+            }
             return isChanged
         }
         return (id, isChanged, receipt)
+    }
+
+    private static func amount(
+        _ assignment: Assignment, _ column: Column
+    ) throws(RecordError) -> Int64 {
+        guard assignment.kind != .set else {
+            throw RecordError(
+                "\(column.name) is a counter: write \(column.name)+=N or \(column.name)-=N")
+        }
+        guard let amount = Int64(assignment.text), amount >= 0 else {
+            throw RecordError("\(column.name) counts whole heads, not '\(assignment.text)'")
+        }
+        return assignment.kind == .add ? amount : -amount
     }
 
     private func naturalKey(_ table: Table, _ text: String) throws -> [Value] {
@@ -143,6 +163,7 @@ extension Records {
             }
         case .register(let type): return try scalar(text, type, column.name)
         case .set: return .text(text)
+        case .counter: throw RecordError("\(column.name) is a counter; it takes no value")
         case .composite(let parts):
             let fields = text.split(separator: ",", omittingEmptySubsequences: false)
                 .map { $0.filter { $0 != " " } }

@@ -50,6 +50,7 @@ extension Records {
         let state = try replica.state(table.id, id)
         return try table.columns.compactMap { column in
             if column.isSet { return try showSet(column, table, id, state) }
+            if column.isCounter { return try showCounter(column, state) }
             let key = CellKey(column.id)
             let fold = RegisterFold(state[key], policy: column.policy)
             guard let shown = fold.shown else { return nil }
@@ -73,6 +74,17 @@ extension Records {
             column: column, value: .null,
             text: elements.map(Self.plain).joined(separator: ";"),
             basis: cells.flatMap { $0.cell.live.map(\.dot) },
+            provenance: try last.flatMap { try provenance(of: $0.dot) }, siblingCount: 0)
+    }
+
+    private func showCounter(_ column: Column, _ state: RowState) throws -> ShownCell? {
+        let cell = state[CellKey(column.id)]
+        let counter = Counter(cell)
+        guard !counter.entries.isEmpty else { return nil }
+        let last = cell.live.max { $0.yields(to: $1) }
+        return ShownCell(
+            column: column, value: .integer(counter.value), text: String(counter.value),
+            basis: counter.entries.map(\.dot),
             provenance: try last.flatMap { try provenance(of: $0.dot) }, siblingCount: 0)
     }
 

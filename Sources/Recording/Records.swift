@@ -33,8 +33,8 @@ public struct Records {
         return table
     }
 
-    /// The row that `text` names: by badge or code, a visit as `ITEM/DELEGATION`, any row by its
-    /// id or the start of it.
+    /// The row that `text` names: by badge or code, a visit as `ITEM/DELEGATION`, a tally as
+    /// `ITEM/ZONE/SESSION`, any row by its id or the start of it.
     ///
     /// - Throws: ``RecordError`` when the name is no name, or names no row.
     public func row(in table: Table, _ text: String) throws -> RowID {
@@ -63,6 +63,7 @@ public struct Records {
     /// The id that `text` has by the table's natural key, whether there is such a row or not.
     func naturalRow(in table: Table, _ text: String) throws -> RowID? {
         if let id = Forum.rowID(in: table, named: text) { return id }
+        if table == Forum.tally { return try tallyRow(text) }
         guard table == Forum.visit else { return nil }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2 else { return nil }

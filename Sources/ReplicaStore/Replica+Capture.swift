@@ -46,7 +46,10 @@ extension Replica {
     ) throws {
         guard let access = rows.access(table) else { return try forget(table, row) }
         let found = try access.values(row)
-        let columns = access.table.columns.filter { noted.contains(0) || noted.contains($0.id) }
+        let columns = access.table.columns.filter { column in
+            (noted.contains(0) || noted.contains(column.id))
+                && !newColumns.contains(SchemaColumn(table: table, column: column.id))
+        }
         guard try canSend(row, found, columns, access) else { return }
         // A value that another program may have overwritten is read from the log.
         let logged: (UInt32, Dot) throws(StoreError) -> Value? = {
@@ -67,7 +70,7 @@ extension Replica {
                 }
                 return columns.flatMap { column -> [Operation] in
                     let place = access.place(of: column.id) ?? 0
-                    return Self.operations(from: state, column, found[place])
+                    return Self.operations(from: state, column, found[place], by: own.stream)
                 }
             }
         } catch StoreError.invalid {
@@ -87,6 +90,7 @@ extension Replica {
         guard try access.invalidText(row) == nil else { return false }
         let areTaken = columns.allSatisfy { column in
             let value = found[access.place(of: column.id) ?? 0]
+            guard !column.isCounter else { return ScalarType.integer.accepts(value) }
             let values = column.isSet ? SetText.elements(of: value) : [value]
             return values?.allSatisfy {
                 column.accepts($0) && $0.byteCount <= Limits.valueBytes
@@ -110,8 +114,9 @@ extension Replica {
 
     /// The ops that bring a cell to what was found in the table.
     private static func operations(
-        from state: RowState, _ column: Column, _ found: Value
+        from state: RowState, _ column: Column, _ found: Value, by stream: StreamID
     ) -> [Operation] {
+        if column.isCounter { return counting(from: state, column, found, by: stream) }
         if column.isSet {
             guard let elements = SetText.elements(of: found) else { return [] }
             let wanted = Set(elements.map(\.canonicalBytes))
@@ -135,6 +140,18 @@ extension Replica {
         let stored = column.keeps(shown) ? shown : .null
         guard found != stored || isHidden && found != .null else { return [] }
         return state.put(key, found, basis: state.basis(of: key, policy: column.policy))
+    }
+
+    /// The difference to what the counter showed is what the other program counted; an overwritten
+    /// or missing count, or more than can be counted, is none.
+    private static func counting(
+        from state: RowState, _ column: Column, _ found: Value, by stream: StreamID
+    ) -> [Operation] {
+        let key = CellKey(column.id)
+        guard case .integer(let count) = found else { return [] }
+        // What a hidden row had counted comes back with it.
+        let (amount, overflow) = count.subtractingReportingOverflow(Counter(state[key]).value)
+        return overflow ? [] : state.count(key, by: amount, stream: stream) ?? []
     }
 
     /// The table shows the fold again, where nothing was worth writing.

@@ -102,7 +102,7 @@ extension Replica {
         var open: [Value] = life.isConflict ? [.integer(0)] : []
         if !life.isHidden {
             open += (schema.table(id: table)?.columns ?? []).filter { column in
-                !column.isSet
+                column.isRegister
                     && RegisterFold(state[CellKey(column.id)], policy: column.policy).isConflict
             }.map { .integer(Int64($0.id)) }
         }

@@ -29,6 +29,8 @@ public final class Replica {
     private var dataVersion: Int64 = -1
     private var streamsVersion: Int64 = -1
     let keepsFeed: Bool
+    /// Columns that the file has just got: what other programs wrote before says nothing of them.
+    var newColumns: Set<SchemaColumn> = []
     private var isDurable = true
 
     /// The one scope of format 0.
@@ -136,7 +138,7 @@ public final class Replica {
         let replica = try Replica(
             path: path, schema: schema, environment: environment, connection: connection)
         if lostCommits > 0 { try replica.noteLoss(lostCommits) }
-        try replica.upgrade()
+        try replica.learnSchema()
         try replica.takeForeignWrites()
         return replica
     }
@@ -187,6 +189,12 @@ public final class Replica {
         guard case .text(let name)? = try connection.meta("schema"), name == schema.name else {
             throw .otherSchema(path: path, schema: schema.name)
         }
+        // A build that doesn't know a column would leave it out of the rows that it writes.
+        if case .integer(let known)? = try connection.meta("schema_version"),
+            UInt64(known) > schema.version
+        {
+            throw .newerSchema(path: path, version: UInt64(known), known: schema.version)
+        }
     }
 
     private static func configure(_ connection: Connection) throws(StoreError) {
@@ -200,17 +208,6 @@ public final class Replica {
         connection.setFlag(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         connection.setFlag(SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
         connection.setFlag(SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)
-    }
-
-    /// Lays out what a newer schema added.
-    private func upgrade() throws(StoreError) {
-        guard case .integer(let version)? = try connection.meta("schema_version"),
-            UInt64(version) < schema.version
-        else { return }
-        try transaction { () throws(StoreError) in
-            for statement in Layout.statements(for: schema) { try connection.execute(statement) }
-            try connection.setMeta("schema_version", .integer(Int64(schema.version)))
-        }
     }
 
     /// Ends the use of the file.

@@ -190,9 +190,16 @@ final class RowStore {
             }
         }
         if let access, !life.isHidden {
-            for (place, column) in access.table.columns.enumerated() where column.isSet {
-                layout.values[place] = SetText.text(
-                    of: AddWinsSet.elements(of: state, column: column.id))
+            for (place, column) in access.table.columns.enumerated() {
+                switch column.shape {
+                case .set:
+                    layout.values[place] = SetText.text(
+                        of: AddWinsSet.elements(of: state, column: column.id))
+                case .counter:
+                    let counter = Counter(state[CellKey(column.id)])
+                    if !counter.entries.isEmpty { layout.values[place] = .integer(counter.value) }
+                case .register, .composite: continue
+                }
             }
         }
         try write(table, row, layout, replacing: old)
@@ -207,7 +214,7 @@ final class RowStore {
     private func fold(
         _ entry: RowState.Entry, _ column: Column, _ place: Int, into layout: inout RowLayout
     ) throws(StoreError) {
-        guard !column.isSet, entry.key.element.isEmpty, !layout.clock.isHidden else {
+        guard column.isRegister, entry.key.element.isEmpty, !layout.clock.isHidden else {
             return layout.keep(entry, open: false)
         }
         let fold = RegisterFold(entry.cell, policy: column.policy)

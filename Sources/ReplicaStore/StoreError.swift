@@ -8,6 +8,8 @@ public enum StoreError: Error, Sendable {
     case notAReplica(path: String, detail: String)
     /// Made by a newer build.
     case newer(path: String, format: UInt64)
+    /// Laid out for a newer version of the schema than this build declares.
+    case newerSchema(path: String, version: UInt64, known: UInt64)
     /// Declares another team's tables.
     case otherSchema(path: String, schema: String)
     case readOnly(path: String, detail: String)
@@ -35,6 +37,9 @@ public enum StoreError: Error, Sendable {
             "\(path) is not a Karvan replica (\(detail)). Name another file with --replica"
         case .newer(let path, let format):
             "\(path) was written by a newer Karvan (format \(format)). Update this program"
+        case .newerSchema(let path, let version, let known):
+            "\(path) has the tables of a newer Karvan (schema \(version); this one knows \(known)). "
+                + "Update this program"
         case .otherSchema(let path, let schema):
             "\(path) holds the records of another schema (\(schema))"
         case .readOnly(let path, let detail):

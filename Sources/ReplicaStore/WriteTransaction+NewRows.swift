@@ -98,14 +98,19 @@ extension WriteTransaction {
         for (place, value) in values.enumerated() {
             guard let value else { continue }
             let column = table.columns[place]
-            guard !column.isSet else {
-                throw .invalid("\(table.name).\(column.name) is a set: add its elements")
-            }
+            try checkIsRegister(column, table)
             try check(value, column, table)
         }
         guard values.contains(where: { $0 != nil }) else {
             throw .invalid("a new row of \(table.name) needs a value")
         }
+    }
+
+    func checkIsRegister(_ column: Column, _ table: Table) throws(StoreError) {
+        guard !column.isRegister else { return }
+        throw .invalid(
+            "\(table.name).\(column.name) is a "
+                + (column.isSet ? "set: add its elements" : "counter: count it on"))
     }
 
     func check(_ value: Value, _ column: Column, _ table: Table) throws(StoreError) {

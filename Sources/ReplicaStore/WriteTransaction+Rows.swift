@@ -36,9 +36,7 @@ extension WriteTransaction {
     ) throws -> Bool {
         let access = try access(table)
         for (column, value) in values {
-            guard !column.isSet else {
-                throw StoreError.invalid("\(table.name).\(column.name) is a set: add its elements")
-            }
+            try checkIsRegister(column, table)
             try check(value, column, table)
         }
         let clock = try rows.clock(table.id, id)
@@ -119,6 +117,29 @@ extension WriteTransaction {
     ) throws -> Bool {
         try change(table, id, column, elements) { state, key in
             state.remove(key, basis: state.basis(of: key))
+        }
+    }
+
+    /// Counts a counter on by `amount`, or back.
+    ///
+    /// - Throws: ``StoreError/invalid(_:)`` for a column that is no counter, and for more than
+    ///   2^63 − 1 in all.
+    @discardableResult
+    public func count(
+        _ table: Table, _ id: RowID, _ column: Column, by amount: Int64
+    ) throws -> Bool {
+        guard column.isCounter else {
+            throw StoreError.invalid("\(table.name).\(column.name) is no counter")
+        }
+        return try author(table.id, id) { state in
+            guard
+                let operations = state.count(
+                    CellKey(column.id), by: amount, stream: replica.own.stream)
+            else {
+                throw StoreError.invalid(
+                    "\(table.name).\(column.name): this replica can't count any further")
+            }
+            return operations
         }
     }
 
@@ -215,7 +236,7 @@ extension WriteTransaction {
     ) throws(StoreError) -> WireValue? {
         guard let value = operation.action.value, operation.cell.element.isEmpty else { return nil }
         guard let column = rows.schema.table(id: table)?.column(id: operation.cell.column),
-            !column.isSet
+            column.isRegister
         else { return .plain(value) }
         return try wire(value, column)
     }

@@ -20,6 +20,7 @@ public final class WriteTransaction {
     let replica: Replica
     private let author: String
     private let claimedMilliseconds: Int64?
+    private let source: String
     var rows: RowStore { replica.rows }
     private(set) var isOpen = false
     private(set) var entry = RowClock.Entry(sid: 0, seq: 0, time: HybridTime(rawValue: 0))
@@ -31,10 +32,11 @@ public final class WriteTransaction {
     /// A changeset is ended once it has grown to this many bytes.
     private static let changesetGoalBytes = Limits.changesetBytes / 2
 
-    init(_ replica: Replica, author: String, claimedMilliseconds: Int64?) {
+    init(_ replica: Replica, author: String, claimedMilliseconds: Int64?, source: String = "") {
         self.replica = replica
         self.author = author
         self.claimedMilliseconds = claimedMilliseconds
+        self.source = source
     }
 
     // MARK: Changesets
@@ -56,7 +58,7 @@ public final class WriteTransaction {
         guard !replica.writer.isEmpty else { return replica.writer.abandon() }
         let (body, streams) = replica.writer.finish(
             author: author, claimedMilliseconds: claimedMilliseconds ?? entry.time.milliseconds,
-            action: action)
+            action: action, source: source)
         guard body.count <= Limits.changesetBytes else {
             throw .invalid(
                 "one row's change takes \(body.count) bytes; the most is \(Limits.changesetBytes)")
@@ -130,18 +132,23 @@ extension Replica {
     /// - Parameters:
     ///   - author: the person recording; empty when nobody was named.
     ///   - claimed: when it happened, by the author's word, in milliseconds since 1970.
+    ///   - source: the list that an import takes the values from; empty for what someone recorded.
     /// - Throws: ``StoreError``, or what `body` throws; then nothing was written.
     @discardableResult
     public func write<T>(
-        author: String = "", claimed: Int64? = nil, _ body: (WriteTransaction) throws -> T
+        author: String = "", claimed: Int64? = nil, source: String = "",
+        _ body: (WriteTransaction) throws -> T
     ) throws -> (result: T, receipt: WriteReceipt) {
         guard author.utf8.count <= Limits.nameBytes else {
             throw StoreError.invalid("a person's name has at most \(Limits.nameBytes) bytes")
         }
+        guard source.utf8.count <= Limits.nameBytes else {
+            throw StoreError.invalid("a list's name has at most \(Limits.nameBytes) bytes")
+        }
         return try transaction {
             try drain()
             let transaction = WriteTransaction(
-                self, author: author, claimedMilliseconds: claimed)
+                self, author: author, claimedMilliseconds: claimed, source: source)
             let result = try body(transaction)
             try transaction.end()
             try rows.streams.update(own, in: connection)

@@ -84,18 +84,20 @@ public struct BodyReader: Sendable {
     private mutating func readMeta(into changeset: inout Changeset) throws(CBORError) {
         guard try !decoder.nullIfNext() else { return }
         var (author, claimed): (String?, Int64?) = (nil, nil)
-        var action: Identifier?
+        var (action, source): (Identifier?, String?) = (nil, nil)
         try decoder.map { (key, decoder) throws(CBORError) in
             switch key {
             case 0: author = try decoder.text(limit: Limits.nameBytes)
             case 1: claimed = try decoder.integer()
             case 2: action = Identifier(try decoder.blob(count: 16))
+            case 3: source = try decoder.text(limit: Limits.nameBytes)
             default: try decoder.skip()
             }
         }
         changeset.author = author ?? ""
         changeset.claimedMilliseconds = claimed ?? time.milliseconds
         changeset.action = action
+        changeset.source = source ?? ""
     }
 
     private mutating func row() throws(CBORError) -> RowChange {

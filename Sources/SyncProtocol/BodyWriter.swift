@@ -216,14 +216,14 @@ public struct BodyWriter: Sendable {
     ///
     /// - Returns: the bytes, and the streams that got a number in this changeset.
     public mutating func finish(
-        author: String, claimedMilliseconds: Int64, action: Identifier?
+        author: String, claimedMilliseconds: Int64, action: Identifier?, source: String = ""
     ) -> (bytes: [UInt8], newStreams: ArraySlice<StreamID>) {
         var head = CBOREncoder(reserving: 48 + encoder.count)
         head.array((time.counter == 0 ? 2 : 3) + rowCount)
         let distance = UInt64(time.milliseconds - lastTime.milliseconds)
         head.unsigned(distance << 1 | (time.counter == 0 ? 0 : 1))
         if time.counter != 0 { head.unsigned(time.counter) }
-        meta(author, claimedMilliseconds, action, into: &head)
+        meta(author, claimedMilliseconds, action, source, into: &head)
         head.raw(encoder.bytes)
         let newStreams = streams[committed.streams...]
         lastTime = time
@@ -233,10 +233,12 @@ public struct BodyWriter: Sendable {
     }
 
     private func meta(
-        _ author: String, _ claimed: Int64, _ action: Identifier?, into head: inout CBOREncoder
+        _ author: String, _ claimed: Int64, _ action: Identifier?, _ source: String,
+        into head: inout CBOREncoder
     ) {
         let isClaimed = claimed != time.milliseconds
-        let count = (author.isEmpty ? 0 : 1) + (isClaimed ? 1 : 0) + (action == nil ? 0 : 1)
+        let count = [!author.isEmpty, isClaimed, action != nil, !source.isEmpty]
+            .filter { $0 }.count
         guard count > 0 else { return head.null() }
         head.map(count)
         if !author.isEmpty {
@@ -250,6 +252,10 @@ public struct BodyWriter: Sendable {
         if let action {
             head.unsigned(2)
             head.blob(action.bytes)
+        }
+        if !source.isEmpty {
+            head.unsigned(3)
+            head.text(source)
         }
     }
 

@@ -11,17 +11,20 @@ public struct Changeset: Hashable, Sendable {
     public var claimedMilliseconds: Int64
     /// What the changesets of one action share, when it took more than one.
     public var action: Identifier?
+    /// The list that an import took the values from; empty for what someone recorded.
+    public var source: String
     public var rows: [RowChange]
 
     public init(
         dot: Dot, time: HybridTime, author: String = "", claimedMilliseconds: Int64? = nil,
-        action: Identifier? = nil, rows: [RowChange] = []
+        action: Identifier? = nil, source: String = "", rows: [RowChange] = []
     ) {
         self.dot = dot
         self.time = time
         self.author = author
         self.claimedMilliseconds = claimedMilliseconds ?? time.milliseconds
         self.action = action
+        self.source = source
         self.rows = rows
     }
 }

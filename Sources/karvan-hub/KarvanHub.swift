@@ -48,7 +48,7 @@ extension CommandFailure {
                 switch error {
                 case .held: .held
                 case .missing, .exists, .invalid, .stale: .badInput
-                case .notAReplica, .newer, .otherSchema, .key: .configuration
+                case .notAReplica, .newer, .newerSchema, .otherSchema, .key: .configuration
                 case .readOnly, .full, .damaged, .disk: .disk
                 }
             self.init(status, error.explanation)

@@ -34,7 +34,7 @@ extension CommandFailure {
             switch error {
             case .held: .held
             case .missing, .exists, .invalid: .badInput
-            case .notAReplica, .newer, .otherSchema, .key: .configuration
+            case .notAReplica, .newer, .newerSchema, .otherSchema, .key: .configuration
             case .readOnly, .full, .damaged, .disk: .disk
             case .stale: .stale
             }

@@ -70,15 +70,14 @@ import Testing
         _ = try fill(a)
         try carry(from: a, to: old)
         old.close()
-        withKnownIssue("a table that is there already does not get its new columns yet") {
-            let grown = try bench.open("old")
-            for table in Sample.tables {
-                let sql = "SELECT * FROM \(table.name) ORDER BY id"
-                #expect(try grown.query(sql) == a.query(sql))
-            }
-            #expect(try grown.stateHash() == a.stateHash())
-            #expect(try grown.verify().problems == [])
-            #expect(try grown.openConflicts() == a.openConflicts())
+        let grown = try bench.open("old")
+        for table in Sample.tables {
+            let names = table.sqlColumns.map(\.name).joined(separator: ", ")
+            let sql = "SELECT id, \(names) FROM \(table.name) ORDER BY id"
+            #expect(try grown.query(sql) == a.query(sql))
         }
+        #expect(try grown.stateHash() == a.stateHash())
+        #expect(try grown.verify().problems == [])
+        #expect(try grown.openConflicts() == a.openConflicts())
     }
 }
