@@ -58,6 +58,7 @@ public struct BodyReader: Sendable {
         newRowCount = 0
         changeset.rows.reserveCapacity(itemCount - 1)
         for _ in 1..<itemCount { changeset.rows.append(try row()) }
+        try Self.check(changeset.rows, decoder)
         guard decoder.offset - start <= Limits.changesetBytes else {
             throw decoder.error(.tooLong)
         }
@@ -141,6 +142,31 @@ public struct BodyReader: Sendable {
                 !isLong && operations[..<index].contains { $0.cell == operation.cell }
             guard isValid, !isAgain else { throw decoder.error(.invalid) }
         }
+    }
+
+    /// At most one op for each cell also where a row is named more than once.
+    private static func check(
+        _ rows: [RowChange], _ decoder: CBORDecoder
+    ) throws(CBORError) {
+        // The ids of new rows are derived one after another, and can't meet by chance.
+        guard rows.count > 1, rows.contains(where: { !$0.isNew }) else { return }
+        var places: [RowPlace: Int] = [:]
+        places.reserveCapacity(rows.count)
+        var cells: [RowPlace: Set<CellKey>] = [:]
+        for (index, row) in rows.enumerated() {
+            let place = RowPlace(table: row.table, row: row.row)
+            guard let first = places.updateValue(index, forKey: place) else { continue }
+            var known = cells[place] ?? Set(rows[first].operations.map(\.cell))
+            for operation in row.operations {
+                guard known.insert(operation.cell).inserted else { throw decoder.error(.invalid) }
+            }
+            cells[place] = known
+        }
+    }
+
+    private struct RowPlace: Hashable {
+        var table: UInt32
+        var row: RowID
     }
 
     private mutating func rowName(table: UInt32) throws(CBORError) -> RowChange {

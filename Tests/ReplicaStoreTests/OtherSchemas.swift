@@ -80,4 +80,87 @@ import Testing
         #expect(try grown.verify().problems == [])
         #expect(try grown.openConflicts() == a.openConflicts())
     }
+
+    @Test func `what another program wrote stays its edit when new columns appear`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        let old = try bench.create("old", schema: Sample.smaller)
+        let id = try fill(a)
+        let other = try a.write { try $0.insert(into: Sample.note, Self.row("two")) }.result
+        let third = try a.write { try $0.insert(into: Sample.note, Self.row("three")) }.result
+        try carry(from: a, to: old)
+        old.close()
+        try bench.shell(
+            "old",
+            """
+            UPDATE note SET title = 'edited' WHERE id = \(literal(id));
+            INSERT OR REPLACE INTO note VALUES(\(literal(other)), 'replaced', 8);
+            DELETE FROM note WHERE id = \(literal(third));
+            UPDATE person SET name = CAST(x'ff' AS TEXT);
+            """)
+        // Meanwhile the columns that the old build doesn't know are edited elsewhere.
+        try a.write { try $0.set(Sample.note, id, [(Sample.column("arrival"), .integer(6))]) }
+        let grown = try bench.open("old")
+        let count = try grown.counts().changesets
+        #expect(
+            try grown.query("SELECT title, count, arrival, tags FROM note ORDER BY title") == [
+                [.text("edited"), .integer(7), .integer(5), .text("[\"x\"]")],
+                [.text("replaced"), .integer(8), .integer(5), .null],
+            ])
+        try bench.shell("old", "UPDATE person SET name = 'mended'")
+        try grown.takeForeignWrites()
+        #expect(try grown.counts().changesets == count + 1)
+        try carry(from: grown, to: a)
+        try carry(from: a, to: grown)
+        for replica in [a, grown] {
+            #expect(try replica.verify().problems == [])
+            #expect(try replica.openConflicts().isEmpty)
+            #expect(try replica.stateHash() == a.stateHash())
+            #expect(
+                try replica.query("SELECT arrival FROM note ORDER BY title") == [
+                    [.integer(6)], [.integer(5)],
+                ])
+            #expect(try replica.query("SELECT name FROM person") == [[.text("mended")]])
+        }
+    }
+
+    private static func row(_ title: String) -> [Value?] {
+        [.text(title), .integer(7), nil, nil, .integer(5)]
+    }
+
+    @Test func `learning columns writes nothing, and is done once`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        let old = try bench.create("old", schema: Sample.smaller)
+        _ = try fill(a)
+        try carry(from: a, to: old)
+        let (hash, counts) = (try old.stateHash(), try old.counts())
+        old.close()
+        for _ in 0..<2 {
+            let grown = try bench.open("old")
+            #expect(try grown.stateHash() == hash)
+            #expect(try grown.counts() == counts)
+            #expect(
+                try grown.sealedRuns(after: VersionVector())
+                    == a.sealedRuns(after: VersionVector()))
+            grown.close()
+        }
+    }
+
+    @Test func `a build that knows less than the file is told to update`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        _ = try fill(a)
+        let hash = try a.stateHash()
+        a.close()
+        let error = #expect(throws: StoreError.self) {
+            try bench.open("a", schema: Sample.smaller)
+        }
+        guard case .newerSchema(_, let version, let known) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect((version, known) == (1, 0))
+        #expect(try bench.open("a").stateHash() == hash)
+    }
 }

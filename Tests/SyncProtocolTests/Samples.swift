@@ -62,8 +62,26 @@ struct Sampler {
             changeset.claimedMilliseconds = [0, -1, .min, .max, 5][generator.below(5)]
         }
         if generator.chance(1, in: 4) { changeset.action = Identifier(high: 1, low: seq) }
-        let rows = (0..<1 + generator.below(4)).map { _ in row() }
+        if generator.chance(1, in: 4) { changeset.source = "people list v3" }
+        var cells: Set<[String]> = []
+        let rows = (0..<1 + generator.below(4)).compactMap { _ in oneTime(row(), &cells) }
         return Draft(changeset: changeset, rows: rows)
+    }
+
+    /// The row without the ops of cells that the changeset has written already; `nil` when none
+    /// are left.
+    private func oneTime(_ row: Row, _ cells: inout Set<[String]>) -> Row? {
+        guard !row.change.isNew else { return row }
+        var rest = row
+        rest.change.operations = []
+        rest.wires = []
+        for (operation, wire) in zip(row.change.operations, row.wires) {
+            let name = ["\(row.change.table) \(row.change.row)", "\(operation.cell)"]
+            guard cells.insert(name).inserted else { continue }
+            rest.change.operations.append(operation)
+            rest.wires.append(wire)
+        }
+        return rest.change.operations.isEmpty ? nil : rest
     }
 
     private mutating func row() -> Row {
@@ -211,7 +229,7 @@ struct Sampler {
         }
         let (bytes, streams) = writer.finish(
             author: changeset.author, claimedMilliseconds: changeset.claimedMilliseconds,
-            action: changeset.action)
+            action: changeset.action, source: changeset.source)
         return (changeset, bytes, Array(streams))
     }
 }
