@@ -45,8 +45,8 @@ public struct HistoryEntry: Sendable {
     public var text: String
     /// What its author had been shown: what it replaces, and what it settles or deletes.
     public var shown: [HistoryReference]
-    /// Nothing had been recorded in its cell before, by the clocks.
-    public var isFirst: Bool
+    /// By the clocks, another value stood in its cell already, and its author was shown nothing.
+    public var isUnaware: Bool
     /// Its value is what the record shows.
     public var isShown: Bool
     public var fate: HistoryFate

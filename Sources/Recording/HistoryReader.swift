@@ -24,9 +24,12 @@ final class HistoryReader {
 
     var entries: [HistoryEntry] {
         get throws {
-            var touched: Set<CellKey> = []
+            var written: [CellKey: Set<Value>] = [:]
             return try history.operations.map { logged in
-                try entry(logged, isFirst: touched.insert(logged.operation.cell).inserted)
+                let value = logged.operation.action.value
+                let others = written[logged.operation.cell, default: []]
+                if let value { written[logged.operation.cell, default: []].insert(value) }
+                return try entry(logged, isLate: others.contains { $0 != value })
             }
         }
     }
@@ -38,15 +41,18 @@ final class HistoryReader {
         return fold
     }
 
-    private func entry(_ logged: LoggedOperation, isFirst: Bool) throws -> HistoryEntry {
+    /// - Parameter isLate: by the clocks, its cell had been given another value before.
+    private func entry(_ logged: LoggedOperation, isLate: Bool) throws -> HistoryEntry {
         let cell = logged.operation.cell
         let column = table.column(id: cell.column)
+        let shown = try shown(to: logged)
         return HistoryEntry(
             provenance: try provenance(logged), receivedMilliseconds: logged.receivedMilliseconds,
             column: column,
             columnName: cell == .life ? "" : column?.name ?? "column \(cell.column)",
-            kind: kind(logged), text: try text(logged), shown: try shown(to: logged),
-            isFirst: isFirst, isShown: isShown(logged), fate: try fate(of: logged))
+            kind: kind(logged), text: try text(logged), shown: shown,
+            isUnaware: isLate && shown.isEmpty, isShown: isShown(logged),
+            fate: try fate(of: logged))
     }
 
     // MARK: Who and what

@@ -8,6 +8,8 @@ public struct BlamedValue: Sendable {
     public var column: Column
     /// As people read it.
     public var text: String
+    /// It is someone's decision, not a record.
+    public var isDecision: Bool
     public var provenance: Provenance
     /// When this replica received it, in milliseconds since 1970; `nil` for what was recorded here.
     public var receivedMilliseconds: Int64?
@@ -76,7 +78,8 @@ extension Records {
     ) throws -> BlamedValue {
         let reference = try reader.reference(logged)
         return BlamedValue(
-            column: column, text: reference.text, provenance: reference.provenance,
+            column: column, text: reference.text, isDecision: reference.kind == .decided,
+            provenance: reference.provenance,
             receivedMilliseconds: logged.receivedMilliseconds,
             sinceMilliseconds: (since ?? logged.time).milliseconds,
             siblings: try siblings.sorted().compactMap { dot in

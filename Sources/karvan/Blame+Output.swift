@@ -11,6 +11,7 @@ extension BlamedValue {
         let margin = String(repeating: " ", count: width + 2)
         var value = HistoryReference.shortened(text)
         if value.isEmpty { value = "no value" }
+        if isDecision { value += " (a decision)" }
         let mark = siblings.isEmpty ? "" : "  [+\(siblings.count) other]"
         let came =
             receivedMilliseconds.map { "received \(Instant(milliseconds: $0).inWholeSeconds)" }
@@ -32,6 +33,7 @@ extension BlamedValue {
     var json: JSONValue {
         .object([
             ("column", .string(column.name)), ("value", .string(text)),
+            ("resolution", .bool(isDecision)),
             ("device", .string(provenance.device)), ("person", .string(provenance.person)),
             ("claimed", .time(provenance.claimedMilliseconds)),
             ("recorded", .time(provenance.time.milliseconds)),

@@ -66,7 +66,7 @@ extension HistoryEntry {
         let margin = String(repeating: " ", count: width + 6)
         let name = columnName + String(repeating: " ", count: width - columnName.count)
         let mark = isShown && kind != .deleted ? "*" : " "
-        var lines = ["  \(mark) \(width > 0 ? name + "  " : "")\(deed)"]
+        var lines = ["  \(mark) \(columnName.isEmpty ? "" : name + "  ")\(deed)"]
         func add(_ label: String, _ items: [String]) {
             for (index, item) in items.enumerated() {
                 let head = index == 0 ? label : ""
@@ -76,14 +76,14 @@ extension HistoryEntry {
         }
         add("had been shown", shownTexts)
         switch fate {
-        case .stands: break
+        // That the record is deleted stands in the title, and by whom at the delete.
+        case .stands, .hidden: break
         case .sibling(let others): add("stands beside", others.map(\.valueAndWho))
         case .replaced(let others):
             for kind in HistoryKind.allCases {
                 add(kind.labelOfReplacement, others.filter { $0.kind == kind }.map(\.whoAndWhen))
             }
         case .settled(let others): add("settled by", others.map(\.whoAndWhen))
-        case .hidden(let others): add("deleted by", others.map(\.whoAndWhen))
         }
         return lines
     }
@@ -103,11 +103,10 @@ extension HistoryEntry {
         }
     }
 
-    /// Where nobody had written before there was nothing to be shown, and a delete was shown all.
+    /// Whoever deletes is shown the whole record, which stands above.
     private var shownTexts: [String] {
         if kind == .deleted || kind == .counted { return [] }
-        if shown.isEmpty { return isFirst || kind == .restored ? [] : ["nothing here"] }
-        return shown.map(\.valueAndWho)
+        return isUnaware ? ["nothing here"] : shown.map(\.valueAndWho)
     }
 
     fileprivate var json: JSONValue {
