@@ -34,6 +34,8 @@ public enum HistoryFate: Sendable {
 /// One op in the history of a row.
 public struct HistoryEntry: Sendable {
     public var provenance: Provenance
+    /// The list that an import took it from; empty for what someone recorded.
+    public var source: String
     /// When this replica received it, in milliseconds since 1970; `nil` for what was recorded here.
     public var receivedMilliseconds: Int64?
     /// `nil` for the life of the row, and for a column that this build doesn't know.
@@ -41,13 +43,14 @@ public struct HistoryEntry: Sendable {
     /// The column's name; empty for the life of the row.
     public var columnName: String
     public var kind: HistoryKind
-    /// The value or the element, as people read it; empty for an op without one.
+    /// The value, the element or by how much it counted on, as people read it; empty for an op
+    /// without one.
     public var text: String
     /// What its author had been shown: what it replaces, and what it settles or deletes.
     public var shown: [HistoryReference]
     /// By the clocks, another value stood in its cell already, and its author was shown nothing.
     public var isUnaware: Bool
-    /// Its value is what the record shows.
+    /// Its value is what the record shows, or part of the count that it shows.
     public var isShown: Bool
     public var fate: HistoryFate
 

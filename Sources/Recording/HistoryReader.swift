@@ -47,11 +47,13 @@ final class HistoryReader {
         let column = table.column(id: cell.column)
         let shown = try shown(to: logged)
         return HistoryEntry(
-            provenance: try provenance(logged), receivedMilliseconds: logged.receivedMilliseconds,
+            provenance: try provenance(logged), source: logged.source,
+            receivedMilliseconds: logged.receivedMilliseconds,
             column: column,
             columnName: cell == .life ? "" : column?.name ?? "column \(cell.column)",
             kind: kind(logged), text: try text(logged), shown: shown,
-            isUnaware: isLate && shown.isEmpty, isShown: isShown(logged),
+            isUnaware: isLate && shown.isEmpty && kind(logged) != .counted,
+            isShown: isShown(logged),
             fate: try fate(of: logged))
     }
 
@@ -80,6 +82,7 @@ final class HistoryReader {
     }
 
     private func kind(_ logged: LoggedOperation) -> HistoryKind {
+        guard counted(logged) == nil else { return .counted }
         let isElement = !logged.operation.cell.element.isEmpty
         return switch logged.operation.action {
         case .put(.null) where !isElement: .cleared
@@ -96,9 +99,29 @@ final class HistoryReader {
         guard cell.element.isEmpty else {
             return (try? Value(canonicalBytes: cell.element)).map(Records.plain) ?? ""
         }
+        if let amount = counted(logged) { return amount < 0 ? "\(amount)" : "+\(amount)" }
         guard let value = logged.operation.action.value else { return "" }
         guard let column = table.column(id: cell.column) else { return Records.plain(value) }
         return try records.knownText(of: value, in: column)
+    }
+
+    /// By how much an entry of a counter counts on from those that it replaces; `nil` for any other
+    /// op.
+    private func counted(_ logged: LoggedOperation) -> Int128? {
+        let cell = logged.operation.cell
+        guard table.column(id: cell.column)?.isCounter == true,
+            let entry = Counter(Cell([logged.live])).entries.first
+        else { return nil }
+        let replaced = logged.operation.over.compactMap { history[CellDot(cell, $0)]?.live }
+        return Counter(Cell(replaced)).entries.reduce(
+            Int128(entry.increments) - Int128(entry.decrements)
+        ) { $0 - Int128($1.increments) + Int128($1.decrements) }
+    }
+
+    /// An entry that its stream has counted on from is part of the later one.
+    private func isPartOfCount(_ logged: LoggedOperation) -> Bool {
+        counted(logged) != nil
+            && history.replacements(of: logged.place).allSatisfy { counted($0) != nil }
     }
 
     /// What its author had been shown; ops without a value are nothing that can be seen.
@@ -121,12 +144,13 @@ final class HistoryReader {
     // MARK: What became of it
 
     private func isShown(_ logged: LoggedOperation) -> Bool {
+        if isPartOfCount(logged) { return !life.isHidden }
         let cell = logged.operation.cell
         guard state[cell].contains(logged.dot) else { return false }
         if case .delete = logged.operation.action { return life.isHidden }
         guard !life.isHidden, let column = table.column(id: cell.column) else { return false }
-        guard !column.isSet else {
-            if case .put = logged.operation.action { return true }
+        guard column.isRegister else {
+            if case .put = logged.operation.action { return column.isSet }
             return false
         }
         let fold = fold(column)
@@ -137,7 +161,9 @@ final class HistoryReader {
 
     private func fate(of logged: LoggedOperation) throws -> HistoryFate {
         let replacements = history.replacements(of: logged.place)
-        guard replacements.isEmpty else { return .replaced(try replacements.map(reference)) }
+        guard replacements.isEmpty || isPartOfCount(logged) else {
+            return .replaced(try replacements.map(reference))
+        }
         let cell = logged.operation.cell
         guard cell != .life else {
             guard life.isConflict, case .delete = logged.operation.action else { return .stands }
@@ -153,7 +179,7 @@ final class HistoryReader {
             }
             return .hidden(try references(covering.map { CellDot(.life, $0.dot) }))
         }
-        guard let column = table.column(id: cell.column) else { return .stands }
+        guard let column = table.column(id: cell.column), !column.isCounter else { return .stands }
         return column.isSet ? try elementFate(logged) : try registerFate(logged, column)
     }
 

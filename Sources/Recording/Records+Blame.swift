@@ -38,8 +38,11 @@ extension Records {
             if let point { history = try visible(history, table, id, at: point) }
             let reader = HistoryReader(self, table, history)
             let values = try table.columns.flatMap { column in
-                column.isSet
-                    ? try blameSet(column, reader) : try blameRegister(column, reader)
+                switch column.shape {
+                case .register, .composite: try blameRegister(column, reader)
+                case .set: try blameSet(column, reader)
+                case .counter: try blameCounter(column, reader)
+                }
             }
             return (id, values)
         }
@@ -70,6 +73,20 @@ extension Records {
             let since = reader.history.time(of: entry.key, since: AddWinsSet.holds)
             return try blamed(logged, column, since, siblings: [], reader)
         }
+    }
+
+    /// Of a count the last who counted is named; nobody's count takes another's place.
+    private func blameCounter(_ column: Column, _ reader: HistoryReader) throws -> [BlamedValue] {
+        let key = CellKey(column.id)
+        let counter = Counter(reader.state[key])
+        guard let last = reader.state[key].live.max(by: { $0.yields(to: $1) }),
+            let logged = reader.history[CellDot(key, last.dot)], !counter.entries.isEmpty
+        else { return [] }
+        let since = reader.history.time(of: key) { Counter($0).value == counter.value }
+        var blamed = try blamed(logged, column, since, siblings: [], reader)
+        blamed.text = String(counter.value)
+        blamed.replaced = []
+        return [blamed]
     }
 
     private func blamed(

@@ -47,7 +47,9 @@ extension Records {
     /// The id by the natural key, whose parts may name deleted rows.
     private func knownNaturalRow(in table: Table, _ text: String) throws -> RowID? {
         if let id = Forum.rowID(in: table, named: text) { return id }
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        var parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        // A laptop's own session of a tally needn't be named.
+        if table == Forum.tally, parts.count == 2 { parts.append(replica.device.short) }
         guard table.keyColumns.count > 1, parts.count == table.keyColumns.count else { return nil }
         let key = try zip(table.keyColumns, parts).map { column, part -> Value? in
             switch column.shape {

@@ -16,7 +16,8 @@ extension Replica {
                             LoggedOperation(
                                 dot: changeset.dot, time: changeset.time, author: changeset.author,
                                 claimedMilliseconds: changeset.claimedMilliseconds,
-                                receivedMilliseconds: received, operation: operation))
+                                source: changeset.source, receivedMilliseconds: received,
+                                operation: operation))
                     }
                 }
             }
@@ -75,13 +76,17 @@ extension Table {
     public func values(of state: RowState) -> [Value]? {
         guard !state.cells.isEmpty, !LifeFold(state).isHidden else { return nil }
         return columns.flatMap { column -> [Value] in
-            if column.isSet {
+            let cell = state[CellKey(column.id)]
+            switch column.shape {
+            case .set:
                 return [SetText.text(of: AddWinsSet.elements(of: state, column: column.id))]
-            }
-            let fold = RegisterFold(state[CellKey(column.id)], policy: column.policy)
-            switch fold.shown?.action.value {
-            case .composite(let parts)?: return parts
-            case let value: return column.sqlColumns.map { _ in value ?? .null }
+            case .counter:
+                let counter = Counter(cell)
+                return [counter.entries.isEmpty ? .null : .integer(counter.value)]
+            case .register, .composite:
+                let value = RegisterFold(cell, policy: column.policy).shown?.action.value ?? .null
+                if case .composite(let parts) = value { return parts }
+                return column.sqlColumns.map { _ in value }
             }
         }
     }

@@ -9,6 +9,8 @@ public struct LoggedOperation: Hashable, Sendable {
     public var author: String
     /// When it happened, by its author's word: milliseconds since 1970.
     public var claimedMilliseconds: Int64
+    /// The list that an import took it from; empty for what someone recorded.
+    public var source: String
     /// When this replica received the run that holds it, in milliseconds since 1970; `nil` for what
     /// was recorded here.
     public var receivedMilliseconds: Int64?

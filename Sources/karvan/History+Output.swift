@@ -42,6 +42,7 @@ extension HistoryEntry {
         var lines = [
             "\(Instant(milliseconds: provenance.claimedMilliseconds).inWholeSeconds)  "
                 + "\(TextTable.printable(provenance.who)), \(came)"
+                + (source.isEmpty ? "" : ", from the list \(TextTable.printable(source))")
         ]
         if let skew = claimSkewMilliseconds {
             let time = Instant(milliseconds: provenance.time.milliseconds).inWholeSeconds
@@ -116,6 +117,7 @@ extension HistoryEntry {
             ("claimed", .time(provenance.claimedMilliseconds)),
             ("received", receivedMilliseconds.map(JSONValue.time) ?? .null),
             ("device", .string(provenance.device)), ("person", .string(provenance.person)),
+            ("source", .string(source)),
             ("claim_skew_ms", claimSkewMilliseconds.map(JSONValue.integer) ?? .null),
             ("clock_ahead_ms", clockAheadMilliseconds.map(JSONValue.integer) ?? .null),
             ("column", columnName.isEmpty ? .null : .string(columnName)),
