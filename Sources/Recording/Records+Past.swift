@@ -63,7 +63,7 @@ extension Records {
                 return ", by \(provenance.who) at \(time)"
             }
             throw RecordError(
-                "\(name) was deleted then\(by ?? ""). See `karvan history \(table.name) …`")
+                "\(name) was deleted then\(by ?? ""). See `karvan history \(name)`")
         }
         return past
     }

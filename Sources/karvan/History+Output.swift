@@ -64,7 +64,7 @@ extension HistoryEntry {
 
     /// What it did, then what its author had been shown and what became of it.
     fileprivate func lines(columnWidth width: Int) -> [String] {
-        let margin = String(repeating: " ", count: width + 6)
+        let margin = String(repeating: " ", count: columnName.isEmpty ? 4 : width + 6)
         let name = columnName + String(repeating: " ", count: width - columnName.count)
         let mark = isShown && kind != .deleted ? "*" : " "
         var lines = ["  \(mark) \(columnName.isEmpty ? "" : name + "  ")\(deed)"]
@@ -79,7 +79,10 @@ extension HistoryEntry {
         switch fate {
         // That the record is deleted stands in the title, and by whom at the delete.
         case .stands, .hidden: break
-        case .sibling(let others): add("stands beside", others.map(\.valueAndWho))
+        case .sibling(let others):
+            add(
+                "stands beside",
+                others.map { columnName.isEmpty ? $0.columnAndValue : $0.valueAndWho })
         case .replaced(let others):
             for kind in HistoryKind.allCases {
                 add(kind.labelOfReplacement, others.filter { $0.kind == kind }.map(\.whoAndWhen))
@@ -167,6 +170,11 @@ extension HistoryReference {
         var value = Self.shortened(text)
         if value.isEmpty { value = kind == .deleted ? "deleted" : "no value" }
         return "\(value) (\(TextTable.printable(provenance.who)))"
+    }
+
+    /// `headcount 3 (Leyla on L1)`, for what stands beside a delete.
+    fileprivate var columnAndValue: String {
+        (column.map { "\($0.name) " } ?? "") + valueAndWho
     }
 
     /// `Murad on L2 at 2025-11-26T10:30:00+04:00`.
