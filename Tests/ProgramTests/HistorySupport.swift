@@ -77,6 +77,6 @@ func moved(_ time: String, by milliseconds: Double) throws -> String {
     guard let date = formatter.date(from: text) else {
         throw ProgramError(description: "\(time) is not a time")
     }
-    // Half a millisecond more, for the formatter cuts.
-    return formatter.string(from: date.addingTimeInterval((milliseconds + 0.5) / 1_000))
+    // A little more, for a time that is off by a bit may neither be cut nor rounded to another.
+    return formatter.string(from: date.addingTimeInterval((milliseconds + 0.2) / 1_000))
 }
