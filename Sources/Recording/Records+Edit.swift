@@ -97,7 +97,7 @@ extension Records {
         ]
     }
 
-    private func column(_ table: Table, _ name: String) throws(RecordError) -> Column {
+    func column(_ table: Table, _ name: String) throws(RecordError) -> Column {
         guard let column = table.column(named: name) else {
             let names = table.columns.map(\.name).joined(separator: ", ")
             throw RecordError("\(table.name) has no column \(name); its columns are \(names)")

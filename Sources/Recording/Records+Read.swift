@@ -43,13 +43,12 @@ extension Records {
 
     /// The columns of a row that hold something.
     public func show(_ table: Table, _ id: RowID) throws -> [ShownCell] {
-        try replica.read { try cells(of: table, id) }
+        try replica.read { try cells(of: table, try replica.state(table.id, id)) }
     }
 
-    private func cells(of table: Table, _ id: RowID) throws -> [ShownCell] {
-        let state = try replica.state(table.id, id)
-        return try table.columns.compactMap { column in
-            if column.isSet { return try showSet(column, table, id, state) }
+    func cells(of table: Table, _ state: RowState) throws -> [ShownCell] {
+        try table.columns.compactMap { column in
+            if column.isSet { return try showSet(column, state) }
             if column.isCounter { return try showCounter(column, state) }
             let key = CellKey(column.id)
             let fold = RegisterFold(state[key], policy: column.policy)
@@ -63,9 +62,7 @@ extension Records {
         }
     }
 
-    private func showSet(
-        _ column: Column, _ table: Table, _ id: RowID, _ state: RowState
-    ) throws -> ShownCell? {
+    private func showSet(_ column: Column, _ state: RowState) throws -> ShownCell? {
         let cells = state.cells.filter { $0.key.column == column.id && AddWinsSet.holds($0.cell) }
         guard !cells.isEmpty else { return nil }
         let elements = cells.compactMap { try? Value(canonicalBytes: $0.key.element) }
@@ -110,13 +107,20 @@ extension Records {
             filter = " WHERE item = ?"
             values = [.blob(try row(in: Forum.item, item).identifier.bytes)]
         }
+        let names = table.sqlColumns.map(\.name).joined(separator: ", ")
         let order = table.naturalKey.isEmpty ? "id" : table.naturalKey.joined(separator: ", ")
+        let sql = "SELECT id, \(names) FROM \(table.name)\(filter) ORDER BY \(order)"
+        let found = try values.isEmpty ? replica.query(sql) : replica.query(sql, values[0])
+        return try lines(of: table, found)
+    }
+
+    /// - Parameter found: rows of the id and the SQL columns.
+    func lines(
+        of table: Table, _ found: [[Value]]
+    ) throws -> (columns: [String], rows: [[String]]) {
         let parts = table.columns.flatMap { column in
             column.sqlColumns.map { (name: $0.name, column: column) }
         }
-        let names = parts.map(\.name).joined(separator: ", ")
-        let sql = "SELECT id, \(names) FROM \(table.name)\(filter) ORDER BY \(order)"
-        let found = try values.isEmpty ? replica.query(sql) : replica.query(sql, values[0])
         var cache: [Value: String] = [:]
         let texts = try found.map { row in
             try row.enumerated().map { index, value in

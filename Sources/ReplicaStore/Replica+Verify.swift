@@ -117,6 +117,9 @@ struct LogReplay {
         var table: UInt32
         var row: RowID
 
+        /// For a replay of one row, whichever it is.
+        static let only = Key(table: 0, row: RowID(Identifier(high: 0, low: 0)))
+
         static func < (a: Self, b: Self) -> Bool {
             a.table != b.table ? a.table < b.table : a.row < b.row
         }
@@ -130,19 +133,19 @@ struct LogReplay {
     private var named: [Key: Named] = [:]
 
     mutating func add(_ changeset: Changeset) {
-        for row in changeset.rows {
-            let key = Key(table: row.table, row: row.row)
-            for operation in row.operations {
-                named[key, default: Named()].ops.append(
-                    (
-                        operation.cell,
-                        LiveOp(
-                            dot: changeset.dot, time: changeset.time, action: operation.action)
-                    ))
-                for dot in operation.over {
-                    named[key, default: Named()].replaced.insert(CellDot(operation.cell, dot))
-                }
-            }
+        for change in changeset.rows { add(change, dot: changeset.dot, time: changeset.time) }
+    }
+
+    mutating func add(_ change: RowChange, dot: Dot, time: HybridTime) {
+        let key = Key(table: change.table, row: change.row)
+        for operation in change.operations { add(operation, to: key, dot: dot, time: time) }
+    }
+
+    mutating func add(_ operation: Operation, to key: Key, dot: Dot, time: HybridTime) {
+        named[key, default: Named()].ops.append(
+            (operation.cell, LiveOp(dot: dot, time: time, action: operation.action)))
+        for over in operation.over {
+            named[key, default: Named()].replaced.insert(CellDot(operation.cell, over))
         }
     }
 

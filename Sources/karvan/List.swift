@@ -10,9 +10,13 @@ internal import ReplicaStore
 struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List a table, or attendance.",
-        discussion: "Example: karvan list attendance --item P07")
+        discussion: """
+            Examples: karvan list attendance --item P07
+                      karvan list visit --item V12 --at 11:30
+            """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var past: PastOptions
     @Argument(help: "A table, `attendance` or `attendance_summary`.")
     var table: String
     @Option(help: "Only what belongs to this item.")
@@ -21,27 +25,46 @@ struct List: ParsableCommand {
     func run() throws {
         let records = try common.records("list")
         defer { records.replica.close() }
+        if past.time != nil { return try listPast(records) }
         let list =
             switch table {
             case "attendance": try records.attendance(item: item)
             case "attendance_summary": try records.attendanceSummary(item: item)
             default: try records.list(try records.table(table), item: item)
             }
+        show(list, note: "", [])
+    }
+
+    private func listPast(_ records: Records) throws {
+        guard !["attendance", "attendance_summary"].contains(table) else {
+            throw RecordError(
+                "\(table) is computed from what stands now; --at takes a table, such as "
+                    + "`karvan list observation`")
+        }
+        let table = try records.table(self.table)
+        guard let point = try past.point(records, item: item) else { return }
+        let list = try records.list(table, item: item, at: point)
+        show(list, note: try point.note(records) + "\n\n", try point.json(records))
+    }
+
+    private func show(
+        _ list: (columns: [String], rows: [[String]]), note: String, _ facts: [(String, JSONValue)]
+    ) {
         var output = TextTable(list.columns)
         for row in list.rows { output.add(row) }
         let count = list.rows.count
         common.print(
-            (list.rows.isEmpty ? [] : output.lines).joined(separator: "\n")
+            note + (list.rows.isEmpty ? [] : output.lines).joined(separator: "\n")
                 + (list.rows.isEmpty ? "" : "\n") + "\(count) row\(count == 1 ? "" : "s")",
-            .object([
-                ("table", .string(table)),
-                (
-                    "rows",
-                    .array(
-                        list.rows.map { row in
-                            .object(zip(list.columns, row).map { ($0, .string($1)) })
-                        })
-                ),
-            ]))
+            .object(
+                [("table", .string(table))] + facts + [
+                    (
+                        "rows",
+                        .array(
+                            list.rows.map { row in
+                                .object(zip(list.columns, row).map { ($0, .string($1)) })
+                            })
+                    )
+                ]))
     }
 }

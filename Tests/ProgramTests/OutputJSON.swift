@@ -31,6 +31,14 @@ import Testing
         Printed("list", "attendance_summary", "--item", "P07", members: "table rows"),
         Printed("list", "person", members: "table rows"),
         Printed("show", "person", "AZ-014", members: "table id columns"),
+        Printed("show", "person", "AZ-014", "--blame", members: "table id columns"),
+        Printed(
+            "show", "person", "AZ-014", "--at", "2099-01-01T00:00Z",
+            members: "table id at by_receipt last_received columns"),
+        Printed(
+            "list", "person", "--at", "2099-01-01T00:00Z",
+            members: "table at by_receipt last_received rows"),
+        Printed("history", "person", "AZ-014", members: "table id name deleted operations"),
         Printed("sql", "SELECT badge, role FROM person LIMIT 3", members: "rows"),
         Printed(
             "status",

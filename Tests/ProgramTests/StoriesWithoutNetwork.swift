@@ -25,6 +25,8 @@ import Testing
         ["delete", "person", "AZ-180"],
         ["import", "people", Programs.sample("people.csv")],
         ["list", "attendance"], ["list", "person"], ["show", "person", "AZ-014"],
+        ["show", "person", "AZ-014", "--blame", "--at", "2099-01-01T00:00Z"],
+        ["history", "person", "AZ-014"],
         ["conflicts", "list"], ["conflicts", "log"], ["status"], ["verify"],
         ["sql", "SELECT count(*) FROM person"],
     ])

@@ -17,7 +17,7 @@ final class StoreSchedule {
     private let bench: Bench
     private var generator: SplitMix64
     private let names: [String]
-    private var replicas: [Replica] = []
+    private(set) var replicas: [Replica] = []
     private var forms: [[Form]]
     private(set) var counts: [String: Int] = [:]
 

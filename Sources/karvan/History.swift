@@ -1,0 +1,34 @@
+internal import ArgumentParser
+internal import ProgramOutput
+internal import RecordSchema
+internal import Recording
+internal import ReplicaStore
+
+/// Shows all that was ever written to a record.
+struct History: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show all that was ever written to a record, deleted or not.",
+        discussion: """
+            Example: karvan history visit V12/KZ --column actual_arrival
+
+            Each change with its time by its author's word, who made it and when it came here, what \
+            its author had been shown, and what became of it. They stand in the order of the clocks \
+            that recorded them. Times of receipt are this replica's; the hub's store has its own.
+            """)
+
+    @OptionGroup var common: CommonOptions
+    @Argument(help: "The table.")
+    var table: String
+    @Argument(help: "The badge, the code, ITEM/DELEGATION, or the start of the id.")
+    var key: String
+    @Option(help: "Only this column.")
+    var column: String?
+
+    func run() throws {
+        let records = try common.records("history")
+        defer { records.replica.close() }
+        let history = try records.history(
+            of: key, in: try records.table(table), column: column)
+        common.print(history.text, history.json)
+    }
+}
