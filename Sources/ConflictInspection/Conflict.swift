@@ -6,9 +6,11 @@ public import SyncProtocol
 
 /// One of several values between which a person decides.
 public struct Candidate: Sendable {
-    /// `A`, `B`, …: in the order of their times.
+    /// `A`, `B`, …: in the order of their times. Of a decision between choices the choice's; empty
+    /// for a record that clashes with others.
     public var label: String
-    public var dot: Dot
+    /// `nil` for a record that nobody has written as it reads.
+    public var dot: Dot?
     /// `nil` for a delete.
     public var value: Value?
     /// As people read it.
@@ -28,31 +30,65 @@ public struct Candidate: Sendable {
 public struct ConflictSubject: Hashable, Sendable {
     public var table: Table
     public var row: RowID
-    /// `nil` when the row itself is what they disagree on.
+    /// `nil` when the row itself is what they disagree on, and for rules.
     public var column: Column?
-
-    /// `visit V12/KZ actual_arrival`, once the row's name is known.
-    public func text(rowName: String) -> String {
-        "\(table.name) \(rowName)" + (column.map { " \($0.name)" } ?? "")
-    }
+    /// What kind of thing it is, as `karvan list` takes it: `visit`, `attendance`.
+    public var kind: String
+    /// What people call it: `V12/KZ`.
+    public var name: String
 }
 
-/// A true concurrent edit that nobody has settled.
+/// What settles a conflict between records.
+public struct ConflictChoice: Hashable, Sendable {
+    /// `A`, `B`, …: in the order of the rule's choices.
+    public var label: String
+    /// What may be typed instead of the label, and what the decision is kept as.
+    public var name: String
+    public var text: String
+    /// What becomes of totals and records.
+    public var effect: String
+    public var keepsBoth: Bool
+}
+
+/// Someone put a conflict off.
+public struct Deferral: Hashable, Sendable {
+    /// Milliseconds since 1970; `nil` for as long as nothing changes.
+    public var untilMilliseconds: Int64?
+    public var reason: String
+    public var who: String
+}
+
+/// A true concurrent edit that nobody has settled, or records that clash by a rule.
 public struct Conflict: Sendable {
-    /// Hash of the cell and of the sorted dots: another sibling makes another conflict.
+    /// Another one when a value changes, when someone decides, or when a choice would do something
+    /// else: whoever decides on what no longer stands is refused.
     public var id: Digest
     public var subject: ConflictSubject
-    public var rowName: String
     public var conflictClass: ConflictClass
+    /// The values, or the records that clash and the decisions on them.
     public var candidates: [Candidate]
+    /// What the records show meanwhile.
+    public var shown: String
     /// The values agree within the tolerance that the column declares.
-    public var isWithinTolerance: Bool
+    public var isWithinTolerance = false
     /// Why it is a conflict, in a sentence.
     public var explanation: String
+    /// How a rule's conflict is settled; empty for values, which are taken themselves.
+    public var choices: [ConflictChoice] = []
+    public var deferral: Deferral?
+    /// What a rule found; `nil` for values.
+    var ruled: RuledFinding?
 
     /// The first eight digits: what people type.
     public var shortID: String { String(id.description.prefix(8)) }
-    public var subjectText: String { subject.text(rowName: rowName) }
+    /// The rule that found it; `nil` for values.
+    public var rule: String? { ruled?.rule.name }
+
+    /// `visit V12/KZ actual_arrival`, `visit V12/KZ cancelled vs held`.
+    public var subjectText: String {
+        [subject.kind, subject.name, rule ?? subject.column?.name].compactMap { $0 }
+            .joined(separator: " ")
+    }
 
     /// The time of the oldest candidate, in milliseconds since 1970.
     public var sinceMilliseconds: Int64? {
@@ -66,6 +102,8 @@ public enum ConflictError: Error, Sendable {
     case stale(String)
     /// The start of an id that fits several.
     case ambiguous(String)
+    /// A decision that lives no more: it was taken back, or someone has decided or edited since.
+    case undone(String)
     case invalid(String)
 
     public var explanation: String {
@@ -73,7 +111,10 @@ public enum ConflictError: Error, Sendable {
         case .stale(let id):
             "there is no open conflict \(id): it was settled, or someone changed a value since it "
                 + "was shown. Nothing was written; look again with `karvan conflicts list --open`"
-        case .ambiguous(let id): "more than one conflict starts with \(id); give more of it"
+        case .undone(let id):
+            "decision \(id) no longer stands: someone has taken it back, decided or edited since. "
+                + "Nothing was written; look at `karvan conflicts log`"
+        case .ambiguous(let id): "more than one id starts with \(id); give more of it"
         case .invalid(let detail): detail
         }
     }

@@ -8,17 +8,21 @@ internal import SyncProtocol
 
 /// What a person decided.
 public enum Decision: Sendable {
-    /// One of the candidates, by its label.
+    /// One of the candidates, by its label; of a rule's conflict a choice, by its label or name.
     case take(String)
     /// Another value, as a person types it.
     case value(String)
+    /// Both sides hold: for conflicts between records that offer it.
+    case keepBoth
 }
 
 /// A decision that was, or with a dry run would be, written.
 public struct Settlement: Sendable {
     public var conflict: Conflict
-    /// What the record shows from now on, as people read it.
+    /// What the record shows from now on, or what was chosen, as people read it.
     public var text: String
+    /// What becomes of totals and records; empty for values.
+    public var effect: String = ""
     public var receipt: WriteReceipt
 }
 
@@ -36,29 +40,49 @@ extension Conflicts {
             throw ConflictError.invalid("say why, with --reason TEXT: others will want to know")
         }
         let (choice, text) = try choose(decision, in: shown)
-        guard !isDryRun else {
-            return Settlement(conflict: shown, text: text, receipt: WriteReceipt())
-        }
+        var settlement = Settlement(conflict: shown, text: text, receipt: WriteReceipt())
+        if case .rule(_, let choice) = choice { settlement.effect = choice.effect }
+        guard !isDryRun else { return settlement }
         let (_, receipt) = try replica.write(author: author) { transaction in
-            // Under the lock: another process may have written since.
-            guard try conflict(shown.id.description).id == shown.id else {
-                throw ConflictError.stale(id)
-            }
-            try write(shown, choice, in: transaction)
-            try note(shown, text, reason, author, in: transaction)
+            try requireOpen(shown, as: id)
+            try write(shown, choice, reason, author, in: transaction)
+            try note(DecisionNote(shown, text: text, reason: reason), author, in: transaction)
         }
-        return Settlement(conflict: shown, text: text, receipt: receipt)
+        settlement.receipt = receipt
+        return settlement
     }
 
-    private enum Choice {
+    /// Under the lock: another process may have written since the conflict was read.
+    func requireOpen(_ shown: Conflict, as id: String) throws {
+        let isOpen: Bool
+        if let ruled = shown.ruled {
+            isOpen = try records.findings(of: [ruled.rule]).contains {
+                $0.isOpen && $0.id == shown.id
+            }
+        } else {
+            let subject = shown.subject
+            let place = OpenConflict(
+                table: subject.table.id, row: subject.row,
+                column: subject.column?.id ?? CellKey.life.column)
+            isOpen = try conflict(at: place)?.id == shown.id
+        }
+        guard isOpen else { throw ConflictError.stale(id) }
+    }
+
+    enum Choice {
         case value(Value)
         case deleteRow
         case keepRow
+        case rule(RuledFinding, Finding.Choice)
     }
 
     private func choose(
         _ decision: Decision, in conflict: Conflict
     ) throws -> (choice: Choice, text: String) {
+        if let ruled = conflict.ruled {
+            let choice = try choose(decision, in: conflict, ruled)
+            return (.rule(ruled, choice), choice.text)
+        }
         switch decision {
         case .take(let label):
             guard
@@ -80,11 +104,38 @@ extension Conflicts {
             }.first
             let value = try records.value(text, for: column, onDayOf: day)
             return (.value(value), try records.text(of: value, in: column))
+        case .keepBoth:
+            throw ConflictError.invalid(
+                "the column holds one value; only sets keep both, and those never conflict. Use "
+                    + "--take or --value")
+        }
+    }
+
+    private func choose(
+        _ decision: Decision, in conflict: Conflict, _ ruled: RuledFinding
+    ) throws -> Finding.Choice {
+        let choices = ruled.finding.choices
+        switch decision {
+        case .take(let text):
+            let place = conflict.choices.firstIndex {
+                $0.label == text.uppercased() || Value.text($0.name) == .text(text)
+            }
+            if let place { return choices[place] }
+            let names = conflict.choices.map { "\($0.label) (\($0.name))" }
+            throw ConflictError.invalid(
+                "there is no choice \(text); there are \(names.joined(separator: ", "))")
+        case .keepBoth:
+            if let choice = choices.first(where: \.keepsBoth) { return choice }
+            throw ConflictError.invalid("here both can't hold: use --take")
+        case .value:
+            throw ConflictError.invalid(
+                "it is between records, not values: use --take with one of the choices")
         }
     }
 
     private func write(
-        _ conflict: Conflict, _ choice: Choice, in transaction: WriteTransaction
+        _ conflict: Conflict, _ choice: Choice, _ reason: String, _ author: String,
+        in transaction: WriteTransaction
     ) throws {
         let subject = conflict.subject
         switch choice {
@@ -93,6 +144,9 @@ extension Conflicts {
         case .value(let value):
             guard let column = subject.column else { return }
             try write(conflict, value, column, in: transaction)
+        case .rule(let ruled, let choice):
+            try edit(choice.edits, in: transaction)
+            try rule(ruled, choice.name, reason, author, in: transaction)
         }
     }
 
@@ -101,7 +155,7 @@ extension Conflicts {
     ) throws {
         let subject = conflict.subject
         let key = CellKey(column.id)
-        let basis = conflict.candidates.map(\.dot)
+        let basis = conflict.candidates.compactMap(\.dot)
         try transaction.author(subject.table.id, subject.row) { state in
             let fold = RegisterFold(state[key], policy: column.policy)
             // Who settles a conflict is shown what earlier decisions cover, too.
@@ -111,25 +165,42 @@ extension Conflicts {
         }
     }
 
-    /// The decision as a record, for people to read.
-    private func note(
-        _ conflict: Conflict, _ text: String, _ reason: String, _ author: String,
+    /// What a choice brings with it.
+    func edit(_ edits: [Finding.Edit], in transaction: WriteTransaction) throws {
+        for edit in edits {
+            switch edit {
+            case .set(let table, let row, let column, let value):
+                try transaction.set(table, row, [(column, value)])
+            case .insert(let table, let values): try transaction.insert(into: table, values)
+            case .delete(let table, let row): try transaction.delete(table, row)
+            case .restore(let table, let row): try transaction.restore(table, row)
+            }
+        }
+    }
+
+    /// The decision on a finding: a resolution of the register `ruling.choice` that covers nothing
+    /// and replaces those that were shown. So decisions on records live, differ and are taken back
+    /// as decisions on values are.
+    private func rule(
+        _ ruled: RuledFinding, _ choice: String, _ reason: String, _ author: String,
         in transaction: WriteTransaction
     ) throws {
-        let subject = conflict.subject
-        var facts = CBOREncoder()
-        let dots = conflict.candidates.map(\.dot).sorted()
-        facts.array(dots.count * 2)
-        for dot in dots {
-            facts.blob(dot.stream.identifier.bytes)
-            facts.unsigned(dot.seq)
+        let finding = ruled.finding
+        let named: [(String, Value)] = [
+            ("reason", .text(reason)), ("decided_by", .text(author)),
+            ("subject_table", .integer(Int64(finding.table.id))),
+            ("subject", .blob(finding.row.identifier.bytes)),
+        ]
+        let values = named.compactMap { name, value in
+            Forum.ruling.column(named: name).map { ($0, value) }
         }
-        try transaction.insert(
-            into: Forum.resolution,
-            [
-                .integer(Int64(subject.table.id)), .blob(subject.row.identifier.bytes),
-                .integer(Int64(subject.column?.id ?? 0)), .blob(facts.bytes), .text(text),
-                .text(reason), .text(author),
-            ])
+        try transaction.upsert(
+            Forum.ruling, key: [.text(ruled.rule.name), .blob(ruled.key.bytes)], values)
+        guard let column = Forum.ruling.column(named: "choice") else { return }
+        let key = CellKey(column.id)
+        try transaction.author(Forum.ruling.id, ruled.ruling) { state in
+            let shown = RegisterFold(state[key]).allDots
+            return [state.resolve(key, .text(choice), basis: shown)]
+        }
     }
 }

@@ -15,13 +15,26 @@ public struct Conflicts {
         records = Records(replica)
     }
 
-    /// All open conflicts, the ones that need a decision first, then the oldest first.
+    /// All open conflicts, those put off among them: the ones that need a decision first, then the
+    /// oldest first.
     public func open() throws -> [Conflict] {
-        try replica.read { try replica.openConflicts().compactMap(conflict(at:)) }.sorted { a, b in
+        try replica.read {
+            let ruled = try openFindings()
+            let values = try valueConflicts(besides: ruled)
+            return try withDeferrals(values + ruled.map(conflict(of:)))
+        }.sorted { a, b in
             if a.conflictClass != b.conflictClass { return a.conflictClass > b.conflictClass }
             let (since, other) = (a.sinceMilliseconds ?? 0, b.sinceMilliseconds ?? 0)
             return since != other ? since < other : a.id.bytes.lexicographicallyPrecedes(b.id.bytes)
         }
+    }
+
+    /// Decisions that differ are told once: as the rule's conflict, while the rule finds its facts.
+    func valueConflicts(besides ruled: [RuledFinding]) throws -> [Conflict] {
+        let told = Set(ruled.map(\.ruling))
+        return try replica.openConflicts().filter {
+            $0.table != Forum.ruling.id || !told.contains($0.row)
+        }.compactMap(conflict(at:))
     }
 
     /// The open conflict whose id starts with `id`.
@@ -35,13 +48,15 @@ public struct Conflicts {
         return conflict
     }
 
-    private func conflict(at place: OpenConflict) throws -> Conflict? {
+    func conflict(at place: OpenConflict) throws -> Conflict? {
         guard let table = replica.schema.table(id: place.table) else { return nil }
         let state = try replica.state(place.table, place.row)
         guard place.column != CellKey.life.column else {
             return try lifeConflict(table, place, state)
         }
-        guard let column = table.column(id: place.column) else { return nil }
+        guard let column = table.column(id: place.column), column.conflictClass > .silent else {
+            return nil
+        }
         return try registerConflict(table, column, place, state)
     }
 
@@ -58,11 +73,11 @@ public struct Conflicts {
         }
         return Conflict(
             id: Self.id(place, fold.candidates.map(\.dot)),
-            subject: ConflictSubject(table: table, row: place.row, column: column),
-            rowName: try records.name(of: place.row, in: table),
+            subject: try subject(table, place.row, column),
             conflictClass: fold.isWithinTolerance
                 ? min(.notice, column.conflictClass) : column.conflictClass,
-            candidates: candidates, isWithinTolerance: fold.isWithinTolerance,
+            candidates: candidates, shown: candidates.first(where: \.isShown)?.text ?? "",
+            isWithinTolerance: fold.isWithinTolerance,
             explanation: explain(fold, column, candidates))
     }
 
@@ -74,6 +89,13 @@ public struct Conflicts {
             return "\(count) records lie within \(tolerance / 60_000) min of each other, so the "
                 + "earliest counts; nobody has to decide."
         }
+        if case .earliest(let tolerance) = column.policy,
+            let spread = Self.spreadMilliseconds(candidates), spread > tolerance
+        {
+            return "\(count) records lie \(spread / 60_000) min apart, more than the "
+                + "\(tolerance / 60_000) min within which the earliest would count; they were "
+                + "written by people who had not seen each other's."
+        }
         if candidates.allSatisfy(\.isResolution) {
             return "\(count) people settled it differently, and none had seen the other's decision."
         }
@@ -82,6 +104,25 @@ public struct Conflicts {
                 + "not seen that, wrote another value."
         }
         return "\(count) values were written by people who had not seen each other's."
+    }
+
+    /// Between the earliest and the latest, where all are records of people; `nil` for decisions.
+    private static func spreadMilliseconds(_ candidates: [Candidate]) -> Int64? {
+        var times: [Int64] = []
+        for candidate in candidates {
+            guard case .integer(let time)? = candidate.value, !candidate.isResolution else {
+                return nil
+            }
+            times.append(time)
+        }
+        guard let first = times.min(), let last = times.max() else { return nil }
+        let (spread, overflow) = last.subtractingReportingOverflow(first)
+        return overflow ? .max : spread
+    }
+
+    func subject(_ table: Table, _ row: RowID, _ column: Column?) throws -> ConflictSubject {
+        let (kind, name) = try records.subject(table, row)
+        return ConflictSubject(table: table, row: row, column: column, kind: kind, name: name)
     }
 
     private func lifeConflict(
@@ -105,9 +146,8 @@ public struct Conflicts {
         }
         return Conflict(
             id: Self.id(place, ops.map(\.1.dot)),
-            subject: ConflictSubject(table: table, row: place.row, column: nil),
-            rowName: try records.name(of: place.row, in: table), conflictClass: .decision,
-            candidates: candidates, isWithinTolerance: false,
+            subject: try subject(table, place.row, nil), conflictClass: .decision,
+            candidates: candidates, shown: "kept",
             explanation: "Someone deleted this record; someone else, who had not seen that, "
                 + "changed it. It stays until one of them is chosen.")
     }
@@ -143,7 +183,7 @@ public struct Conflicts {
     }
 
     /// `A` to `Z`, then `A1` and so on.
-    private static func label(_ index: Int) -> String {
+    static func label(_ index: Int) -> String {
         let letter = String(UnicodeScalar(UInt8(ascii: "A") + UInt8(index % 26)))
         return index < 26 ? letter : "\(letter)\(index / 26)"
     }

@@ -56,38 +56,7 @@ extension Forum {
     static let attendance = Schema.View(
         "attendance",
         """
-        WITH RECURSIVE
-          identity AS MATERIALIZED (SELECT person, canonical FROM person_identity),
-          sight(id, rest, item, person, denies) AS (
-            SELECT substr(o.seen, 1, 16), substr(o.seen, 17), o.item,
-              coalesce(i.canonical, o.person), o.kind IN ('absent', 'excused')
-            FROM observation o LEFT JOIN identity i ON i.person = o.person
-            WHERE length(o.seen) >= 16 AND o.kind <> 'void' AND NOT EXISTS (
-              SELECT 1 FROM observation v WHERE v.voids = o.id AND v.kind = 'void'
-            )
-            UNION ALL
-            SELECT substr(rest, 1, 16), substr(rest, 17), item, person, denies
-            FROM sight WHERE length(rest) >= 16
-          ),
-          superseded AS MATERIALIZED (
-            SELECT id, item, person, max(denies) AS denied FROM sight GROUP BY id, item, person
-          ),
-          statement AS (
-            SELECT o.id, o.item, coalesce(i.canonical, o.person) AS person, o.kind, o.claimed_at,
-              EXISTS (
-                SELECT 1 FROM observation v WHERE v.voids = o.id AND v.kind = 'void'
-              ) AS voided
-            FROM observation o LEFT JOIN identity i ON i.person = o.person
-            WHERE o.kind <> 'void' AND o.item IS NOT NULL AND o.person IS NOT NULL
-          ),
-          fact AS (
-            SELECT s.item, s.person, s.kind, s.claimed_at,
-              coalesce(s.claimed_at, -9223372036854775808) AS claimed_or_least,
-              g.id IS NULL AND NOT s.voided AS stands,
-              NOT coalesce(g.denied, 0) AND NOT s.voided AS holds
-            FROM statement s
-            LEFT JOIN superseded g ON g.id = s.id AND g.item = s.item AND g.person = s.person
-          ),
+        \(standingClauses(of: "observation")),
           tallied AS (
             SELECT item, person,
               count(*) AS observations,
@@ -117,6 +86,47 @@ extension Forum {
           END AS class
         FROM tallied
         """)
+
+    /// The clauses that tell which observations stand; ``attendance`` says what that means.
+    ///
+    /// - Parameter source: what takes part, a table of the form of `observation`: all observations
+    ///   of each (item, person) or none, else one gives way to what isn't looked at.
+    static func standingClauses(of source: String) -> String {
+        """
+        WITH RECURSIVE
+          identity AS MATERIALIZED (SELECT person, canonical FROM person_identity),
+          sight(id, rest, item, person, denies) AS (
+            SELECT substr(o.seen, 1, 16), substr(o.seen, 17), o.item,
+              coalesce(i.canonical, o.person), o.kind IN ('absent', 'excused')
+            FROM \(source) o LEFT JOIN identity i ON i.person = o.person
+            WHERE length(o.seen) >= 16 AND o.kind <> 'void' AND NOT EXISTS (
+              SELECT 1 FROM observation v WHERE v.voids = o.id AND v.kind = 'void'
+            )
+            UNION ALL
+            SELECT substr(rest, 1, 16), substr(rest, 17), item, person, denies
+            FROM sight WHERE length(rest) >= 16
+          ),
+          superseded AS MATERIALIZED (
+            SELECT id, item, person, max(denies) AS denied FROM sight GROUP BY id, item, person
+          ),
+          statement AS (
+            SELECT o.id, o.item, coalesce(i.canonical, o.person) AS person, o.kind, o.claimed_at,
+              EXISTS (
+                SELECT 1 FROM observation v WHERE v.voids = o.id AND v.kind = 'void'
+              ) AS voided
+            FROM \(source) o LEFT JOIN identity i ON i.person = o.person
+            WHERE o.kind <> 'void' AND o.item IS NOT NULL AND o.person IS NOT NULL
+          ),
+          fact AS (
+            SELECT s.id, s.item, s.person, s.kind, s.claimed_at,
+              coalesce(s.claimed_at, -9223372036854775808) AS claimed_or_least,
+              g.id IS NULL AND NOT s.voided AS stands,
+              NOT coalesce(g.denied, 0) AND NOT s.voided AS holds
+            FROM statement s
+            LEFT JOIN superseded g ON g.id = s.id AND g.item = s.item AND g.person = s.person
+          )
+        """
+    }
 
     /// How attendance stands, one row for each item: of the people `expected`, who is there, was
     /// there, isn't there, and of how many nothing is `unknown`.

@@ -16,7 +16,7 @@ public enum Forum {
             delegation, person, contact, site, item, visit, observation, tally, note, photo,
             resolution, device, ruling, proposal, deferral,
         ],
-        views: [personIdentity, attendance, attendanceSummary])
+        views: [personIdentity, attendance, attendanceSummary], rules: rules)
 }
 
 extension Forum {

@@ -20,4 +20,6 @@ public enum ObservationMethod: String, Sendable, CaseIterable {
     case badge, search
     case rollCall = "roll call"
     case paper
+    /// A void that came of a decision on a conflict: another decision may take it back.
+    case decision
 }

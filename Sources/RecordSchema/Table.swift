@@ -35,7 +35,7 @@ public struct Table: Hashable, Sendable {
     public var sqlColumns: [ColumnShape.Part] { columns.flatMap(\.sqlColumns) }
 }
 
-/// What a team declares: its tables, and the views that read them.
+/// What a team declares: its tables, the views that read them, and the rules by which records clash.
 public struct Schema: Sendable {
     public struct View: Sendable {
         public let name: String
@@ -52,13 +52,18 @@ public struct Schema: Sendable {
     public let version: UInt64
     public let tables: [Table]
     public let views: [View]
+    public let rules: [ConflictRule]
 
     /// Checks the declaration: a wrong one is a bug, and stops the program.
-    public init(name: String, version: UInt64, tables: [Table], views: [View] = []) {
+    public init(
+        name: String, version: UInt64, tables: [Table], views: [View] = [],
+        rules: [ConflictRule] = []
+    ) {
         self.name = name
         self.version = version
         self.tables = tables.sorted { $0.id < $1.id }
         self.views = views
+        self.rules = rules.sorted { $0.number < $1.number }
         checkInvariants()
     }
 
@@ -79,6 +84,8 @@ public struct Schema: Sendable {
     private func checkInvariants() {
         precondition(Set(tables.map(\.id)).count == tables.count, "two tables share a number")
         precondition(Set(tables.map(\.name)).count == tables.count, "two tables share a name")
+        precondition(Set(rules.map(\.number)).count == rules.count, "two rules share a number")
+        precondition(Set(rules.map(\.name)).count == rules.count, "two rules share a name")
         for table in tables {
             precondition(table.id > 0, "table \(table.name): numbers start at 1")
             let parts = table.sqlColumns.map(\.name)

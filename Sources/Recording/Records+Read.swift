@@ -3,7 +3,7 @@ internal import FieldRecords
 public import Merge
 public import RecordSchema
 internal import ReplicaStore
-internal import SyncProtocol
+public import SyncProtocol
 
 /// A column of a row, with where its value comes from.
 public struct ShownCell: Sendable {
@@ -35,10 +35,14 @@ public struct Provenance: Hashable, Sendable {
 extension Records {
     /// Who wrote the changeset that `dot` names.
     public func provenance(of dot: Dot) throws -> Provenance? {
-        guard let changeset = try replica.changeset(dot) else { return nil }
-        return Provenance(
-            dot: dot, device: try deviceName(of: dot.stream), person: changeset.author,
-            claimedMilliseconds: changeset.claimedMilliseconds, time: changeset.time)
+        try replica.changeset(dot).map(provenance(of:))
+    }
+
+    public func provenance(of changeset: Changeset) throws -> Provenance {
+        Provenance(
+            dot: changeset.dot, device: try deviceName(of: changeset.dot.stream),
+            person: changeset.author, claimedMilliseconds: changeset.claimedMilliseconds,
+            time: changeset.time)
     }
 
     /// The columns of a row that hold something.

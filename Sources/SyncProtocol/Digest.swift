@@ -43,6 +43,9 @@ public enum Domain: String, Sendable {
     case enrolment = "karvan/0/enrolment"
     case token = "karvan/0/token"
     case conflict = "karvan/0/conflict"
+    case clash = "karvan/0/clash"
+    case ruleConflict = "karvan/0/rule-conflict"
+    case decision = "karvan/0/decision"
     case state = "karvan/0/state"
 }
 

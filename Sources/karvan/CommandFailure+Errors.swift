@@ -20,10 +20,9 @@ extension CommandFailure {
         case let error as TransportFailure: self.init(transport: error)
         case let error as Refusal: self.init(refusal: error)
         case let error as ConflictError:
-            if case .stale = error {
-                self.init(.stale, error.explanation)
-            } else {
-                self.init(.badInput, error.explanation)
+            switch error {
+            case .stale, .undone: self.init(.stale, error.explanation)
+            case .ambiguous, .invalid: self.init(.badInput, error.explanation)
             }
         default: return nil
         }

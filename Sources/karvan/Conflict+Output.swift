@@ -12,7 +12,7 @@ extension Candidate {
 
     var json: JSONValue {
         .object([
-            ("label", .string(label)), ("dot", .string(dot.description)),
+            ("label", .string(label)), ("dot", (dot?.description).map(JSONValue.string) ?? .null),
             ("value", .string(text)), ("shown", .bool(isShown)),
             ("resolution", .bool(isResolution)), ("delete", .bool(isDelete)),
             ("device", (provenance?.device).map(JSONValue.string) ?? .null),
@@ -23,34 +23,59 @@ extension Candidate {
         ])
     }
 
+    /// When, in whole seconds; empty for what nobody wrote.
+    fileprivate var recorded: String {
+        provenance.map { Instant(milliseconds: $0.time.milliseconds).inWholeSeconds } ?? ""
+    }
+
     private func time(_ milliseconds: Int64) -> JSONValue {
         .string(Instant(milliseconds: milliseconds).formatted())
     }
 }
 
 extension Conflict {
+    /// What stands beside what is shown, with who wrote it.
+    var others: String {
+        candidates.filter { !$0.isShown }.map(\.summary).joined(separator: " · ")
+    }
+
+    /// What is shown, with who wrote it where it is one value.
+    var shownSummary: String {
+        rule == nil ? candidates.first(where: \.isShown)?.summary ?? "" : shown
+    }
+
     /// What a person reads: who, when, what each saw, and what to do.
     var text: String {
         var lines = [
-            "\(subjectText)  (conflict \(shortID), class \(conflictClass.rawValue))", explanation,
-            "",
+            "\(TextTable.printable(subjectText))  (conflict \(shortID), class "
+                + "\(conflictClass.rawValue))",
+            TextTable.printable(explanation),
         ]
+        if let deferral {
+            let until = deferral.untilMilliseconds.map {
+                "until \(Instant(milliseconds: $0).inWholeSeconds)"
+            }
+            lines.append(
+                TextTable.printable(
+                    "Put off \(until ?? "until it changes")"
+                        + (deferral.who.isEmpty ? "" : " by \(deferral.who)")
+                        + (deferral.reason.isEmpty ? "." : ": \(deferral.reason)")))
+        }
+        lines.append("")
+        return (lines + (rule == nil ? valueLines : choiceLines)).joined(separator: "\n")
+    }
+
+    private var valueLines: [String] {
         var output = TextTable(["", "value", "by", "recorded", "had been shown"])
         for candidate in candidates {
-            let when = candidate.provenance.map {
-                Instant(milliseconds: $0.time.milliseconds).inWholeSeconds
-            }
             output.add([
                 candidate.label + (candidate.isShown ? " *" : ""),
                 candidate.text + (candidate.isResolution ? " (a decision)" : ""),
-                candidate.provenance?.who ?? "", when ?? "",
+                candidate.provenance?.who ?? "", candidate.recorded,
                 candidate.saw.isEmpty ? "nothing here" : candidate.saw.joined(separator: " · "),
             ])
         }
-        lines += output.lines
-        lines += [
-            "", "* is shown meanwhile. Settle it with one of",
-        ]
+        var lines = output.lines + ["", "* is shown meanwhile. Settle it with one of"]
         for candidate in candidates {
             lines.append(
                 "  karvan conflicts resolve \(shortID) --take \(candidate.label) --reason TEXT")
@@ -58,17 +83,62 @@ extension Conflict {
         if subject.column != nil {
             lines.append("  karvan conflicts resolve \(shortID) --value VALUE --reason TEXT")
         }
-        return lines.joined(separator: "\n")
+        return lines
+    }
+
+    private var choiceLines: [String] {
+        var output = TextTable(["", "record", "by", "recorded"])
+        for candidate in candidates {
+            output.add([
+                candidate.isShown ? "*" : "",
+                candidate.text + (candidate.isResolution ? " (a decision)" : ""),
+                candidate.provenance?.who ?? "", candidate.recorded,
+            ])
+        }
+        var lines =
+            output.lines + [
+                "", "Shown meanwhile: \(TextTable.printable(shown)). Settle it with one of",
+            ]
+        for choice in choices {
+            lines.append(
+                "  karvan conflicts resolve \(shortID) --take \(choice.label) --reason TEXT")
+            lines.append(
+                TextTable.printable("      \(choice.text). \(choice.effect)"))
+        }
+        return lines
     }
 
     var json: JSONValue {
         .object([
             ("id", .string(id.description)), ("class", .integer(Int64(conflictClass.rawValue))),
-            ("table", .string(subject.table.name)), ("row", .string(subject.row.description)),
-            ("name", .string(rowName)),
+            ("table", .string(subject.kind)), ("row", .string(subject.row.description)),
+            ("name", .string(subject.name)),
             ("column", subject.column.map { .string($0.name) } ?? .null),
+            ("rule", rule.map(JSONValue.string) ?? .null), ("shown", .string(shown)),
             ("within_tolerance", .bool(isWithinTolerance)),
             ("explanation", .string(explanation)), ("candidates", .array(candidates.map(\.json))),
+            ("choices", .array(choices.map(\.json))), ("deferred", deferral?.json ?? .null),
+        ])
+    }
+}
+
+extension ConflictChoice {
+    var json: JSONValue {
+        .object([
+            ("label", .string(label)), ("name", .string(name)), ("text", .string(text)),
+            ("effect", .string(effect)), ("keeps_both", .bool(keepsBoth)),
+        ])
+    }
+}
+
+extension Deferral {
+    var json: JSONValue {
+        .object([
+            (
+                "until",
+                untilMilliseconds.map { .string(Instant(milliseconds: $0).formatted()) } ?? .null
+            ),
+            ("reason", .string(reason)), ("by", .string(who)),
         ])
     }
 }
@@ -76,8 +146,9 @@ extension Conflict {
 extension DecisionEntry {
     var json: JSONValue {
         .object([
-            ("dot", .string(provenance.dot.description)), ("subject", .string(subjectText)),
-            ("what", .string(what)), ("value", .string(text)), ("reason", .string(reason)),
+            ("id", .string(id.description)), ("dot", .string(dot.description)),
+            ("subject", .string(subjectText)), ("what", .string(kind.rawValue)),
+            ("stands", .bool(isLive)), ("value", .string(text)), ("reason", .string(reason)),
             ("device", .string(provenance.device)), ("person", .string(provenance.person)),
             (
                 "claimed",

@@ -11,9 +11,10 @@ internal import ReplicaStore
 struct ConflictsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "conflicts",
-        abstract: "Show concurrent edits and settle them.",
+        abstract: "Show concurrent edits and records that clash, and settle them.",
         subcommands: [
-            ConflictsList.self, ConflictsShow.self, ConflictsResolve.self, ConflictsLog.self,
+            ConflictsList.self, ConflictsShow.self, ConflictsResolve.self, ConflictsUndo.self,
+            ConflictsDefer.self, ConflictsLog.self,
         ],
         defaultSubcommand: ConflictsList.self)
 }
@@ -22,11 +23,16 @@ struct ConflictsList: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
         abstract: "List open conflicts.",
-        discussion: "With --open, ends with 20 while a conflict needs a person's decision.")
+        discussion: """
+            With --open, ends with 20 while a conflict needs a person's decision: one that was put \
+            off still does.
+            """)
 
     @OptionGroup var common: CommonOptions
     @Flag(help: "End with 20 while there are conflicts of class 2.")
     var open = false
+    @Flag(help: "Also those that were put off.")
+    var all = false
     @Option(name: .customLong("class"), help: "Only this class: 1 to note, 2 to decide.")
     var conflictClass: Int?
 
@@ -39,23 +45,36 @@ struct ConflictsList: ParsableCommand {
     func run() throws {
         let replica = try common.open("conflicts list")
         defer { replica.close() }
-        let conflicts = try Conflicts(replica).open().filter {
+        let open = try Conflicts(replica).open().filter {
             conflictClass == nil || $0.conflictClass.rawValue == conflictClass
         }
+        let listed = all ? open : open.filter { $0.deferral == nil }
+        let deferredCount = open.count { $0.deferral != nil }
+        common.print(
+            text(listed, deferredCount),
+            .object([
+                ("conflicts", .array(listed.map(\.json))),
+                ("deferred", .integer(Int64(deferredCount))),
+            ]))
+        if self.open, open.contains(where: { $0.conflictClass == .decision }) {
+            throw ExitCode(ExitStatus.openConflicts.rawValue)
+        }
+    }
+
+    private func text(_ conflicts: [Conflict], _ deferredCount: Int) -> String {
         var output = TextTable(["id", "class", "what", "shown", "others"])
         for conflict in conflicts {
             output.add([
                 conflict.shortID, "\(conflict.conflictClass.rawValue)", conflict.subjectText,
-                conflict.candidates.first(where: \.isShown)?.summary ?? "",
-                conflict.candidates.filter { !$0.isShown }.map(\.summary).joined(separator: " · "),
+                conflict.shownSummary, conflict.others,
             ])
         }
-        common.print(
-            conflicts.isEmpty ? "No open conflicts." : output.lines.joined(separator: "\n"),
-            .object([("conflicts", .array(conflicts.map(\.json)))]))
-        if open, conflicts.contains(where: { $0.conflictClass == .decision }) {
-            throw ExitCode(ExitStatus.openConflicts.rawValue)
+        var lines = conflicts.isEmpty ? ["No open conflicts."] : output.lines
+        if deferredCount > 0, !all {
+            if conflicts.isEmpty { lines = [] }
+            lines.append("\(deferredCount) deferred; --all lists them too.")
         }
+        return lines.joined(separator: "\n")
     }
 }
 
@@ -83,17 +102,20 @@ struct ConflictsResolve: ParsableCommand {
         discussion: """
             Example: karvan conflicts resolve 3f2a9c01 --take B --reason "bus log says 10:25"
 
+            Where records clash, --take names one of the choices that `conflicts show` tells, by its \
+            letter or its name; some change records, and say so.
+
             Ends with 21, and writes nothing, when a value has changed since the conflict was shown.
             """)
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The conflict's id, or the start of it.")
     var id: String
-    @Option(help: "Take this candidate: A, B, …")
+    @Option(help: "Take this candidate or choice: A, B, …")
     var take: String?
     @Option(help: "Take another value.")
     var value: String?
-    @Flag(help: "Keep all values, where the column is a set.")
+    @Flag(help: "Both hold, where that is one of the choices.")
     var keepBoth = false
     @Option(help: "Why: others will read it.")
     var reason: String?
@@ -109,48 +131,22 @@ struct ConflictsResolve: ParsableCommand {
     func run() throws {
         let replica = try common.open("conflicts resolve")
         defer { replica.close() }
-        guard !keepBoth else {
-            throw CommandFailure(
-                .badInput,
-                "the column holds one value; only sets keep both, and those never conflict. Use "
-                    + "--take or --value")
-        }
-        let decision = take.map(Decision.take) ?? .value(value ?? "")
+        let decision = keepBoth ? .keepBoth : take.map(Decision.take) ?? .value(value ?? "")
         let settled = try Conflicts(replica).resolve(
             id, decision, reason: reason ?? "", author: common.author, isDryRun: dryRun)
+        let text = TextTable.printable(settled.text)
+        let subject = TextTable.printable(settled.conflict.subjectText)
         common.print(
-            "\(settled.conflict.subjectText) \(dryRun ? "would be" : "is now") "
-                + "\(TextTable.printable(settled.text)). "
-                + "The other values stay on record.",
+            settled.conflict.rule == nil
+                ? "\(subject) \(dryRun ? "would be" : "is now") \(text). "
+                    + "The other values stay on record."
+                : "\(subject), \(dryRun ? "would be settled" : "settled"): \(text). "
+                    + TextTable.printable(settled.effect),
             .object([
                 ("conflict", .string(settled.conflict.id.description)),
                 ("subject", .string(settled.conflict.subjectText)),
-                ("value", .string(settled.text)), ("dry_run", .bool(dryRun)),
-                ("changes", settled.receipt.json),
+                ("value", .string(settled.text)), ("effect", .string(settled.effect)),
+                ("dry_run", .bool(dryRun)), ("changes", settled.receipt.json),
             ]))
-    }
-}
-
-struct ConflictsLog: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "log", abstract: "List the decisions that were made, oldest first.")
-
-    @OptionGroup var common: CommonOptions
-
-    func run() throws {
-        let replica = try common.open("conflicts log")
-        defer { replica.close() }
-        let entries = try Conflicts(replica).log()
-        var output = TextTable(["when", "what", "value", "by", "reason"])
-        for entry in entries {
-            let time = Instant(milliseconds: entry.provenance.claimedMilliseconds).inWholeSeconds
-            output.add([
-                time, "\(entry.subjectText) \(entry.what)", entry.text, entry.provenance.who,
-                entry.reason,
-            ])
-        }
-        common.print(
-            entries.isEmpty ? "No decisions yet." : output.lines.joined(separator: "\n"),
-            .object([("decisions", .array(entries.map(\.json)))]))
     }
 }

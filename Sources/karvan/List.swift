@@ -13,6 +13,9 @@ struct List: ParsableCommand {
         discussion: """
             Examples: karvan list attendance --item P07
                       karvan list visit --item V12 --at 11:30
+
+            After a list of tallies stands what they come to: zones add up, and a zone whose \
+            sessions differ is a range until someone decides.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -32,7 +35,8 @@ struct List: ParsableCommand {
             case "attendance_summary": try records.attendanceSummary(item: item)
             default: try records.list(try records.table(table), item: item)
             }
-        show(list, note: "", [])
+        let totals = table == "tally" ? try records.tallyTotals(item: item) : []
+        show(list, totals, note: "", [])
     }
 
     private func listPast(_ records: Records) throws {
@@ -44,18 +48,21 @@ struct List: ParsableCommand {
         let table = try records.table(self.table)
         guard let point = try past.point(records, item: item) else { return }
         let list = try records.list(table, item: item, at: point)
-        show(list, note: try point.note(records) + "\n\n", try point.json(records))
+        show(list, [], note: try point.note(records) + "\n\n", try point.json(records))
     }
 
     private func show(
-        _ list: (columns: [String], rows: [[String]]), note: String, _ facts: [(String, JSONValue)]
+        _ list: (columns: [String], rows: [[String]]), _ totals: [TallyTotal], note: String,
+        _ facts: [(String, JSONValue)]
     ) {
         var output = TextTable(list.columns)
         for row in list.rows { output.add(row) }
         let count = list.rows.count
+        let lines =
+            (list.rows.isEmpty ? [] : output.lines) + ["\(count) row\(count == 1 ? "" : "s")"]
+            + (totals.isEmpty ? [] : [""] + Self.lines(totals))
         common.print(
-            note + (list.rows.isEmpty ? [] : output.lines).joined(separator: "\n")
-                + (list.rows.isEmpty ? "" : "\n") + "\(count) row\(count == 1 ? "" : "s")",
+            note + lines.joined(separator: "\n"),
             .object(
                 [("table", .string(table))] + facts + [
                     (
@@ -65,6 +72,28 @@ struct List: ParsableCommand {
                                 .object(zip(list.columns, row).map { ($0, .string($1)) })
                             })
                     )
-                ]))
+                ] + (totals.isEmpty ? [] : [("totals", .array(totals.map(\.json)))])))
+    }
+
+    /// An item's sum comes after its zones.
+    private static func lines(_ totals: [TallyTotal]) -> [String] {
+        var output = TextTable(["item", "zone", "counted"])
+        for total in totals {
+            output.add([
+                total.item, total.zone ?? "in all",
+                total.text + (total.isUnresolved ? " (unresolved)" : ""),
+            ])
+        }
+        return output.lines
+    }
+}
+
+extension TallyTotal {
+    fileprivate var json: JSONValue {
+        .object([
+            ("item", .string(item)), ("zone", zone.map(JSONValue.string) ?? .null),
+            ("counted", .string(text)), ("least", .integer(range.lowerBound)),
+            ("most", .integer(range.upperBound)), ("unresolved", .bool(isUnresolved)),
+        ])
     }
 }

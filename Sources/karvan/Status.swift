@@ -28,7 +28,7 @@ private struct Facts {
     var link: HubLink?
     var pending: (count: UInt64, oldestMilliseconds: Int64?)
     var lastSync: (milliseconds: Int64, clockOffset: Int64)?
-    var conflicts: [ConflictClass: Int]
+    var conflicts: ConflictCounts
     var quarantined: [(stub: String, reason: String)]
     var unreadable: [(table: String, row: RowID)]
     var counts: (rows: Int64, changesets: Int64, runs: Int64)
@@ -41,9 +41,7 @@ private struct Facts {
         link = try replica.hubLink()
         pending = try replica.pending()
         lastSync = try replica.lastSync()
-        conflicts = try Dictionary(
-            grouping: Conflicts(replica).open(), by: \.conflictClass
-        ).mapValues(\.count)
+        conflicts = try Conflicts(replica).counts()
         quarantined = try replica.quarantined()
         unreadable = try replica.unreadableForeignWrites()
         counts = try replica.counts()
@@ -65,7 +63,7 @@ private struct Facts {
             "to send        \(toSend)",
             "last success   \(lastSuccess)",
             "clock          \(clock)",
-            "conflicts      \(count(.decision)) to decide, \(count(.notice)) to note",
+            "conflicts      \(open)",
             "records        \(counts.rows) rows from \(counts.changesets) changes",
         ]
         if lostCommits > 0 {
@@ -84,7 +82,10 @@ private struct Facts {
         return lines.joined(separator: "\n")
     }
 
-    private func count(_ conflictClass: ConflictClass) -> Int { conflicts[conflictClass] ?? 0 }
+    private var open: String {
+        let deferred = conflicts.deferred > 0 ? ", \(conflicts.deferred) of them deferred" : ""
+        return "\(conflicts.toDecide) to decide, \(conflicts.toNote) to note\(deferred)"
+    }
 
     private var toSend: String {
         guard pending.count > 0 else { return "nothing" }
@@ -117,8 +118,9 @@ private struct Facts {
             (
                 "open_conflicts",
                 .object([
-                    ("class_1", .integer(Int64(count(.notice)))),
-                    ("class_2", .integer(Int64(count(.decision)))),
+                    ("class_1", .integer(Int64(conflicts.toNote))),
+                    ("class_2", .integer(Int64(conflicts.toDecide))),
+                    ("deferred", .integer(Int64(conflicts.deferred))),
                 ])
             ),
             (

@@ -1,0 +1,123 @@
+internal import Causality
+internal import FieldRecords
+internal import Merge
+internal import RecordSchema
+internal import Recording
+public import ReplicaStore
+internal import SyncProtocol
+
+/// A decision that was taken back, or made again.
+public struct Undoing: Sendable {
+    public var entry: DecisionEntry
+    /// What came with the decision and was taken back with it, as people read it.
+    public var reversed: [String] = []
+    /// What came with it and stays, for someone has changed it since.
+    public var kept: [String] = []
+    /// What is open now because of it; `nil` where something else settles it.
+    public var reopened: Conflict?
+    public var receipt = WriteReceipt()
+}
+
+extension Conflicts {
+    /// Takes a decision back: the values that it covered are candidates again. Taking that back
+    /// makes the decision again, over what of them still lives.
+    ///
+    /// What a rule's choice had changed is put back with it, as far as nobody has changed it since.
+    ///
+    /// - Parameter id: as the log tells it, or the start of it.
+    /// - Throws: ``ConflictError/undone(_:)`` for a decision that lives no more.
+    public func undo(_ id: String, reason: String, author: String) throws -> Undoing {
+        let entry = try decision(id)
+        var undoing = Undoing(entry: entry)
+        let (_, receipt) = try replica.write(author: author) { transaction in
+            switch entry.kind {
+            case .resolved where entry.isOfRow:
+                throw ConflictError.invalid(
+                    "a record was kept or deleted by it: use `karvan delete`, or `karvan set` to "
+                        + "bring it back")
+            case .resolved: try takeBack(entry, &undoing, in: transaction)
+            case .takenBack: try decideAgain(entry, in: transaction)
+            case .deferred: try resume(entry, in: transaction)
+            case .resumed:
+                throw ConflictError.invalid(
+                    "the conflict is listed again; put it off with `karvan conflicts defer`")
+            }
+            try note(DecisionNote(entry, text: entry.text, reason: reason), author, in: transaction)
+        }
+        undoing.receipt = receipt
+        undoing.reopened = try open().first { conflict in
+            let subject = conflict.subject
+            if let ruled = conflict.ruled { return ruled.ruling == entry.place.row }
+            return subject.table.id == entry.place.table && subject.row == entry.place.row
+                && subject.column?.id == entry.place.column
+        }
+        return undoing
+    }
+
+    private func decision(_ id: String) throws -> DecisionEntry {
+        guard id.count >= 4 else {
+            throw ConflictError.invalid("give at least four digits of the decision's id")
+        }
+        let found = try log().filter { $0.id.description.hasPrefix(id.lowercased()) }
+        guard found.count < 2 else { throw ConflictError.ambiguous(id) }
+        guard let entry = found.first else {
+            throw ConflictError.invalid(
+                "there is no decision \(id); `karvan conflicts log` tells their ids")
+        }
+        return entry
+    }
+
+    private func takeBack(
+        _ entry: DecisionEntry, _ undoing: inout Undoing, in transaction: WriteTransaction
+    ) throws {
+        let place = entry.place
+        try transaction.author(place.table, place.row) { state in
+            guard let operation = state.undo(resolution: entry.dot, in: CellKey(place.column))
+            else { throw ConflictError.undone(entry.shortID) }
+            return [operation]
+        }
+        guard place.table == Forum.ruling.id else { return }
+        (undoing.reversed, undoing.kept) = try reverse(entry.dot, in: transaction)
+    }
+
+    /// A new resolution with the covers of the one that was taken back, as far as they live.
+    private func decideAgain(
+        _ entry: DecisionEntry, in transaction: WriteTransaction
+    ) throws {
+        let place = entry.place
+        let key = CellKey(place.column)
+        let undone = try replica.operation(
+            entry.dot, table: place.table, row: place.row, cell: key)
+        var made: Operation?
+        for dot in undone?.over ?? [] {
+            let replaced = try replica.operation(
+                dot, table: place.table, row: place.row, cell: key)
+            if case .resolve? = replaced?.action { made = replaced }
+        }
+        guard case .resolve(let value, let covers)? = made?.action else {
+            throw ConflictError.undone(entry.shortID)
+        }
+        if place.table == Forum.ruling.id, case .text(let name) = value {
+            let ruled = try records.findings(of: replica.schema.rules).first {
+                $0.ruling == place.row
+            }
+            let choice = ruled?.finding.choices.first { Value.text($0.name) == value }
+            guard ruled == nil || choice != nil else {
+                throw ConflictError.invalid("“\(name)” is no choice any more; settle it anew")
+            }
+            try edit(choice?.edits ?? [], in: transaction)
+        }
+        try transaction.author(place.table, place.row) { state in
+            guard state[key].contains(entry.dot) else {
+                throw ConflictError.undone(entry.shortID)
+            }
+            return [state.resolve(key, value, basis: covers)]
+        }
+    }
+
+    private func resume(_ entry: DecisionEntry, in transaction: WriteTransaction) throws {
+        guard entry.isLive,
+            try transaction.delete(Forum.deferral, entry.place.row)
+        else { throw ConflictError.undone(entry.shortID) }
+    }
+}
