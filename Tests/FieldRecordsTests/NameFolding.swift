@@ -106,6 +106,7 @@ import Testing
         ["Serdar Orazow", "Сердар Оразов", "Serdar Orazov"],
         ["Maýsa", "Maysa", "Майса"],
         ["Aýna Täçmyradowa", "Ayna Tachmyradova", "Айна Тачмырадова"],
+        ["Garažaýew", "Garazhayew", "Garaz\u{30C}aýew", "Гаражаев"],
         ["Gurbangulyýew", "Gurbangulyyev", "Гурбангулыев"],
         // Hungarian
         ["Kovács Ágnes", "Agnes Kovacs", "Агнеш Ковач", "Ágnes KOVÁCS"],
