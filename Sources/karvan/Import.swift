@@ -55,6 +55,10 @@ struct Import: ParsableCommand {
             ]))
     }
 
+    private static func count(_ count: Int, _ what: String) -> String {
+        "\(count) \(what)\(count == 1 ? "" : "s")"
+    }
+
     private func text(_ summary: ImportSummary, _ kind: ImportKind) -> [String] {
         var lines = [
             "\(dryRun ? "Would import" : "Imported") \(kind.rawValue) from \(file): "
@@ -62,16 +66,16 @@ struct Import: ParsableCommand {
                 + "\(summary.changedCount) changed, \(summary.unchangedCount) as before."
         ]
         if summary.keptCount > 0 {
-            lines.append("Kept because they were edited here: \(summary.keptCount) values.")
+            lines.append("Kept because edited here: \(Self.count(summary.keptCount, "value")).")
         }
         if summary.conflictCount > 0 {
             let hint = dryRun ? "" : " See `karvan conflicts`."
-            lines.append("In conflict: \(summary.conflictCount) values.\(hint)")
+            lines.append("In conflict: \(Self.count(summary.conflictCount, "value")).\(hint)")
         }
         if summary.missingCount > 0 {
             lines.append(
-                "Missing from this list: \(summary.missingCount) rows, "
-                    + "\(summary.proposedCount) of them proposed for deletion now.")
+                "Missing from this list: \(Self.count(summary.missingCount, "row")), "
+                    + "\(summary.proposedCount) proposed for deletion now.")
         }
         let shown = summary.differences.filter { dryRun || $0.kind.isForADecision }
         guard !shown.isEmpty else { return lines }

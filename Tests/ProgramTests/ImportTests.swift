@@ -189,7 +189,7 @@ import Testing
         for line in [
             "conflict  person TM-008  role    press     guest",
             "changed   person TM-009  role    delegate  press", "missing   person TM-011",
-            "In conflict: 1 values.", "Missing from this list: 1 rows, 1 of them proposed",
+            "In conflict: 1 value.", "Missing from this list: 1 row, 1 proposed",
         ] {
             #expect(text.contains(line), "\(text)")
         }
