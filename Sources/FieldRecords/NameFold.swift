@@ -48,7 +48,8 @@ public enum NameFold {
     ].map { ($0.unicodeScalars.map(\.value), ($1 as Unicode.Scalar).value) }
 
     /// Letters that stand for another one in some alphabet: `x` is `kh` in Azerbaijani and Uzbek,
-    /// and `c` is `j` in Azerbaijani and Turkish, where `ç` without its mark is `c` too.
+    /// and `c` is `j` in Azerbaijani and Turkish, where `ç` without its mark is `c` too. `q` is `k`
+    /// in Kazakh and Uzbek; for Azerbaijani, where it is `g`, compare the Latin name as well.
     private static let plain: [UInt32: UInt32] = [
         value("q"): value("k"), value("w"): value("v"), value("x"): value("h"),
         value("j"): value("c"), value("y"): value("i"), value("e"): value("a"),

@@ -73,10 +73,11 @@ enum NameSpelling {
         }
     }
 
-    /// й, ў, ё and ї as a letter and a mark: unlike ä or ş they aren't spelt as the bare letter.
+    /// й, ў, ё, ї and ž as a letter and a mark: unlike ä or ş they aren't spelt as the bare letter.
     private static let marked: [Pair: [UInt32]] = {
         let letters: [(base: Unicode.Scalar, mark: UInt32, latin: String)] = [
             ("и", 0x306, "y"), ("у", 0x306, "o"), ("е", 0x308, "yo"), ("і", 0x308, "yi"),
+            ("z", 0x30C, "j"),
         ]
         var table: [Pair: [UInt32]] = [:]
         for (base, mark, latin) in letters {
@@ -99,12 +100,12 @@ enum NameSpelling {
     private static let latinLetters = [
         ("a", "àáâãäåāăąǎǟǡǻȁȃȧḁạảấầẩẫậắằẳẵặəǝɐ"), ("ae", "æǣǽ"), ("b", "ḃḅḇ"), ("c", "çćĉċčḉ"),
         ("d", "ďḋḍḏḑḓđðɖ"), ("e", "èéêëēĕėęěȅȇȩḕḗḙḛḝẹẻẽếềểễệ"), ("f", "ḟ"), ("g", "ĝğġģǧǵḡǥƣ"),
-        ("h", "ĥȟḣḥḧḩḫẖħ"), ("i", "ìíîïĩīĭįǐȉȋḭḯỉịıɨ"), ("j", "ĵǰ"), ("k", "ķǩḱḳḵĸ"),
+        ("h", "ĥȟḣḥḧḩḫẖħ"), ("i", "ìíîïĩīĭįǐȉȋḭḯỉịıɨ"), ("j", "ĵǰž"), ("k", "ķǩḱḳḵĸ"),
         ("l", "ĺļľḷḹḻḽłŀ"), ("m", "ḿṁṃ"), ("n", "ñńņňǹṅṇṉṋŋŉ"),
         ("o", "òóôõöōŏőơǒǫǭȍȏȫȭȯȱṍṏṑṓọỏốồổỗộớờởỡợøǿɵ"), ("oe", "œ"), ("p", "ṕṗ"),
         ("r", "ŕŗřȑȓṙṛṝṟ"), ("s", "śŝşšșṡṣṥṧṩſ"), ("ss", "ß"), ("t", "ţťțṫṭṯṱẗþŧ"),
         ("u", "ùúûüũūŭůűųưǔǖǘǚǜȕȗṳṵṷṹṻụủứừửữựʉ"), ("v", "ṽṿ"), ("w", "ŵẁẃẅẇẉẘ"), ("x", "ẋẍ"),
-        ("y", "ýÿŷȳẏẙỳỵỷỹ"), ("z", "źżžẑẓẕƶ"),
+        ("y", "ýÿŷȳẏẙỳỵỷỹ"), ("z", "źżẑẓẕƶ"),
     ]
 
     /// The Cyrillic of Russian, Azerbaijani, Kazakh, Kyrgyz, Uzbek, Turkmen, Tatar and Tajik.

@@ -65,7 +65,7 @@ extension Records {
         let seen = try standing(item, person)
         let before = try replica.query(
             "SELECT state, first_in FROM attendance WHERE item = ? AND person = ?",
-            .blob(item.identifier.bytes), .blob(person.identifier.bytes)
+            .blob(item.identifier.bytes), .blob(try canonical(of: person).identifier.bytes)
         ).first
         let now = entry.claimedMilliseconds ?? replica.environment.wallMilliseconds()
         let id = try transaction.insert(
@@ -99,16 +99,18 @@ extension Records {
         return Forum.observation.columns.map { values[$0.name] ?? nil }
     }
 
-    /// The observations of a person at an item that no void names, oldest claim first.
+    /// The observations of a person at an item that no void names, oldest claim first; also those
+    /// of whoever is merged with them, since that is what was shown.
     private func standing(
         _ item: RowID, _ person: RowID
     ) throws -> [(id: RowID, kind: String, door: String?)] {
         try replica.query(
             """
-            SELECT id, kind, door FROM observation o WHERE item = ? AND person = ?
+            SELECT id, kind, door FROM observation o WHERE item = ?1
+            AND (person = ?2 OR person IN (SELECT person FROM person_identity WHERE canonical = ?2))
             AND kind <> 'void' AND NOT EXISTS (SELECT 1 FROM observation v WHERE v.voids = o.id)
             ORDER BY claimed_at, id
-            """, .blob(item.identifier.bytes), .blob(person.identifier.bytes)
+            """, .blob(item.identifier.bytes), .blob(try canonical(of: person).identifier.bytes)
         ).compactMap { row in
             guard case .blob(let bytes) = row[0], let id = Identifier(bytes),
                 case .text(let kind) = row[1]

@@ -91,7 +91,7 @@ public struct Records {
     private func missing(_ table: Table, _ text: String) -> String {
         switch table {
         case Forum.person:
-            "nobody has the badge \(text). Look with `karvan list person`, or import the people"
+            "nobody has the badge \(text), or an id that starts so. Look with `karvan list person`, or import the people"
         case Forum.item, Forum.site, Forum.delegation:
             "there is no \(table.name) \(text). Look with `karvan list \(table.name)`"
         default: "there is no row \(text) in \(table.name). Look with `karvan list \(table.name)`"

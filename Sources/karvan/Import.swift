@@ -10,8 +10,10 @@ struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Import delegations, people, sites or the programme from a CSV file.",
         discussion: """
-            Nothing is imported when any line is wrong; all problems are named by line. What is
-            there already is left alone, so the same file can be imported again.
+            Nothing is imported when any line is wrong; all problems are named by line. A new \
+            version of a list is taken as what it changed: what it says as before is left as it \
+            stands here, and what was changed here as well becomes a conflict. What a whole list \
+            lacks is proposed for deletion and never deleted. The same file again changes nothing.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -21,6 +23,10 @@ struct Import: ParsableCommand {
     var file: String
     @Flag(help: "Say what would be done, and do nothing.")
     var dryRun = false
+    @Option(help: "What to call the list (default: the file's name).")
+    var list: String?
+    @Flag(help: "The file is a part of the list: what it lacks means nothing.")
+    var partial = false
 
     func run() throws {
         guard let kind = ImportKind(rawValue: kind) else {
@@ -32,17 +38,76 @@ struct Import: ParsableCommand {
         let parsed = try ImportFile.read(
             bytes: try readFile(file), kind: kind, name: URL(filePath: file).lastPathComponent)
         let (summary, _) = try records.importFile(
-            parsed, author: common.author, isDryRun: dryRun)
+            parsed, label: list, isPartial: partial, author: common.author, isDryRun: dryRun)
         common.print(
-            "\(dryRun ? "Would import" : "Imported") \(kind.rawValue) from \(file): "
-                + "\(summary.lineCount) lines, \(summary.createdCount) rows new, "
-                + "\(summary.changedCount) changed, \(summary.unchangedCount) as before.",
+            text(summary, kind).joined(separator: "\n"),
             .object([
                 ("kind", .string(kind.rawValue)), ("file", .string(file)),
                 ("dry_run", .bool(dryRun)), ("lines", .integer(Int64(summary.lineCount))),
                 ("created", .integer(Int64(summary.createdCount))),
                 ("changed", .integer(Int64(summary.changedCount))),
                 ("unchanged", .integer(Int64(summary.unchangedCount))),
+                ("kept", .integer(Int64(summary.keptCount))),
+                ("conflicts", .integer(Int64(summary.conflictCount))),
+                ("missing", .integer(Int64(summary.missingCount))),
+                ("proposed", .integer(Int64(summary.proposedCount))),
+                ("differences", .array(summary.differences.map(\.json))),
             ]))
+    }
+
+    private static func count(_ count: Int, _ what: String) -> String {
+        "\(count) \(what)\(count == 1 ? "" : "s")"
+    }
+
+    private func text(_ summary: ImportSummary, _ kind: ImportKind) -> [String] {
+        var lines = [
+            "\(dryRun ? "Would import" : "Imported") \(kind.rawValue) from \(file): "
+                + "\(summary.lineCount) lines, \(summary.createdCount) rows new, "
+                + "\(summary.changedCount) changed, \(summary.unchangedCount) as before."
+        ]
+        if summary.keptCount > 0 {
+            lines.append("Kept because edited here: \(Self.count(summary.keptCount, "value")).")
+        }
+        if summary.conflictCount > 0 {
+            let hint = dryRun ? "" : " See `karvan conflicts`."
+            lines.append("In conflict: \(Self.count(summary.conflictCount, "value")).\(hint)")
+        }
+        if summary.missingCount > 0 {
+            lines.append(
+                "Missing from this list: \(Self.count(summary.missingCount, "row")), "
+                    + "\(summary.proposedCount) proposed for deletion now.")
+        }
+        let shown = summary.differences.filter { dryRun || $0.kind.isForADecision }
+        guard !shown.isEmpty else { return lines }
+        var table = TextTable(["line", "what", "row", "column", "here", "in the list"])
+        for difference in shown {
+            table.add([
+                difference.line.map(String.init) ?? "", difference.kind.rawValue,
+                "\(difference.table) \(difference.name)", difference.column ?? "",
+                difference.standing, difference.listed,
+            ])
+        }
+        return lines + [""] + table.lines
+    }
+}
+
+extension ImportDifference.Kind {
+    /// Whether someone should look at it, even when nobody asked for all that differs.
+    fileprivate var isForADecision: Bool {
+        switch self {
+        case .conflict, .missing, .back: true
+        case .created, .changed, .kept: false
+        }
+    }
+}
+
+extension ImportDifference {
+    fileprivate var json: JSONValue {
+        .object([
+            ("kind", .string(kind.rawValue)),
+            ("line", line.map { .integer(Int64($0)) } ?? .null), ("table", .string(table)),
+            ("name", .string(name)), ("column", column.map(JSONValue.string) ?? .null),
+            ("here", .string(standing)), ("listed", .string(listed)),
+        ])
     }
 }

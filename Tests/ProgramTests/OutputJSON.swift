@@ -18,7 +18,19 @@ import Testing
     static let recording = [
         Printed(
             "import", "people", Programs.sample("people.csv"), "--dry-run",
-            members: "kind file dry_run lines created changed unchanged"),
+            members: """
+                kind file dry_run lines created changed unchanged kept conflicts missing proposed \
+                differences
+                """),
+        Printed(
+            "person", "add", "--native", "Gülşən Məmmədova", "--delegation", "AZ",
+            members: "person alike changes"),
+        Printed("person", "transfer", "AZ-021", "KZ", members: "person from changed changes"),
+        Printed("person", "merge", "AZ-022", "AZ-023", members: "kept merged changes"),
+        Printed("person", "unmerge", "AZ-023", members: "person taken_back changes"),
+        Printed(
+            "person", "split", "AZ-024", "--native", "Aysel",
+            members: "first second moved changes"),
         Printed("attend", "P07", "AZ-014", "AZ-015", members: "item kind recorded changes"),
         Printed(
             "attend", "P07", "AZ-014", "--undo",

@@ -29,6 +29,9 @@ struct FieldReader {
         bytes(column).map { !ImportText.trimmed($0).isEmpty } ?? false
     }
 
+    /// Whether the file has such a column, whatever it says there.
+    func hasColumn(_ column: String) -> Bool { header.position(of: column) != nil }
+
     private func bytes(_ column: String) -> [UInt8]? {
         guard let position = header.position(of: column), !fields[position].isEmpty else {
             return nil

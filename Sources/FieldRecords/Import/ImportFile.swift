@@ -1,8 +1,7 @@
 public import Merge
 public import RecordSchema
 
-/// A row that a file asks for. A column that the file lacks, or an empty field, isn't in it:
-/// nothing is written there.
+/// A row that a file asks for. A column that the file lacks isn't in it.
 public struct ImportRow: Hashable, Sendable {
     public struct Register: Hashable, Sendable {
         public let column: Column
@@ -25,6 +24,8 @@ public struct ImportRow: Hashable, Sendable {
     /// The values of the natural key's columns, and what else the record has.
     public internal(set) var registers: [Register]
     public internal(set) var elements: [Elements]
+    /// The columns whose fields are empty. Where an earlier list said something, that is gone.
+    public internal(set) var emptyColumns: [Column] = []
 }
 
 /// A row that a record names by its natural key, and that must be in the file or the replica.
@@ -81,6 +82,9 @@ public struct ImportFile: Hashable, Sendable {
     public let kind: ImportKind
     /// In the order of the file.
     public let rows: [ImportRow]
+    /// Rows of a second table of which the file says nothing but that their fields are empty: none
+    /// is made for them. In the order of the file.
+    public let emptied: [ImportRow]
     /// In the order of the file, with repetitions.
     public let references: [ImportReference]
 
@@ -102,6 +106,7 @@ public struct ImportFile: Hashable, Sendable {
             throw ImportErrors(name: name, problems: reader.problemsByLine)
         }
         return ImportFile(
-            name: name, kind: kind, rows: reader.rows, references: reader.references)
+            name: name, kind: kind, rows: reader.rows, emptied: reader.emptied,
+            references: reader.references)
     }
 }

@@ -7,6 +7,7 @@ struct ImportReader {
     let kind: ImportKind
     private(set) var problems: [ImportProblem]
     private(set) var rows: [ImportRow] = []
+    private(set) var emptied: [ImportRow] = []
     private(set) var references: [ImportReference] = []
     /// The line of each natural key; only looked up, never walked through.
     private var linesByKey: [String: Int] = [:]
@@ -71,7 +72,13 @@ struct ImportReader {
         // Read even without a key, so that the rest of the record's problems show too.
         let row = row(key ?? "", &reader)
         let contact = kind == .people ? contact(of: row, &reader) : nil
-        if key != nil { rows += [row] + (contact.map { [$0] } ?? []) }
+        if key != nil {
+            rows.append(row)
+            if let contact {
+                let hasFields = contact.registers.count > contact.key.count
+                if hasFields { rows.append(contact) } else { emptied.append(contact) }
+            }
+        }
         problems += reader.problems
         references += reader.references
     }
@@ -88,15 +95,17 @@ struct ImportReader {
             guard let column = table.column(named: header) else { continue }
             if column.isSet {
                 let values = reader.languages(header)
-                if !values.isEmpty { row.elements.append(.init(column: column, values: values)) }
-            } else if let value = reader.value(header, of: column, in: kind) {
-                row.registers.append(.init(column: column, value: value))
+                if !values.isEmpty {
+                    row.elements.append(.init(column: column, values: values))
+                } else if reader.hasColumn(header) {
+                    row.emptyColumns.append(column)
+                }
+            } else {
+                row.add(reader.value(header, of: column, in: kind), column, header, reader)
             }
         }
-        if kind == .sites, let position = reader.position(),
-            let column = table.column(named: "position")
-        {
-            row.registers.append(.init(column: column, value: position))
+        if kind == .sites, let column = table.column(named: "position") {
+            row.add(reader.position(), column, "lat", reader)
         }
         if kind == .programme { reader.checkOrder(row) }
         return row
@@ -106,16 +115,16 @@ struct ImportReader {
     /// scope. Without a delegation there is no such scope, and nobody the row could be for.
     private func contact(of person: ImportRow, _ reader: inout FieldReader) -> ImportRow? {
         let table = Forum.contact
-        var registers: [ImportRow.Register] = []
+        var row = ImportRow(
+            line: person.line, table: table, scope: Forum.scope, key: [], registers: [],
+            elements: [])
         for header in ["phone", "email"] {
-            guard let column = table.column(named: header),
-                let value = reader.value(header, of: column, in: kind)
-            else { continue }
-            registers.append(.init(column: column, value: value))
+            guard let column = table.column(named: header) else { continue }
+            row.add(reader.value(header, of: column, in: kind), column, header, reader)
         }
-        guard let first = registers.first else { return nil }
+        guard !row.registers.isEmpty || !row.emptyColumns.isEmpty else { return nil }
         guard let delegation = reader.code("delegation") else {
-            if !reader.hasText("delegation") {
+            if let first = row.registers.first, !reader.hasText("delegation") {
                 reader.fail(
                     first.column.name,
                     "fill in the delegation too: it says who may read how to reach a person")
@@ -129,8 +138,23 @@ struct ImportReader {
                     .identifier.bytes),
         ]
         let keyed = zip(table.keyColumns, key).map { ImportRow.Register(column: $0, value: $1) }
-        return ImportRow(
+        var contact = ImportRow(
             line: person.line, table: table, scope: Forum.scope(of: delegation), key: key,
-            registers: keyed + registers, elements: [])
+            registers: keyed + row.registers, elements: [])
+        contact.emptyColumns = row.emptyColumns
+        return contact
+    }
+}
+
+extension ImportRow {
+    /// Takes in what a field says; without a value it is empty, if the file has the column at all.
+    fileprivate mutating func add(
+        _ value: Value?, _ column: Column, _ header: String, _ reader: FieldReader
+    ) {
+        if let value {
+            registers.append(.init(column: column, value: value))
+        } else if reader.hasColumn(header) {
+            emptyColumns.append(column)
+        }
     }
 }
