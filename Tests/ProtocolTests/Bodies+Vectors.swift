@@ -20,7 +20,7 @@ enum BodyVectors {
             name, given: given, when: "read",
             expect: reason.map { ["reject": .string($0)] }, by: .bodies)
         guard reason != nil || vector.expect["reject"] == nil else {
-            throw VectorError("\(name): refused with \(vector.expect.text)")
+            throw VectorError("\(name): refused with \(vector.expect.document)")
         }
         return vector
     }
@@ -52,7 +52,8 @@ enum BodyVectors {
         let head = BodyDraft().array(2).number(now << 1)
         return [
             try vector("an author", head.map(1).number(0).text("Aigul")),
-            try vector("an author beyond ASCII", head.map(1).number(0).text("G\u{fc}l\u{15f}\u{259}n")),
+            try vector(
+                "an author beyond ASCII", head.map(1).number(0).text("G\u{fc}l\u{15f}\u{259}n")),
             try vector("a claimed time", head.map(1).number(1).integer(1_763_999_000_000)),
             try vector("a claimed time before 1970", head.map(1).number(1).integer(-1)),
             try vector("the least claimed time", head.map(1).number(1).integer(.min)),
@@ -146,7 +147,8 @@ enum BodyVectors {
                 "shape 2 that replaces and covers nothing",
                 later(4).code(5, 2).null.array(0).array(0)),
             try vector("shape 3: an undo", firstSeq: 9, later(2).code(5, 3).numbers(2)),
-            try vector("shape 3 of the life: a restore", firstSeq: 9, later(2).code(0, 3).numbers(2, 1, 1)),
+            try vector(
+                "shape 3 of the life: a restore", firstSeq: 9, later(2).code(0, 3).numbers(2, 1, 1)),
             try vector(
                 "shape 4: a delete", firstSeq: 9,
                 later(3).code(0, 4).numbers(2).array(2)
@@ -182,7 +184,8 @@ enum BodyVectors {
         return [
             try vector("a null", put.null),
             try vector("a real", put.value(.real(1.5))),
-            try vector("a signalling NaN", put.value(.real(Double(bitPattern: 0x7ff4_0000_0000_0000)))),
+            try vector(
+                "a signalling NaN", put.value(.real(Double(bitPattern: 0x7ff4_0000_0000_0000)))),
             try vector("minus zero", put.value(.real(-0.0))),
             try vector("the greatest integer", put.integer(.max)),
             try vector("the least integer", put.integer(.min)),
@@ -221,7 +224,8 @@ enum BodyVectors {
                     .array(5).number(1).number(0).code(1, 1).number(2).numbers(2)),
             try vector(
                 "the greatest seq of another stream", put.numbers(1, UInt64(Int64.max))),
-            try vector("dots in any order, and twice", firstSeq: 9, put.numbers(3, 5, 4, 2, 1, 1, 2)),
+            try vector(
+                "dots in any order, and twice", firstSeq: 9, put.numbers(3, 5, 4, 2, 1, 1, 2)),
         ]
     }
 

@@ -10,7 +10,7 @@ extension Kind {
 
 enum BodyKind {
     static func answer(_ given: JSON, _ when: JSON) throws -> JSON {
-        guard when == "read" else { throw VectorError("bodies: an unknown kind \(when.text)") }
+        guard when == "read" else { throw VectorError("bodies: an unknown kind \(when.document)") }
         var reader = BodyReader(
             body: try given.member("body").bytes(), stream: try given.member("stream").stream(),
             firstSeq: try given.number("firstSeq"),

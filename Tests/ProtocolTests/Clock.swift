@@ -99,7 +99,8 @@ private enum ClockKind {
                 "a remote time of just under ten minutes ahead is taken over",
                 (.observe("1764000599999.65535", wall: now), "1764000599999.65535")),
             try vector(
-                "ten minutes ahead is taken over", (.observe("1764000600000.0", wall: now), "1764000600000.0")),
+                "ten minutes ahead is taken over",
+                (.observe("1764000600000.0", wall: now), "1764000600000.0")),
             try vector(
                 "the counter of the bound itself is not taken over",
                 (.observe("1764000600000.1", wall: now), "1764000600000.0")),

@@ -78,7 +78,7 @@ extension JSON {
             .resolve(try member("value").value(), covers: try member("covers").dots())
         case "retract": .retract
         case "delete": .delete(covers: try items("covers").map { try $0.cellDot() })
-        default: throw VectorError("an unknown op: \(text)")
+        default: throw VectorError("an unknown op: \(document)")
         }
     }
 

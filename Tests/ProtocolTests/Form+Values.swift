@@ -14,7 +14,7 @@ extension JSON {
             ? .string(text) : ["text": .bytes(Array(text.utf8))]
     }
 
-    static func value(_ value: Value) -> JSON {
+    static func value(_ value: Merge.Value) -> JSON {
         switch value {
         case .null: .null
         case .integer(let value): .integer(wide: Int128(value))
@@ -29,18 +29,18 @@ extension JSON {
         (0..<8).map { UInt8(truncatingIfNeeded: bits >> (56 - 8 * UInt64($0))) }.hexadecimal
     }
 
-    func value() throws -> Value {
+    func value() throws -> Merge.Value {
         switch self {
         case .null: return .null
         case .integer(let value): return .integer(value)
         case .string(let text): return .text(text)
         case .object(let members) where members.count == 1:
             return try Self.value(members[0].name, members[0].value)
-        default: throw VectorError("\(text) is no value")
+        default: throw VectorError("\(document) is no value")
         }
     }
 
-    private static func value(_ form: String, _ json: JSON) throws -> Value {
+    private static func value(_ form: String, _ json: JSON) throws -> Merge.Value {
         switch form {
         case "int": return .integer(try JSON.string(try json.string()).number())
         case "real":
@@ -59,7 +59,9 @@ extension JSON {
     }
 
     func text() throws -> String {
-        guard case .text(let text) = try value() else { throw VectorError("\(self) is no text") }
+        guard case .text(let text) = try value() else {
+            throw VectorError("\(document) is no text")
+        }
         return text
     }
 }

@@ -5,26 +5,26 @@ import SyncProtocol
 /// Reads the members of a vector; each throws what is wrong.
 extension JSON {
     func member(_ name: String) throws -> JSON {
-        guard let value = self[name] else { throw VectorError("\(name) is missing in \(text)") }
+        guard let value = self[name] else { throw VectorError("\(name) is missing in \(document)") }
         return value
     }
 
     func items() throws -> [JSON] {
-        guard case .array(let items) = self else { throw VectorError("\(text) is no array") }
+        guard case .array(let items) = self else { throw VectorError("\(document) is no array") }
         return items
     }
 
     func items(_ name: String) throws -> [JSON] { try member(name).items() }
 
     func string() throws -> String {
-        guard case .string(let string) = self else { throw VectorError("\(text) is no string") }
+        guard case .string(let string) = self else { throw VectorError("\(document) is no string") }
         return string
     }
 
     func string(_ name: String) throws -> String { try member(name).string() }
 
     func bool() throws -> Bool {
-        guard case .bool(let bool) = self else { throw VectorError("\(text) is no bool") }
+        guard case .bool(let bool) = self else { throw VectorError("\(document) is no bool") }
         return bool
     }
 
@@ -36,7 +36,7 @@ extension JSON {
             if let number = Number(digits), number.magnitude >= 1 << 53 { return number }
         default: break
         }
-        throw VectorError("\(text) is no number of this form")
+        throw VectorError("\(document) is no number of this form")
     }
 
     func number<Number: FixedWidthInteger>(
@@ -64,7 +64,9 @@ extension JSON {
     static func row(_ row: RowID) -> JSON { .string(row.description) }
     static func dot(_ dot: Dot) -> JSON { .string(dot.description) }
     static func time(_ time: HybridTime) -> JSON { .string(time.description) }
-    static func dots(_ dots: some Sequence<Dot>) -> JSON { .array(Set(dots).sorted().map(JSON.dot)) }
+    static func dots(_ dots: some Sequence<Dot>) -> JSON {
+        .array(Set(dots).sorted().map(JSON.dot))
+    }
 
     /// Bytes of which long stretches of one byte are told by their number.
     static func bytes(_ bytes: [UInt8]) -> JSON {
@@ -89,7 +91,7 @@ extension JSON {
 
     func hex() throws -> [UInt8] {
         guard let bytes = [UInt8](hexadecimal: try string()) else {
-            throw VectorError("\(text) is not hexadecimal")
+            throw VectorError("\(document) is not hexadecimal")
         }
         return bytes
     }
@@ -109,13 +111,13 @@ extension JSON {
     }
 
     func hash() throws -> Digest {
-        guard let digest = Digest(try hex()) else { throw VectorError("\(text) is no hash") }
+        guard let digest = Digest(try hex()) else { throw VectorError("\(document) is no hash") }
         return digest
     }
 
     func identifier() throws -> Identifier {
         guard let identifier = Identifier(try hex()) else {
-            throw VectorError("\(text) has no 16 bytes")
+            throw VectorError("\(document) has no 16 bytes")
         }
         return identifier
     }
@@ -124,7 +126,7 @@ extension JSON {
     func row() throws -> RowID { RowID(try identifier()) }
 
     func dot() throws -> Dot {
-        guard let dot = Dot(try string()) else { throw VectorError("\(text) is no dot") }
+        guard let dot = Dot(try string()) else { throw VectorError("\(document) is no dot") }
         return dot
     }
 
@@ -134,7 +136,7 @@ extension JSON {
         let parts = try string().split(separator: ".")
         guard parts.count == 2, let milliseconds = UInt64(parts[0]), milliseconds < 1 << 48,
             let counter = UInt16(parts[1])
-        else { throw VectorError("\(text) is no time") }
+        else { throw VectorError("\(document) is no time") }
         return HybridTime(rawValue: milliseconds << 16 | UInt64(counter))
     }
 }

@@ -53,7 +53,7 @@ private enum IdentityKind {
                     )[try given.number("index")])
             ]
         case "conflict": try conflict(given)
-        default: throw VectorError("ids: an unknown kind \(when.text)")
+        default: throw VectorError("ids: an unknown kind \(when.document)")
         }
     }
 
@@ -175,10 +175,19 @@ private enum IdentityKind {
     private static func newRows() throws -> [Vector] {
         let hash = Digest(sha256: [1])
         let cases: [(String, Dot, JSON, Digest?, Int)] = [
-            ("the first row of the first changeset", Dot(Fixed.stream(1), 1), "1764000000000.0", nil, 0),
-            ("the second row differs in its last bytes", Dot(Fixed.stream(1), 1), "1764000000000.0", nil, 1),
+            (
+                "the first row of the first changeset", Dot(Fixed.stream(1), 1), "1764000000000.0",
+                nil, 0
+            ),
+            (
+                "the second row differs in its last bytes", Dot(Fixed.stream(1), 1),
+                "1764000000000.0", nil, 1
+            ),
             ("the last row", Dot(Fixed.stream(1), 1), "1764000000000.0", nil, 65_535),
-            ("the counter of the time is not in it", Dot(Fixed.stream(1), 1), "1764000000000.9", nil, 0),
+            (
+                "the counter of the time is not in it", Dot(Fixed.stream(1), 1), "1764000000000.9",
+                nil, 0
+            ),
             ("the millisecond is", Dot(Fixed.stream(1), 1), "1764000000001.0", nil, 0),
             ("the seq is", Dot(Fixed.stream(1), 24), "1764000000000.0", nil, 0),
             ("the stream is", Dot(Fixed.stream(2), 1), "1764000000000.0", nil, 0),
@@ -204,9 +213,15 @@ private enum IdentityKind {
             ("another row", 6, Fixed.otherRow, 4, [a, b]),
             ("another table", 7, Fixed.row, 4, [a, b]),
             ("a third candidate", 6, Fixed.row, 4, [a, b, Dot(Fixed.stream(3), 300)]),
-            ("seqs are numbers: 9 before 10", 6, Fixed.row, 4, [Dot(Fixed.stream(1), 10), Dot(Fixed.stream(1), 9)]),
+            (
+                "seqs are numbers: 9 before 10", 6, Fixed.row, 4,
+                [Dot(Fixed.stream(1), 10), Dot(Fixed.stream(1), 9)]
+            ),
             ("the life of a row", 6, Fixed.row, 0, [a, b]),
-            ("a changeset that wrote two uncovered cells stands twice", 6, Fixed.row, 0, [a, b, b]),
+            (
+                "a changeset that wrote two uncovered cells stands twice", 6, Fixed.row, 0,
+                [a, b, b]
+            ),
         ]
         return try cases.map { name, table, row, column, dots in
             try vector(

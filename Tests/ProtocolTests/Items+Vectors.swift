@@ -107,12 +107,15 @@ enum ItemVectors {
             try item(
                 "the greatest key", "a11bfffffffffffffffff6",
                 ["map": [[["int": "18446744073709551615"], nil]]]),
-            try item("eight levels", "8181818181818100", try JSON("[[[[[[[0]]]]]]]")),
-            try item("eight levels, the last empty", "8181818181818180", try JSON("[[[[[[[[]]]]]]]]")),
+            try item("eight levels", "8181818181818100", try JSON(document: "[[[[[[[0]]]]]]]")),
+            try item(
+                "eight levels, the last empty", "8181818181818180",
+                try JSON(document: "[[[[[[[[]]]]]]]]")),
             try item(
                 "eight levels of maps and arrays", "a10081a10081a10081a100f6",
                 try JSON(
-                    #"{"map":[[0,[{"map":[[0,[{"map":[[0,[{"map":[[0,null]]}]]]}]]]}]]]}"#)),
+                    document:
+                        #"{"map":[[0,[{"map":[[0,[{"map":[[0,[{"map":[[0,null]]}]]]}]]]}]]]}"#)),
         ]
     }
 
@@ -162,7 +165,8 @@ enum ItemVectors {
             ("an integer", "1f"), ("a negative", "3f"), ("an array in an array", "819f00ff"),
         ]
         let unsupported = [
-            ("a tag", "c000"), ("the tag of a date", "c074323031332d30332d32315432303a30343a30305a"),
+            ("a tag", "c000"),
+            ("the tag of a date", "c074323031332d30332d32315432303a30343a30305a"),
             ("the tag of a big number", "c249010000000000000000"),
             ("a tag in two bytes", "d82000"), ("undefined", "f7"), ("simple value 0", "e0"),
             ("simple value 16", "f0"), ("simple value 19", "f3"), ("simple value 24", "f818"),
@@ -300,7 +304,10 @@ enum ItemVectors {
             ("a lone mark of direction", .text("\u{200f}"), "63e2808f"),
             ("a composite of nulls", .composite([.null, .null]), "8300f6f6"),
             ("a counter's entry", .composite([.integer(42), .integer(0)]), "8300182a00"),
-            ("the largest text", .text(String(decoding: largest, as: UTF8.self)), ["7a00010000", ["61", 65_536]]),
+            (
+                "the largest text", .text(String(decoding: largest, as: UTF8.self)),
+                ["7a00010000", ["61", 65_536]]
+            ),
         ]
     }
 }

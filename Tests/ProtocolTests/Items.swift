@@ -20,7 +20,7 @@ enum ItemKind {
                 return .value(value)
             }
         case "encode": return ["bytes": .bytes(try given.member("value").value().canonicalBytes)]
-        default: throw VectorError("cbor: an unknown kind \(when.text)")
+        default: throw VectorError("cbor: an unknown kind \(when.document)")
         }
     }
 

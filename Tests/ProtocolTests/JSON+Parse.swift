@@ -7,7 +7,7 @@ struct JSONError: Error, CustomStringConvertible {
 
 extension JSON {
     /// Reads one document that fills `text`.
-    init(_ text: some StringProtocol) throws {
+    init(document text: some StringProtocol) throws {
         var parser = JSONParser(Array(text.utf8))
         self = try parser.document()
     }

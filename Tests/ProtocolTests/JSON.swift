@@ -54,7 +54,7 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
 
 extension JSON {
     /// One line, without blanks between.
-    var text: String {
+    var document: String {
         var text = ""
         write(to: &text)
         return text

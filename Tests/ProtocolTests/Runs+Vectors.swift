@@ -30,7 +30,10 @@ enum RunVectors {
             ("another device", other), ("a run with a dep", joined),
             ("another incarnation", RunDraft(1, incarnation: 24, body: long)),
             ("another scope", RunDraft(1, scope: "delegation/KZ", body: note("a"))),
-            ("two changesets", RunDraft(3, count: 2, body: note("a") + note("b", at: 1, over: [2]))),
+            (
+                "two changesets",
+                RunDraft(3, count: 2, body: note("a") + note("b", at: 1, over: [2]))
+            ),
         ]
         return try cases.map { name, draft in
             let fields = try RunKindFields.of(draft)
@@ -52,13 +55,13 @@ enum RunVectors {
             "a header: \(name)", given: ["header": .bytes(bytes)], when: "header",
             expect: reason.map { ["reject": .string($0)] }, by: .runs)
         guard reason != nil || vector.expect["reject"] == nil else {
-            throw VectorError("\(name): refused with \(vector.expect.text)")
+            throw VectorError("\(name): refused with \(vector.expect.document)")
         }
         return vector
     }
 
     static func headers() throws -> [Vector] {
-        [
+        try [
             try header("the first of a stream", first.header),
             try header("the second", second.header), try header("with a dep", joined.header),
             try header(
@@ -99,7 +102,10 @@ enum RunVectors {
             ("1025 changesets", first.changed { $0.count = 1_025 }, "outOfRange"),
             ("4194305 bytes", first.changed { $0.size = 4 << 20 + 1 }, "outOfRange"),
             ("encoding 2", first.changed { $0.encoding = 2 }, "outOfRange"),
-            ("a first with a previous run", first.changed { $0.previous = Digest(sha256: []) }, "invalid"),
+            (
+                "a first with a previous run", first.changed { $0.previous = Digest(sha256: []) },
+                "invalid"
+            ),
             ("a second without", second.changed { $0.previous = nil }, "invalid"),
             ("a first without its origin", first.changed { $0.omitted = [9, 10, 11] }, "invalid"),
             (
@@ -115,16 +121,29 @@ enum RunVectors {
             ("a short key", first.changed { $0.publicKey?.removeLast() }, "invalid"),
             ("a long key", first.changed { $0.publicKey?.append(0) }, "tooLong"),
             ("a short body hash", first.changed { $0.bodyHash = [1, 2] }, "invalid"),
-            ("a scope of 65 bytes", first.changed { $0.scope = String(repeating: "s", count: 65) }, "tooLong"),
+            (
+                "a scope of 65 bytes",
+                first.changed { $0.scope = String(repeating: "s", count: 65) }, "tooLong"
+            ),
             ("a key twice", first.changed { $0.extra = [(11, [0x00])] }, "keyOrder"),
-            ("keys that descend", first.changed { $0.extra = [(13, [0x00]), (12, [0x00])] }, "keyOrder"),
-            ("a tag under an unknown key", first.changed { $0.extra = [(12, [0xc0, 0x00])] }, "unsupported"),
-            ("a long number under an unknown key", first.changed { $0.extra = [(12, [0x18, 0x00])] }, "notShortest"),
+            (
+                "keys that descend", first.changed { $0.extra = [(13, [0x00]), (12, [0x00])] },
+                "keyOrder"
+            ),
+            (
+                "a tag under an unknown key", first.changed { $0.extra = [(12, [0xc0, 0x00])] },
+                "unsupported"
+            ),
+            (
+                "a long number under an unknown key",
+                first.changed { $0.extra = [(12, [0x18, 0x00])] }, "notShortest"
+            ),
         ]
         return try missing + partly + cases.map { try header($0, $1.header, $2) } + [
             try header("a byte too many", first.header + [0], "trailing"),
             try header("a byte too few", Array(first.header.dropLast()), "truncated"),
-            try header("nothing", [], "truncated"), try header("an array", [0x80], "unexpectedType"),
+            try header("nothing", [], "truncated"),
+            try header("an array", [0x80], "unexpectedType"),
         ]
     }
 }

@@ -80,7 +80,7 @@ private enum RunKind {
             origin: origin ?? StreamOrigin(publicKey: key.publicKey, scope: "", incarnation: 0),
             key: key)
         guard self.fields(run.header) == fields else {
-            throw VectorError("the sealed header says \(self.fields(run.header).text)")
+            throw VectorError("the sealed header says \(self.fields(run.header).document)")
         }
         return [
             "header": .bytes(run.headerBytes), "hash": .hash(run.hash),

@@ -17,7 +17,7 @@ struct Vector: Equatable, Sendable {
     }
 
     init(line: some StringProtocol) throws {
-        let json = try JSON(line)
+        let json = try JSON(document: line)
         guard case .object(let members) = json,
             members.map(\.name) == ["name", "given", "when", "expect"],
             case .string(let name) = members[0].value
@@ -32,7 +32,7 @@ struct Vector: Equatable, Sendable {
         let json: JSON = [
             "name": .string(name), "given": given, "when": when, "expect": expect,
         ]
-        return json.text
+        return json.document
     }
 }
 
