@@ -199,7 +199,7 @@ enum BodyVectors {
             try vector("a time of the changeset itself", time(0)),
             try vector("a time before the changeset", time(-60_000)),
             try vector("a time after it", time(60_000)),
-            try vector("the greatest time", time(.max - Int64(now))),
+            try vector("a value that is the greatest time", time(.max - Int64(now))),
             try vector("the least distance", time(.min)),
             try vector(
                 "a reference by natural key", put.array(3).number(1).number(2).text("AZ-014")),

@@ -155,7 +155,7 @@ enum MergeVectors {
                 put(b(1), at: 1, "x"), put(b(2), at: 2, "y", over: [b(1)]),
                 put(b(3), at: 3, "z", over: [b(2)])),
             try vector(
-                "three replace in a ring of overlaps", orders: 36, live: [a(2), b(2), c(2)],
+                "three replace in a ring of overlaps", orders: 48, live: [a(2), b(2), c(2)],
                 put(a(1), at: 1, "a"), put(b(1), at: 1, "b"), put(c(1), at: 1, "c"),
                 put(a(2), at: 2, "ab", over: [a(1), b(1)]),
                 put(b(2), at: 2, "bc", over: [b(1), c(1)]),

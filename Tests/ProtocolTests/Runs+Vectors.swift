@@ -32,7 +32,10 @@ enum RunVectors {
             ("another scope", RunDraft(1, scope: "delegation/KZ", body: note("a"))),
             (
                 "two changesets",
-                RunDraft(3, count: 2, body: note("a") + note("b", at: 1, over: [2]))
+                RunDraft(
+                    3, count: 2,
+                    body: BodyDraft().changeset(now, rows: 0).changeset(1, counter: 9, rows: 0)
+                        .bytes)
             ),
         ]
         return try cases.map { name, draft in
