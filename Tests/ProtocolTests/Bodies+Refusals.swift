@@ -149,6 +149,19 @@ extension BodyVectors {
                 "a cell twice among many", "invalid",
                 (0..<20).reduce(ops(42)) { $0.code(UInt64($1) + 1, 0).null }.code(7, 0).null),
             try refusal(
+                "a cell twice, in two row items of one row", "invalid",
+                BodyDraft().changeset(now, rows: 2).row(items: 2).put
+                    .array(4).number(1).number(0).put),
+            try refusal(
+                "an element twice, in two row items of one row", "invalid",
+                BodyDraft().changeset(now, rows: 3).row(items: 2).code(4, 5).text("t")
+                    .array(4).number(1).number(0).code(4, 5).text("u")
+                    .array(4).number(1).number(0).code(4, 5).text("t")),
+            try refusal(
+                "a delete and a restore, in two row items of one row", "invalid",
+                BodyDraft().changeset(now, rows: 2).row(items: 3).code(0, 4).array(0).array(0)
+                    .array(4).number(1).number(0).code(0, 3).array(0)),
+            try refusal(
                 "a delete and a restore", "invalid",
                 ops(5).code(0, 4).array(0).array(0).code(0, 3).array(0)),
         ]
