@@ -124,6 +124,12 @@ let package = Package(
         tests("CausalityTests", ["TestSupport", "Causality"]),
         tests("MergeTests", ["TestSupport", "Merge", "Causality"]),
         tests("SyncProtocolTests", ["TestSupport", "SyncProtocol", "Merge", "Causality"]),
+        tests(
+            "ProtocolTests",
+            [
+                "TestSupport", "ConflictInspection", "ReplicaStore", "RecordSchema",
+                "SyncProtocol", "Merge", "Causality",
+            ]),
         tests("ProgramTests", ["karvan", "karvan-hub"]),
         tests(
             "ReplicaStoreTests",

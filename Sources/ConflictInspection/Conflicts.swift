@@ -1,10 +1,10 @@
-internal import Causality
+package import Causality
 internal import FieldRecords
 internal import Merge
 internal import RecordSchema
 internal import Recording
 public import ReplicaStore
-internal import SyncProtocol
+package import SyncProtocol
 
 /// The conflicts of a replica: finds and explains them.
 public struct Conflicts {
@@ -189,7 +189,7 @@ public struct Conflicts {
     }
 
     /// The cell belongs in it: one changeset may write several cells of a row.
-    static func id(_ place: OpenConflict, _ dots: [Dot]) -> Digest {
+    package static func id(_ place: OpenConflict, _ dots: [Dot]) -> Digest {
         var encoder = CBOREncoder()
         encoder.array(3 + dots.count * 2)
         encoder.unsigned(UInt64(place.table))

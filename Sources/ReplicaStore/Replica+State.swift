@@ -114,11 +114,13 @@ extension Replica {
 
 /// Hashes live ops: SHA-256 over "karvan/0/state", a zero byte, and for each live op a CBOR array
 /// (table, id, column, element, stream, seq, time, value), in the order of those parts.
-struct StateHasher {
+package struct StateHasher {
     private var encoder = CBOREncoder(reserving: 1 << 16)
     private var stream = DigestStream(.state)
 
-    mutating func add(_ table: UInt32, _ row: RowID, _ state: RowState) {
+    package init() {}
+
+    package mutating func add(_ table: UInt32, _ row: RowID, _ state: RowState) {
         for entry in state.cells {
             for op in entry.cell.live {
                 encoder.array(8)
@@ -140,7 +142,7 @@ struct StateHasher {
         encoder.removeAll()
     }
 
-    mutating func finish() -> Digest {
+    package mutating func finish() -> Digest {
         flush()
         return stream.digest
     }
