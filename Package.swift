@@ -130,6 +130,12 @@ let package = Package(
                 "TestSupport", "ConflictInspection", "ReplicaStore", "RecordSchema",
                 "SyncProtocol", "Merge", "Causality",
             ]),
+        tests(
+            "ConflictInspectionTests",
+            [
+                "TestSupport", "ConflictInspection", "Recording", "ReplicaStore", "FieldRecords",
+                "RecordSchema", "SyncProtocol", "Merge", "Causality",
+            ]),
         tests("ProgramTests", ["karvan", "karvan-hub"]),
         tests(
             "ReplicaStoreTests",

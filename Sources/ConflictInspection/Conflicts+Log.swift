@@ -101,7 +101,7 @@ extension Conflicts {
             id: decision.id, kind: decision.kind,
             provenance: try records.provenance(of: changeset),
             subjectText: try subjectText(place, about, table),
-            text: table == Forum.ruling || place.column == 0 || value == nil
+            text: table == Forum.ruling || table == Forum.deferral || value == nil
                 ? note?.text ?? value ?? "" : value ?? "",
             reason: note?.reason ?? "",
             isLive: try replica.state(place.table, place.row)[operation.cell]
