@@ -42,6 +42,7 @@ import Testing
         Printed("list", "attendance", members: "table rows"),
         Printed("list", "attendance_summary", "--item", "P07", members: "table rows"),
         Printed("list", "person", members: "table rows"),
+        Printed("list", "tally", members: "table rows totals"),
         Printed("show", "person", "AZ-014", members: "table id columns"),
         Printed("show", "person", "AZ-014", "--blame", members: "table id columns"),
         Printed(
@@ -60,7 +61,7 @@ import Testing
                 """),
         Printed("verify", members: "runs changes rows state_hash problems"),
         Printed("verify", "--state-hash", members: "state_hash"),
-        Printed("conflicts", "list", members: "conflicts"),
+        Printed("conflicts", "list", members: "conflicts deferred"),
         Printed("conflicts", "log", members: "decisions"),
         Printed(
             "sync",
@@ -136,14 +137,16 @@ import Testing
         try forum.must("L2", "visit", "V12", "KZ", "--arrived", "10:25", "--as", "Murad")
         for laptop in ["L1", "L2", "L1"] { try forum.must(laptop, "sync") }
         let listed = try expect(
-            Printed("conflicts", "list", "--open", members: "conflicts"), in: forum, ends: 20)
+            Printed("conflicts", "list", "--open", members: "conflicts deferred"), in: forum,
+            ends: 20)
         let conflicts = try #require(listed["conflicts"] as? [[String: Any]])
         let id = try #require(conflicts.first?["id"] as? String)
         let shown = try expect(
             Printed(
                 "conflicts", "show", id,
                 members: """
-                    id class table row name column within_tolerance explanation candidates
+                    id class table row name column rule shown within_tolerance explanation \
+                    candidates choices deferred
                     """), in: forum)
         let candidates = try #require(shown["candidates"] as? [[String: Any]])
         #expect(candidates.compactMap { $0["person"] as? String } == ["Leyla", "Murad"])
@@ -154,7 +157,7 @@ import Testing
                     "claimed", "recorded", "saw",
                 ])
         }
-        let members = "conflict subject value dry_run changes"
+        let members = "conflict subject value effect dry_run changes"
         let take = ["conflicts", "resolve", id, "--take", "A", "--reason", "the bus log"]
         var would = Printed(members: members)
         would.arguments = take + ["--dry-run"]
@@ -165,8 +168,16 @@ import Testing
         let decision = try #require((log["decisions"] as? [[String: Any]])?.first)
         #expect(
             Set(decision.keys) == [
-                "dot", "subject", "what", "value", "reason", "device", "person", "claimed",
+                "id", "dot", "subject", "what", "stands", "value", "reason", "device", "person",
+                "claimed",
             ])
+        let decisionID = try #require(decision["id"] as? String)
+        try expect(
+            Printed(
+                "conflicts", "undo", decisionID,
+                members: "decision subject what value put_back stays conflict changes"), in: forum)
+        try expect(
+            Printed("conflicts", "defer", id, members: "conflict subject until changes"), in: forum)
     }
 
     @Test func `text from records can't break out of the object`() throws {

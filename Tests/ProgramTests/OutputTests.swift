@@ -61,7 +61,8 @@ import Testing
             forum, "L1", "conflicts", "show", String(conflicts[0].id.prefix(8)),
             prints: """
                 visit V12/KZ actual_arrival  (conflict ID, class 2)
-                2 values were written by people who had not seen each other's.
+                2 records lie AGE apart, more than the AGE within which the earliest would \
+                count; they were written by people who had not seen each other's.
 
                      value  by  recorded  had been shown
                 A  2025-11-26T10:10:00+04:00  Leyla on L1  TIME  nothing here
@@ -108,8 +109,8 @@ import Testing
             try expect(
                 forum, laptop, "conflicts", "log",
                 prints: """
-                    when  what  value  by  reason
-                    TIME  visit V12/KZ actual_arrival resolved  2025-11-26T10:25:00+04:00  \
+                    id  when  what  value  by  reason
+                    ID  TIME  visit V12/KZ actual_arrival resolved  2025-11-26T10:25:00+04:00  \
                     Aysel on L1  the bus\u{fffd}[2J log⏎says so
                     """)
         }
