@@ -81,4 +81,18 @@ public struct RegisterFold: Hashable, Sendable {
         }
         return (ops + covered.filter { settled.contains($0.dot) }).map(\.dot).sorted()
     }
+
+    public func checkInvariants() {
+        for ops in [candidates, covered] {
+            for (a, b) in zip(ops, ops.dropFirst()) {
+                precondition(a.dot < b.dot, "live ops \(a.dot) and \(b.dot) are out of order")
+            }
+        }
+        precondition(
+            !covered.contains { candidates.contains($0) }, "a candidate is covered as well")
+        precondition(candidates.isEmpty == (shown == nil), "candidates are there, and none shown")
+        precondition(shown.map(candidates.contains) ?? true, "what is shown is no candidate")
+        precondition(!isConflict || candidates.count > 1, "a single candidate is in conflict")
+        precondition(isConflict || !isWithinTolerance, "agreement has no tolerance")
+    }
 }

@@ -1,34 +1,5 @@
 public import Causality
 
-/// The life of a row as it reads.
-public struct LifeFold: Hashable, Sendable {
-    /// There are live deletes, and together they cover every other live op of the row.
-    public let isHidden: Bool
-    /// There are live deletes beside live ops that none covers.
-    public let isConflict: Bool
-    /// The live deletes, sorted by dot.
-    public let deletes: [LiveOp]
-    /// The live ops that no live delete covers; empty when there is no live delete.
-    public let uncovered: [CellDot]
-
-    public init(_ row: RowState) {
-        deletes = row[.life].live.filter {
-            if case .delete = $0.action { true } else { false }
-        }
-        guard !deletes.isEmpty else {
-            (isHidden, isConflict, uncovered) = (false, false, [])
-            return
-        }
-        var covers: Set<CellDot> = []
-        for op in deletes {
-            if case .delete(let list) = op.action { covers.formUnion(list) }
-        }
-        uncovered = row.liveBesidesDeletes.filter { !covers.contains($0) }
-        isHidden = uncovered.isEmpty
-        isConflict = !isHidden
-    }
-}
-
 /// All live ops of one row.
 ///
 /// Invariant: cells are sorted by key, each once, none empty.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Foundation
 internal import ProgramOutput
 internal import ReplicaStore
 internal import SyncProtocol
@@ -11,6 +12,12 @@ struct Verify: ParsableCommand {
     @OptionGroup var common: CommonOptions
     @Flag(help: "Only print the state hash: equal on replicas that hold the same changes.")
     var stateHash = false
+    @Option(
+        help: """
+            Write every change and all that is shown as lines of JSON, for Protocol/oracle.py; \
+            '-' for standard output, where nothing else is printed then.
+            """)
+    var export: String?
 
     func run() throws {
         let replica = try common.open("verify")
@@ -19,6 +26,8 @@ struct Verify: ParsableCommand {
             let hash = try replica.stateHash().description
             return common.print(hash, .object([("state_hash", .string(hash))]))
         }
+        // Before the check, so that a damaged file can be exported as far as it can be read.
+        if let export { try ExportFile.write(replica, to: export) }
         let result = try replica.verify()
         let hash = result.stateHash?.description ?? ""
         guard result.problems.isEmpty else {
@@ -29,6 +38,7 @@ struct Verify: ParsableCommand {
                     + "copy",
                 facts: [("problems", .array(result.problems.map(JSONValue.string)))])
         }
+        guard export != "-" else { return }
         common.print(
             "\(common.path) is whole: \(result.runs) runs, \(result.changesets) changes, "
                 + "\(result.rows) rows.\nstate hash \(hash)",
@@ -38,5 +48,44 @@ struct Verify: ParsableCommand {
                 ("rows", .integer(Int64(result.rows))), ("state_hash", .string(hash)),
                 ("problems", .array([])),
             ]))
+    }
+}
+
+/// Where an export goes.
+enum ExportFile {
+    /// - Parameter path: `-` for standard output. A file is there whole or not at all, and only its
+    ///   owner may read it, as the replica.
+    static func write(_ replica: Replica, to path: String) throws {
+        guard path != "-" else { return try write(replica, to: .standardOutput) }
+        let partial = path + ".partial"
+        try? FileManager.default.removeItem(atPath: partial)
+        guard
+            FileManager.default.createFile(
+                atPath: partial, contents: nil, attributes: [.posixPermissions: 0o600]),
+            let handle = FileHandle(forWritingAtPath: partial)
+        else { throw CommandFailure(.disk, "\(partial) can't be written") }
+        do {
+            try write(replica, to: handle)
+            try handle.synchronize()
+            try handle.close()
+            guard rename(partial, path) == 0 else {
+                throw CommandFailure(.disk, "\(partial) can't be renamed to \(path)")
+            }
+        } catch {
+            try? FileManager.default.removeItem(atPath: partial)
+            throw error
+        }
+    }
+
+    private static func write(_ replica: Replica, to handle: FileHandle) throws {
+        var buffer = Data()
+        try replica.export { line in
+            buffer.append(contentsOf: line.utf8)
+            buffer.append(UInt8(ascii: "\n"))
+            guard buffer.count >= 1 << 20 else { return }
+            try handle.write(contentsOf: buffer)
+            buffer.removeAll(keepingCapacity: true)
+        }
+        try handle.write(contentsOf: buffer)
     }
 }

@@ -42,6 +42,11 @@ struct Trio {
         return commit
     }
 
+    @discardableResult
+    mutating func write(_ author: Int, _ deed: Deed) -> Commit? {
+        write(author) { deed.make($0, Self.stream(author)) }
+    }
+
     private mutating func written(
         _ author: Int, _ make: (RowState) -> [Operation]
     ) -> Commit {
