@@ -134,7 +134,7 @@ class Finder:
             return
         source = self.swift.source
         opposite = OPPOSITE[token.text]
-        if self._is_order(index):
+        if self._is_order(index) or self._is_unequal(first, index, last):
             opposite = {"<": ">", ">": "<"}.get(token.text, opposite)
         mutated = (source[self.tokens[first].start:token.start] + opposite
                    + source[token.end:self.tokens[last].end])
@@ -144,6 +144,13 @@ class Finder:
         """In `sorted { a < b }` of what differs, `<=` says the same; the other way round doesn't."""
         opened = self.swift.parent[index]
         return opened is not None and self.swift.is_word(opened - 1, "sorted")
+
+    def _is_unequal(self, first, index, last):
+        """After `a != b ?`, to compare a and b with `<=` says the same too."""
+        left = re.escape(self.swift.text(first, index - 1))
+        right = re.escape(self.swift.text(index + 1, last))
+        before = self.swift.source[:self.tokens[first].start]
+        return re.search(rf"(?<!\S){left} != {right}\s*\?\s*$", before) is not None
 
     def _conditions(self, index):
         word = self.tokens[index].text
