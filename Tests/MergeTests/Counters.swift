@@ -156,6 +156,9 @@ import Testing
         unaware.meet()
         #expect(LifeFold(unaware.state(1)).isConflict)
         #expect(counter(unaware, 1).value == 35)
+        // Nor does a count settle that: it is for a person to say whether the row stays.
+        count(&unaware, 1, 1)
+        #expect(unaware.commits.last?.operations.map(\.cell) == [key])
         // A row that is shown is not restored.
         count(&trio, 1, 1)
         #expect(trio.commits.last?.operations.map(\.cell) == [key])
