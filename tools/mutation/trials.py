@@ -17,16 +17,21 @@ SCHEDULES = {"KARVAN_SCHEDULES": "2000", "KARVAN_STORE_SCHEDULES": "20"}
 # What a test file says about a step of its own is more telling than long random schedules.
 RANDOM = r"\.(RandomSchedules|RandomStoreSchedules|RandomBytes)"
 STAGES = {
-    "merge": (r"^(MergeTests|CausalityTests)\.", RANDOM),
+    "causality": (r"^CausalityTests\.", None),
+    "merge": (r"^MergeTests\.", RANDOM),
     "merge schedules": (r"^MergeTests\.RandomSchedules", None),
     "store": (r"^ReplicaStoreTests\.", RANDOM),
     "store schedules": (r"^ReplicaStoreTests\.RandomStoreSchedules", None),
     "protocol": (r"^(SyncProtocolTests|ProtocolTests)\.", RANDOM),
     "random bytes": (r"^SyncProtocolTests\.RandomBytes", None),
 }
-MERGE_ORDER = ["merge", "store schedules", "protocol", "store", "merge schedules", "random bytes"]
-# What the merge's own tests can't reach is left to the last.
-STORE_ORDER = ["store schedules", "store", "protocol", "merge", "merge schedules", "random bytes"]
+# The cheapest and most telling first. Only the store's tests and those of the wire reach the store.
+MERGE_ORDER = ["merge", "store schedules", "merge schedules", "protocol", "store", "random bytes"]
+ORDERS = {
+    "Causality": ["causality", *MERGE_ORDER],
+    "Merge": MERGE_ORDER,
+    "ReplicaStore": ["store schedules", "store", "protocol"],
+}
 FAILED = b" recorded an issue "
 POLL_SECONDS = 0.1
 COUNT = re.compile(r"Test run with (\d+) tests?\b")
@@ -91,7 +96,7 @@ class Trials:
 
     def run_one(self, mutant, module):
         seconds = 0
-        for stage in STORE_ORDER if module == "ReplicaStore" else MERGE_ORDER:
+        for stage in ORDERS[module]:
             outcome = self._stage(stage, mutant)
             seconds += outcome.seconds
             if outcome.caught:
@@ -135,7 +140,6 @@ class Trials:
         if status < 0:
             return f"signal {-status}"
         return "" if status == 0 else "failure"
-
 
     def _wait(self, process, log):
         """The exit status, or what came first: a failed expectation, or the end of the time."""
