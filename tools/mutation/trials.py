@@ -34,6 +34,9 @@ ORDERS = {
 }
 FAILED = b" recorded an issue "
 POLL_SECONDS = 0.1
+# A run of tests may take so many times what it takes without a mutation: a busy machine is no
+# reason to call a mutation caught.
+PATIENCE = 6
 COUNT = re.compile(r"Test run with (\d+) tests?\b")
 
 
@@ -47,7 +50,9 @@ class Outcome:
 
 class Trials:
     def __init__(self, copy, timeout_seconds, deadline):
-        self.copy, self.timeout_seconds, self.deadline = copy, timeout_seconds, deadline
+        self.copy, self.deadline = copy, deadline
+        self.limits = {stage: max(timeout_seconds, 180) for stage in STAGES}
+        self.timeout_seconds = timeout_seconds
         self.stopped = False
         self.logs = copy.scratch / "logs"
         shutil.rmtree(self.logs, ignore_errors=True)
@@ -68,6 +73,7 @@ class Trials:
             if not found or int(found[1]) == 0:
                 raise Failure(f"the stage {stage} ran no test")
             seconds[stage] = outcome.seconds
+            self.limits[stage] = max(self.timeout_seconds, PATIENCE * outcome.seconds)
             if not self._stage(stage, CANARY_ID).caught:
                 raise Failure(f"the canary survives the stage {stage}: the switch doesn't work")
         outcome = self.run_one(NULL_ID, "Merge")
@@ -112,7 +118,7 @@ class Trials:
             environment |= SCHEDULES | {"TMPDIR": scratch, "KARVAN_TEST_MEMORY": scratch}
             if mutant:
                 environment["KARVAN_MUTANT"] = mutant
-            how = self._run(self._command(stage), environment, log)
+            how = self._run(self._command(stage), environment, log, self.limits[stage])
         return Outcome(how != "", stage, how, time.monotonic() - started)
 
     def _command(self, stage):
@@ -123,14 +129,14 @@ class Trials:
             "swift", "test", "--skip-build", "--disable-xctest"]
         return start + ["--filter", only] + (["--skip", without] if without else [])
 
-    def _run(self, command, environment, log):
+    def _run(self, command, environment, log, limit_seconds):
         """How the tests failed; empty when they passed."""
         with log.open("wb") as output:
             process = subprocess.Popen(command, cwd=self.copy.package, env=environment,
                                        stdin=subprocess.DEVNULL, stdout=output,
                                        stderr=subprocess.STDOUT, start_new_session=True)
             try:
-                status = self._wait(process, log)
+                status = self._wait(process, log, limit_seconds)
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
@@ -141,9 +147,9 @@ class Trials:
             return f"signal {-status}"
         return "" if status == 0 else "failure"
 
-    def _wait(self, process, log):
+    def _wait(self, process, log, limit_seconds):
         """The exit status, or what came first: a failed expectation, or the end of the time."""
-        until = time.monotonic() + self.timeout_seconds
+        until = time.monotonic() + limit_seconds
         with log.open("rb") as written:
             unread = b""
             while process.poll() is None:
