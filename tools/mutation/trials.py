@@ -26,7 +26,7 @@ STAGES = {
     "random bytes": (r"^SyncProtocolTests\.RandomBytes", None),
 }
 # The cheapest and most telling first. Only the store's tests and those of the wire reach the store.
-MERGE_ORDER = ["merge", "store schedules", "merge schedules", "protocol", "store", "random bytes"]
+MERGE_ORDER = ["store schedules", "merge", "merge schedules", "protocol", "store", "random bytes"]
 ORDERS = {
     "Causality": ["causality", *MERGE_ORDER],
     "Merge": MERGE_ORDER,
