@@ -35,13 +35,9 @@ struct RowClock: Hashable, Sendable {
         places.indices.filter { places[$0] > 0 }.map { UInt32($0 + 1) }
     }
 
-    /// Sets or clears the entry of a column. Entries that nothing names go when it is packed.
-    mutating func set(_ column: UInt32, _ entry: Entry?) {
+    /// Sets the entry of a column. Entries that nothing names go when it is packed.
+    mutating func set(_ column: UInt32, _ entry: Entry) {
         let index = Int(column) - 1
-        guard let entry else {
-            if index < places.count { places[index] = 0 }
-            return
-        }
         while places.count <= index { places.append(0) }
         if let place = entries.firstIndex(of: entry) {
             places[index] = UInt8(place + 1)

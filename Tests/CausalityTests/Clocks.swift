@@ -99,7 +99,9 @@ import Testing
     @Test func `milliseconds and counter take 48 and 16 bits`() {
         #expect(HybridTime(milliseconds: 1).rawValue == 65_536)
         #expect(HybridTime(milliseconds: -5) == HybridTime(rawValue: 0))
-        #expect(HybridTime(milliseconds: .max).milliseconds == (1 << 48) - 1)
+        for beyond in [Int64(1) << 48 - 1, 1 << 48, 1 << 48 + 1, .max] {
+            #expect(HybridTime(milliseconds: beyond).milliseconds == (1 << 48) - 1)
+        }
         #expect(HybridTime(rawValue: 3 << 16 | 7).description == "3.7")
         #expect(HybridTime(rawValue: .max).milliseconds == (1 << 48) - 1)
     }

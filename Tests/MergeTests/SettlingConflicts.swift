@@ -30,6 +30,10 @@ import Testing
             #expect(fold.shown?.dot == settled.dot)
             #expect(trio.shown(laptop, key) == .text("c"))
             #expect(fold.covered.map(\.dot.stream) == [Trio.stream(0), Trio.stream(1)])
+            // The resolution is its laptop's first op, after those that it covers.
+            let shown = (0..<3).map { Dot(Trio.stream($0), 1) }
+            #expect(fold.allDots == shown)
+            #expect(fold.shownDots == shown)
         }
     }
 

@@ -54,7 +54,8 @@ final class Bench {
 
     /// - Parameter isVolatile: in memory, where the machine offers that: for many short tests.
     init(isVolatile: Bool = false) throws {
-        let memory = URL(filePath: "/dev/shm")
+        let memory = URL(
+            filePath: ProcessInfo.processInfo.environment["KARVAN_TEST_MEMORY"] ?? "/dev/shm")
         let isUsable = isVolatile && FileManager.default.isWritableFile(atPath: memory.path)
         directory = (isUsable ? memory : FileManager.default.temporaryDirectory)
             .appending(path: "karvan-test-\(UUID().uuidString)")

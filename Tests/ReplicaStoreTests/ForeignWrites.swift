@@ -50,6 +50,28 @@ import Testing
         #expect(try a.query("SELECT count FROM note") == [[.integer(2)]])
     }
 
+    @Test func `what the shell wrote is taken in before a run that arrives, and neither is lost`()
+        throws
+    {
+        let bench = try Bench()
+        let (note, _) = try prepare(bench)
+        let a = try bench.open("a")
+        let b = try bench.create("b")
+        try carry(from: a, to: b)
+        try b.write { try $0.set(Sample.note, note, [(Sample.column("title"), .text("b"))]) }
+        try a.withLock { try bench.shell("a", "UPDATE note SET title = 'shell'") }
+        try carry(from: b, to: a)
+        #expect(
+            try a.openConflicts() == [
+                OpenConflict(table: 1, row: note, column: Sample.column("title").id)
+            ])
+        let fold = RegisterFold(try a.state(1, note)[CellKey(1)])
+        #expect(Set(fold.candidates.map(\.action.value)) == [.text("b"), .text("shell")])
+        try carry(from: a, to: b)
+        #expect(try a.verify().problems == [])
+        #expect(try a.stateHash() == b.stateHash())
+    }
+
     @Test func `a set that names an element twice holds it once`() throws {
         let bench = try Bench()
         _ = try prepare(bench)

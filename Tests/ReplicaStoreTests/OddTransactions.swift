@@ -91,12 +91,24 @@ import Testing
         let (id, _) = try a.write {
             try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil])
         }
-        for start in stride(from: 0, to: Limits.dotsPerOperation + 100, by: 1_000) {
-            try a.write { transaction in
-                try transaction.add(
-                    Sample.note, id, tags, (start..<start + 1_000).map { .text("tag \($0)") })
+        func add(_ numbers: Range<Int>) throws {
+            for start in stride(from: numbers.lowerBound, to: numbers.upperBound, by: 1_000) {
+                let part = start..<min(start + 1_000, numbers.upperBound)
+                try a.write { transaction in
+                    try transaction.add(Sample.note, id, tags, part.map { .text("tag \($0)") })
+                }
             }
         }
+        // The title is one more: just as many as a delete may cover.
+        try add(0..<Limits.dotsPerOperation - 1)
+        struct Stop: Error {}
+        #expect(throws: Stop.self) {
+            try a.write {
+                try $0.delete(Sample.note, id)
+                throw Stop()
+            }
+        }
+        try add(Limits.dotsPerOperation - 1..<Limits.dotsPerOperation)
         let before = try a.stateHash()
         #expect(throws: StoreError.self) { try a.write { try $0.delete(Sample.note, id) } }
         #expect(try a.stateHash() == before)

@@ -128,6 +128,30 @@ import Testing
         #expect(try one.verify().problems == [])
     }
 
+    @Test(arguments: 0...2)
+    func `the own stream is taken from elsewhere only while nothing waits to be sealed`(
+        waiting: Int
+    ) throws {
+        let bench = try Bench()
+        let key = DeviceKey()
+        func twin(_ name: String) throws -> Replica {
+            try Replica.create(
+                at: bench.path(name), name: name, schema: Sample.schema,
+                environment: bench.environment, key: key)
+        }
+        let (one, two) = (try twin("one"), try twin("two"))
+        let runs = try fill(two, 1)
+        for _ in 0..<waiting {
+            try one.write {
+                _ = try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil])
+            }
+        }
+        let before = try one.stateHash()
+        #expect(try one.ingest(runs).map(code) == [waiting > 0 ? .fork : nil])
+        #expect(try one.stateHash() == (waiting > 0 ? before : two.stateHash()))
+        #expect(try one.verify().problems == [])
+    }
+
     @Test func `a run of another scope or by another key is refused`() throws {
         let bench = try Bench()
         let b = try bench.create("b")
