@@ -42,7 +42,7 @@ extension HistoryEntry {
         var lines = [
             "\(Instant(milliseconds: provenance.claimedMilliseconds).inWholeSeconds)  "
                 + "\(TextTable.printable(provenance.who)), \(came)"
-                + (source.isEmpty ? "" : ", from the list \(TextTable.printable(source))")
+                + (source.isEmpty ? "" : ", imported from \(TextTable.printable(source))")
         ]
         if let skew = claimSkewMilliseconds {
             let time = Instant(milliseconds: provenance.time.milliseconds).inWholeSeconds

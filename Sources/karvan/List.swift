@@ -72,7 +72,9 @@ struct List: ParsableCommand {
                                 .object(zip(list.columns, row).map { ($0, .string($1)) })
                             })
                     )
-                ] + (totals.isEmpty ? [] : [("totals", .array(totals.map(\.json)))])))
+                ]
+                    + (table == "tally" && facts.isEmpty
+                        ? [("totals", .array(totals.map(\.json)))] : [])))
     }
 
     /// An item's sum comes after its zones.

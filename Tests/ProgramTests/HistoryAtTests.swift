@@ -50,7 +50,9 @@ import Testing
                 let now = try forum.must("L1", ["list", table])
                 let then = try forum.must(
                     "L1", ["list", table, "--at", "2099-01-01T00:00Z"] + further)
-                #expect(then.hasSuffix("\n\n" + now), "\(table) \(further)")
+                // What tallies come to is of now only.
+                let rows = now.components(separatedBy: "\n\nitem  zone    counted")[0]
+                #expect(then.contains("\n\n" + rows), "\(table) \(further)")
             }
         }
         let visits = ["list", "visit", "--item", "V12"]

@@ -32,7 +32,7 @@ import Testing
             text == """
                 person AZ-014  (f28304dbbe4e64f1b6a00bee12d55be2)  deleted
 
-                TIME  hq, received TIME
+                TIME  hq, received TIME, imported from people list people.csv
                   role  set to delegate
                   replaced by  Leyla on L1 at TIME
 

@@ -72,7 +72,7 @@ extension Forum {
 
     /// The open conflicts of a person's columns, with all values that stand.
     func columnConflicts(_ laptop: String) throws -> [String] {
-        try conflicts(laptop).filter { $0.subject.hasPrefix("person ") }.map {
+        try conflicts(laptop).filter { $0.subject.hasPrefix("person ") && !$0.isByRule }.map {
             "\($0.subject): \(([$0.shown] + $0.others).sorted().joined(separator: ", "))"
                 + ", class \($0.conflictClass)"
         }

@@ -45,6 +45,7 @@ struct ListedConflict: Hashable {
     /// The values that aren't shown, sorted.
     var others: [String]
     var isWithinTolerance: Bool
+    var isByRule: Bool
 
     init?(_ object: [String: Any]) {
         guard let id = object["id"] as? String, let number = object["class"] as? Int,
@@ -60,6 +61,7 @@ struct ListedConflict: Hashable {
         shown = values.filter(\.isShown).map(\.text).joined(separator: " and ")
         others = values.filter { !$0.isShown }.map(\.text).sorted()
         isWithinTolerance = object["within_tolerance"] as? Bool ?? false
+        isByRule = object["rule"] is String
     }
 }
 

@@ -6,7 +6,7 @@ import SyncProtocol
 import Testing
 
 /// A counter in a file: what laptops and other programs count adds up.
-@Suite struct CountingAlone {
+@Suite struct CountersInFiles {
     private let tally = Table(
         1, "tally", key: ["place"],
         [Column(1, "place", .text), Column(2, "seen", .counter), Column(3, "note", .text)])
