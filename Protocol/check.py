@@ -445,6 +445,9 @@ class BodyReader(Reader):
         meta = {0: b"", 1: ms, 2: None, 3: b""} | self.meta()
         self.last_time, self.new_rows = self.time, 0
         rows = tuple(self.row_item() for _ in range(count - used - 1))
+        cells = [(row.table, row.row, op.cell) for row in rows for op in row.ops]
+        if len(set(cells)) < len(cells):
+            raise Reject("invalid")
         return Changeset((self.stream, self.seq), self.time, rows, meta[0], meta[1], meta[2], meta[3])
 
     def meta(self) -> dict:
