@@ -196,8 +196,7 @@ extension Conflicts {
         }
         try transaction.upsert(
             Forum.ruling, key: [.text(ruled.rule.name), .blob(ruled.key.bytes)], values)
-        guard let column = Forum.ruling.column(named: "choice") else { return }
-        let key = CellKey(column.id)
+        let key = CellKey(Forum.ruling.declared("choice").id)
         try transaction.author(Forum.ruling.id, ruled.ruling) { state in
             let shown = RegisterFold(state[key]).allDots
             return [state.resolve(key, .text(choice), basis: shown)]

@@ -26,6 +26,14 @@ public struct Table: Hashable, Sendable {
     }
 
     public func column(named name: String) -> Column? { columns.first { $0.name == name } }
+    /// A column that the program names itself: that it isn't declared is a bug, and stops the program.
+    public func declared(_ name: String) -> Column {
+        guard let column = column(named: name) else {
+            preconditionFailure("\(self.name) declares no column \(name)")
+        }
+        return column
+    }
+
     public func column(id: UInt32) -> Column? { columns.first { $0.id == id } }
 
     /// The columns of the natural key, in order.

@@ -50,7 +50,7 @@ extension Records {
     ) throws -> Bool {
         let key = key(of: table, row)
         let id = replica.schema.rowID(in: Forum.proposal, key: key)
-        guard let column = Forum.proposal.column(named: "source") else { return false }
+        let column = Forum.proposal.declared("source")
         guard try !replica.state(Forum.proposal.id, id).cells.isEmpty else {
             return try transaction.upsert(Forum.proposal, key: key, [(column, .text(source))])
                 .isChanged
@@ -65,10 +65,8 @@ extension Records {
         _ table: Table, _ row: RowID, _ past: ImportPast, in transaction: WriteTransaction
     ) throws -> Bool {
         let id = replica.schema.rowID(in: Forum.proposal, key: key(of: table, row))
-        guard let column = Forum.proposal.column(named: "source"),
-            try exists(Forum.proposal, id)
-        else { return false }
-        return try say(nil, column, id, past, in: transaction)
+        guard try exists(Forum.proposal, id) else { return false }
+        return try say(nil, Forum.proposal.declared("source"), id, past, in: transaction)
     }
 
     private func say(

@@ -120,9 +120,7 @@ extension Records {
     ) throws -> (person: PersonLabel, from: String, receipt: WriteReceipt) {
         let id = try row(in: Forum.person, person)
         let target = try row(in: Forum.delegation, delegation)
-        guard let column = Forum.person.column(named: "delegation") else {
-            preconditionFailure("a person has a delegation")
-        }
+        let column = Forum.person.declared("delegation")
         let before = try label(of: id).delegation
         let (_, receipt) = try replica.write(author: author) { transaction in
             try transaction.set(Forum.person, id, [(column, .blob(target.identifier.bytes))])

@@ -20,12 +20,7 @@ public struct TakenMerge: Hashable, Sendable {
 }
 
 extension Records {
-    private static let mergedInto: Column = {
-        guard let column = Forum.person.column(named: "merged_into") else {
-            preconditionFailure("a person may be merged into another one")
-        }
-        return column
-    }()
+    private static let mergedInto = Forum.person.declared("merged_into")
 
     /// Says that people are one. Their attendance is that of the one who is kept.
     ///

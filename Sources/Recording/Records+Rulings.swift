@@ -71,9 +71,8 @@ extension Records {
         let row = replica.schema.rowID(in: Forum.ruling, key: [.text(rule.name), .blob(key.bytes)])
         var result = RuledFinding(
             rule: rule, finding: finding, key: key, ruling: row, decisions: [])
-        guard ruled.contains(.blob(row.identifier.bytes)),
-            let column = Forum.ruling.column(named: "choice")
-        else { return result }
+        guard ruled.contains(.blob(row.identifier.bytes)) else { return result }
+        let column = Forum.ruling.declared("choice")
         let state = try replica.state(Forum.ruling.id, row)
         result.decisions = RegisterFold(state[CellKey(column.id)]).candidates
         return result

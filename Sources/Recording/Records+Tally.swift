@@ -37,7 +37,7 @@ extension Records {
         let key: [Value] = [.blob(itemRow.identifier.bytes), .text(zone), .text(session)]
         let (count, receipt) = try replica.write(author: author) { transaction in
             let id = try transaction.upsert(Forum.tally, key: key, []).id
-            guard let column = Forum.tally.column(named: "count") else { return Int64(0) }
+            let column = Forum.tally.declared("count")
             try transaction.count(Forum.tally, id, column, by: amount)
             let count = Counter(try replica.state(Forum.tally.id, id)[CellKey(column.id)]).value
             guard count >= 0 else {

@@ -9,8 +9,13 @@ extension Replica {
     /// Takes in what is noted. Called when a replica is opened; every write does the same first.
     public func takeForeignWrites() throws(StoreError) {
         guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else { return }
+        try transaction { () throws(StoreError) in try drain() }
+    }
+
+    /// Inside of a transaction.
+    func drain() throws(StoreError) {
         do {
-            try write { _ in }
+            try drainNoted()
         } catch let error as StoreError {
             throw error
         } catch {
@@ -18,8 +23,7 @@ extension Replica {
         }
     }
 
-    /// Inside of a transaction.
-    func drain() throws {
+    private func drainNoted() throws {
         guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else { return }
         let noted = try connection.rows("SELECT tbl, id, col FROM sy_dirty ORDER BY tbl, id, col")
         let transaction = WriteTransaction(self, author: "", claimedMilliseconds: nil)

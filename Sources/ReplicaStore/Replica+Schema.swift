@@ -23,7 +23,7 @@ extension Replica {
             newColumns = try addColumns()
             defer { newColumns = [] }
             for statement in Layout.statements(for: schema) { try connection.execute(statement) }
-            try drainOnly()
+            try drain()
             try nameColumnsOfDirtyRows()
             try showWaiting()
             try connection.setMeta("schema_version", .integer(Int64(schema.version)))
@@ -47,16 +47,6 @@ extension Replica {
             }
         }
         return added
-    }
-
-    private func drainOnly() throws(StoreError) {
-        do {
-            try drain()
-        } catch let error as StoreError {
-            throw error
-        } catch {
-            preconditionFailure("capture threw \(error)")
-        }
     }
 
     /// Rows that can't be taken in stay noted. One that is noted as a whole is noted by the columns
