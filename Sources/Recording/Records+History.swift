@@ -5,7 +5,8 @@ public import RecordSchema
 internal import ReplicaStore
 
 extension Records {
-    /// All that was ever written to a row, oldest first by the clocks of those who recorded.
+    /// All that was ever written to a row, oldest first: no effect before its cause, where causes
+    /// leave it open by the clocks of those who recorded.
     ///
     /// - Parameters:
     ///   - key: as in ``row(in:_:)``; the row may be deleted meanwhile.

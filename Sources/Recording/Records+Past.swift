@@ -44,7 +44,7 @@ extension Records {
         let past = history.upTo(point)
         guard !past.operations.isEmpty else {
             var what = "there was no \(name) then"
-            if let first = history.operations.first {
+            if let first = history.operations.min(by: { $0.time < $1.time }) {
                 let time = Instant(milliseconds: first.time.milliseconds).inWholeSeconds
                 what += "; it was first recorded at \(time)"
                 if let received = first.receivedMilliseconds {

@@ -44,14 +44,20 @@ public enum PastPoint: Hashable, Sendable {
 
 /// All that was ever written to one row, whether the row is still there or not.
 public struct RowHistory: Sendable {
-    /// In the order of (time, dot, cell).
+    /// No effect before its cause, where causes leave it open by (time, dot); those of a changeset
+    /// by their cells.
     public let operations: [LoggedOperation]
     private let places: [CellDot: Int]
     private let replacing: [CellDot: [Int]]
 
     public init(_ operations: [LoggedOperation]) {
-        let sorted = operations.sorted {
-            ($0.time, $0.dot, $0.operation.cell) < ($1.time, $1.dot, $1.operation.cell)
+        var order = CausalOrder()
+        for operation in operations { order.add(operation) }
+        let changesets = order.places
+        let sorted = operations.sorted { one, other in
+            one.dot == other.dot
+                ? one.operation.cell < other.operation.cell
+                : changesets[one.dot, default: 0] < changesets[other.dot, default: 0]
         }
         var places: [CellDot: Int] = [:]
         var replacing: [CellDot: [Int]] = [:]

@@ -12,8 +12,9 @@ struct History: ParsableCommand {
             Example: karvan history visit V12/KZ --column actual_arrival
 
             Each change with its time by its author's word, who made it and when it came here, what \
-            its author had been shown, and what became of it. They stand in the order of the clocks \
-            that recorded them. Times of receipt are this replica's; the hub's store has its own.
+            its author had been shown, and what became of it. No change stands before one \
+            that its author had been shown; beyond that they go by the clocks that recorded them. \
+            Times of receipt are this replica's; the hub's store has its own.
             """)
 
     @OptionGroup var common: CommonOptions

@@ -49,12 +49,9 @@ import Testing
             let text = try forum.must(laptop, "history", "item", "V09")
             #expect(text.contains("  ! its clock was at least "), "\(laptop): \(text)")
             let changes = try forum.operations(laptop, "item", "V09", column: "planned_start")
-            withKnownIssue("a history goes by clocks alone: what replaced a value stands before it")
-            {
-                #expect(
-                    changes.suffix(2).map { $0.clockAheadMilliseconds != nil } == [true, false],
-                    "\(laptop)")
-            }
+            #expect(
+                changes.suffix(2).map { $0.clockAheadMilliseconds != nil } == [true, false],
+                "\(laptop)")
         }
     }
 }

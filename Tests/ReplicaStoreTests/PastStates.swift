@@ -58,8 +58,9 @@ import Testing
         try slow.write { try $0.set(Sample.person, id, [(name, .text("effect"))]) }
         let history = try slow.history(of: id, in: Sample.person.id)
         let ops = history.operations.filter { $0.operation.cell == cell }
-        try #require(ops.map(\.operation.action.value) == [.text("effect"), .text("cause")])
-        #expect(history.replacements(of: ops[1].place) == [ops[0]])
+        try #require(ops.map(\.operation.action.value) == [.text("cause"), .text("effect")])
+        #expect(ops[1].time < ops[0].time)
+        #expect(history.replacements(of: ops[0].place) == [ops[1]])
         for time in [ops[0].time, ops[1].time, HybridTime(milliseconds: .max)] {
             let point = PastPoint.recorded(milliseconds: time.milliseconds)
             let live = history.upTo(point).state[cell].live.map(\.action.value)
