@@ -68,8 +68,8 @@ import Testing
             problems(bytes, .delegations) == [
                 "line 3: the line is not UTF-8: save the file as “CSV UTF-8” and try again",
                 "line 5: the line is not UTF-8: save the file as “CSV UTF-8” and try again",
-                "line 6: the line has a NUL byte, so the file is damaged or no text: export it"
-                    + " again",
+                "line 6: the line has a NUL byte outside of quotes, so the file is damaged or no text:"
+                    + " export it again",
             ])
         #expect(
             problems([0xFF, 0xFE, 0x63, 0x00], .delegations) == [

@@ -23,8 +23,9 @@ struct CSVText {
         }
         delimiter = Self.delimiter(of: header)
         let count = problems.count
+        var isQuoted = false
         for (index, line) in lines.enumerated() {
-            if let message = Self.fault(of: line) {
+            if let message = Self.fault(of: line, &isQuoted) {
                 problems.append(ImportProblem(line: index + 1, message))
             }
         }
@@ -69,9 +70,18 @@ struct CSVText {
         return best
     }
 
-    private static func fault(of line: ArraySlice<UInt8>) -> String? {
-        if line.contains(0) {
-            return "the line has a NUL byte, so the file is damaged or no text: export it again"
+    /// A NUL between quotes is part of a value; elsewhere it tells of UTF-16 or of a damaged disk.
+    ///
+    /// - Parameter isQuoted: whether a quote is open where the line starts, and then where it ends.
+    private static func fault(of line: ArraySlice<UInt8>, _ isQuoted: inout Bool) -> String? {
+        for byte in line {
+            if byte == UInt8(ascii: "\"") {
+                isQuoted.toggle()
+            } else if byte == 0, !isQuoted {
+                return
+                    "the line has a NUL byte outside of quotes, so the file is damaged or no text:"
+                    + " export it again"
+            }
         }
         guard String(validating: line, as: UTF8.self) == nil else { return nil }
         return "the line is not UTF-8: save the file as “CSV UTF-8” and try again"

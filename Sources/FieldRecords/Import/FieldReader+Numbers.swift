@@ -38,8 +38,7 @@ extension FieldReader {
             fail(column, "\(ImportText.clipped(typed)) is out of range: write \(low) to \(high)")
             return nil
         }
-        // SQLite keeps no −0.
-        return number == 0 ? 0 : number
+        return number
     }
 
     /// A sign, digits, a point and digits; the last two or the first may be missing. `Double` reads
