@@ -156,8 +156,9 @@ public struct CBORDecoder: Sendable {
     }
 
     /// The number of items that follow; no more than there are bytes left.
-    public mutating func array() throws(CBORError) -> Int {
+    public mutating func array(limit: Int = .max) throws(CBORError) -> Int {
         let count = try argument(4)
+        guard count <= UInt64(limit) else { throw error(.tooLong) }
         guard count <= UInt64(end - offset) else { throw error(.truncated) }
         return Int(count)
     }
