@@ -12,7 +12,9 @@ public struct AddWinsSet: Hashable, Sendable {
 
     /// The canonical bytes of the elements that are in, sorted.
     public static func elements(of row: RowState, column: UInt32) -> [[UInt8]] {
-        row.cells.filter { $0.key.column == column && holds($0.cell) }.map(\.key.element)
+        row.cells.filter { entry in
+            entry.key.column == column && !entry.key.element.isEmpty && holds(entry.cell)
+        }.map(\.key.element)
     }
 
     /// Whether the element of this cell is in.

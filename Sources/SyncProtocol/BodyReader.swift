@@ -50,6 +50,7 @@ public struct BodyReader: Sendable {
         let start = decoder.offset
         dot = Dot(stream, nextSeq)
         var itemCount = try decoder.array()
+        guard itemCount >= 1 else { throw decoder.error(.invalid) }
         try readTime(&itemCount)
         guard itemCount >= 1 else { throw decoder.error(.invalid) }
         var changeset = Changeset(dot: dot, time: time)
@@ -72,6 +73,7 @@ public struct BodyReader: Sendable {
         itemCount -= 1
         var counter: UInt64 = 0
         if head & 1 == 1 {
+            guard itemCount >= 1 else { throw decoder.error(.invalid) }
             counter = try decoder.unsigned()
             itemCount -= 1
             guard (1..<1 << 16).contains(counter) else { throw decoder.error(.outOfRange) }
@@ -111,7 +113,7 @@ public struct BodyReader: Sendable {
         while left > 0 {
             let code = try decoder.unsigned()
             guard let shape = Shape(rawValue: code & 15), shape.itemCount <= left,
-                let column = UInt32(exactly: code >> 4)
+                let column = UInt32(exactly: code >> 4), shape.isAllowed(in: column)
             else { throw decoder.error(.invalid) }
             let operation = try operation(column: column, shape)
             change.operations.append(operation)
@@ -121,27 +123,19 @@ public struct BodyReader: Sendable {
         return change
     }
 
-    /// At most one op for each cell, and only the ops that a cell can hold.
+    /// At most one op for each cell.
     private static func check(
         _ operations: [Operation], _ decoder: CBORDecoder
     ) throws(CBORError) {
         // Rows are short nearly always; a long one must not cost the square of its length.
         let isLong = operations.count > 16
-        if isLong, Set(operations.map(\.cell)).count < operations.count {
-            throw decoder.error(.invalid)
-        }
-        for (index, operation) in operations.enumerated() {
-            let isLife = operation.cell == .life
-            let isValid =
-                switch operation.action {
-                case .delete: isLife
-                case .put, .resolve: !isLife
-                case .retract: true
-                }
-            let isAgain =
-                !isLong && operations[..<index].contains { $0.cell == operation.cell }
-            guard isValid, !isAgain else { throw decoder.error(.invalid) }
-        }
+        let isDoubled =
+            isLong
+            ? Set(operations.map(\.cell)).count < operations.count
+            : operations.indices.contains { index in
+                operations[..<index].contains { $0.cell == operations[index].cell }
+            }
+        guard !isDoubled else { throw decoder.error(.invalid) }
     }
 
     /// At most one op for each cell also where a row is named more than once.
@@ -264,15 +258,17 @@ public struct BodyReader: Sendable {
             return Dot(stream, dot.seq - distance)
         }
         guard left > 0, head >> 1 < UInt64(streams.count) else { throw decoder.error(.outOfRange) }
+        let other = streams[Int(head >> 1)]
+        // By a number an op could name what comes after it in its own stream.
+        guard other != stream else { throw decoder.error(.invalid) }
         let seq = try decoder.unsigned()
         left -= 1
         guard seq > 0, seq <= UInt64(Int64.max) else { throw decoder.error(.outOfRange) }
-        return Dot(streams[Int(head >> 1)], seq)
+        return Dot(other, seq)
     }
 
     private mutating func dots() throws(CBORError) -> [Dot] {
-        var left = try decoder.array()
-        guard left <= 2 * Limits.dotsPerOperation else { throw decoder.error(.tooLong) }
+        var left = try decoder.array(limit: 2 * Limits.dotsPerOperation)
         var dots: [Dot] = []
         while left > 0 { dots.append(try readDot(&left)) }
         return dots
@@ -284,6 +280,9 @@ public struct BodyReader: Sendable {
             var left = try decoder.array()
             guard left > 0 else { throw decoder.error(.invalid) }
             let dot = try readDot(&left)
+            guard covers.count + left <= Limits.dotsPerOperation else {
+                throw decoder.error(.tooLong)
+            }
             while left > 0 {
                 if try decoder.peek() == .array {
                     try decoder.array(count: 2)
@@ -293,7 +292,6 @@ public struct BodyReader: Sendable {
                 }
                 left -= 1
             }
-            guard covers.count <= Limits.dotsPerOperation else { throw decoder.error(.tooLong) }
         }
         return covers.sorted()
     }

@@ -127,13 +127,20 @@ public struct CBORDecoder: Sendable {
         return isNegative ? ~value : value
     }
 
+    /// A length or a count, held against what is left.
+    ///
+    /// - Parameter limit: `.max` for none.
+    private mutating func count(_ major: UInt8, limit: Int) throws(CBORError) -> Int {
+        let count = try argument(major)
+        guard limit == .max || count <= UInt64(limit) else { throw error(.tooLong) }
+        guard count <= UInt64(end - offset) else { throw error(.truncated) }
+        return Int(count)
+    }
+
     private mutating func range(_ major: UInt8, limit: Int) throws(CBORError) -> Range<Int> {
-        let length = try argument(major)
-        guard length <= UInt64(limit) else { throw error(.tooLong) }
-        guard length <= UInt64(end - offset) else { throw error(.truncated) }
-        let range = offset..<offset + Int(length)
-        offset = range.upperBound
-        return range
+        let length = try count(major, limit: limit)
+        defer { offset += length }
+        return offset..<offset + length
     }
 
     public mutating func blob(limit: Int = Limits.valueBytes) throws(CBORError) -> [UInt8] {
@@ -156,10 +163,8 @@ public struct CBORDecoder: Sendable {
     }
 
     /// The number of items that follow; no more than there are bytes left.
-    public mutating func array() throws(CBORError) -> Int {
-        let count = try argument(4)
-        guard count <= UInt64(end - offset) else { throw error(.truncated) }
-        return Int(count)
+    public mutating func array(limit: Int = .max) throws(CBORError) -> Int {
+        try count(4, limit: limit)
     }
 
     /// An array of exactly `count` items.
@@ -212,8 +217,7 @@ public struct CBORDecoder: Sendable {
     public mutating func map(
         _ body: (UInt64, inout CBORDecoder) throws(CBORError) -> Void
     ) throws(CBORError) {
-        let count = try argument(5)
-        guard count <= UInt64(end - offset) else { throw error(.truncated) }
+        let count = try count(5, limit: .max)
         var previous: UInt64?
         for _ in 0..<count {
             let key = try argument(0)

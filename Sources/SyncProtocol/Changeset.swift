@@ -85,6 +85,15 @@ enum Shape: UInt64 {
     /// element, over
     case remove = 7
 
+    /// A row's life is deleted and restored, and holds no value; nothing else is deleted.
+    func isAllowed(in column: UInt32) -> Bool {
+        switch self {
+        case .put, .putOver, .resolve: column != 0
+        case .delete: column == 0
+        case .retract, .add, .addOver, .remove: true
+        }
+    }
+
     var itemCount: Int {
         switch self {
         case .put, .retract, .add: 2

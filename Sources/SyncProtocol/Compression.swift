@@ -23,10 +23,34 @@ enum Compression {
         return packed.count < bytes.count ? packed : nil
     }
 
+    /// The greatest window that a frame may ask for, in bytes: every decoder of RFC 8878 has it.
+    static let windowBytes: UInt64 = 8 << 20
+    /// The first bytes of a frame. Frames to skip and those of old versions begin otherwise.
+    private static let magic: [UInt8] = [0x28, 0xb5, 0x2f, 0xfd]
+
+    /// Whether `bytes` are one frame from the first byte to the last, without a dictionary, and
+    /// with a window that every decoder has.
+    private static func isOneFrame(_ bytes: [UInt8]) -> Bool {
+        guard bytes.count > 5, bytes.starts(with: magic) else { return false }
+        let (length, dictionary) = bytes.withUnsafeBytes {
+            (
+                ZSTD_findFrameCompressedSize($0.baseAddress, $0.count),
+                ZSTD_getDictID_fromFrame($0.baseAddress, $0.count)
+            )
+        }
+        // A frame of a single segment has its content for a window.
+        let isSingleSegment = bytes[4] & 0x20 != 0
+        let base: UInt64 = 1 << (10 + UInt64(bytes[5] >> 3))
+        let window = base + base / 8 * UInt64(bytes[5] & 7)
+        return length == bytes.count && dictionary == 0
+            && (isSingleSegment || window <= windowBytes)
+    }
+
     /// The expanded bytes; `nil` when they aren't one frame that states `size`.
     ///
     /// - Parameter size: held against the limit by the caller, before anything is allocated.
     static func expand(_ bytes: [UInt8], size: Int) -> [UInt8]? {
+        guard isOneFrame(bytes) else { return nil }
         let stated = bytes.withUnsafeBytes { ZSTD_getFrameContentSize($0.baseAddress, $0.count) }
         guard stated != karvan_zstd_size_unknown(), stated != karvan_zstd_size_error(),
             stated == UInt64(size)

@@ -69,11 +69,14 @@ extension CBORDecoder {
     public mutating func cursor() throws(CBORError) -> Cursor {
         try array(count: 3)
         return Cursor(
-            epoch: Identifier(try blob(count: 16))!, offset: try unsigned(), chain: try digest())
+            epoch: Identifier(try blob(count: 16))!,
+            offset: try unsigned(in: 0...UInt64(Int64.max) / 2), chain: try digest())
     }
 
     mutating func stub() throws(CBORError) -> RunStub {
         try array(count: 3)
-        return RunStub(stream: try stream(), lastSeq: try unsigned(), hash: try digest())
+        return RunStub(
+            stream: try stream(), lastSeq: try unsigned(in: 1...UInt64(Int64.max)),
+            hash: try digest())
     }
 }

@@ -155,7 +155,8 @@ public struct ExchangeReply: Hashable, Sendable {
             try decoder.array(count: 3)
             rejections.append(
                 Rejection(
-                    stream: try decoder.stream(), lastSeq: try decoder.unsigned(),
+                    stream: try decoder.stream(),
+                    lastSeq: try decoder.unsigned(in: 1...UInt64(Int64.max)),
                     refusal: try decoder.refusal()))
         }
         entries = []

@@ -28,7 +28,14 @@ extension CBORDecoder {
 
     mutating func dependency() throws(CBORError) -> Dependency {
         try array(count: 3)
-        return Dependency(stream: try stream(), seq: try unsigned(), run: try digest())
+        return Dependency(
+            stream: try stream(), seq: try unsigned(in: 1...UInt64(Int64.max)), run: try digest())
+    }
+
+    mutating func unsigned(in range: ClosedRange<UInt64>) throws(CBORError) -> UInt64 {
+        let value = try unsigned()
+        guard range.contains(value) else { throw error(.outOfRange) }
+        return value
     }
 
     mutating func dependencies() throws(CBORError) -> [Dependency] {

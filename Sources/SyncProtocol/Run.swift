@@ -94,6 +94,7 @@ public struct RunHeader: Hashable, Sendable {
 extension RunHeader {
     // One case for each key of the map: long, and plain.
     init(decoding bytes: [UInt8]) throws(CBORError) {
+        guard bytes.count <= Limits.headerBytes else { throw CBORError(.tooLong, at: 0) }
         var decoder = CBORDecoder(bytes)
         var stream: StreamID?
         var (format, first, count): (UInt64?, UInt64?, UInt64?) = (nil, nil, nil)
@@ -104,10 +105,12 @@ extension RunHeader {
         var (publicKey, scope, incarnation): ([UInt8]?, String?, UInt64?) = (nil, nil, nil)
         try decoder.map { (key, decoder) throws(CBORError) in
             switch key {
-            case 0: format = try decoder.unsigned()
+            case 0:
+                format = try decoder.unsigned()
+                guard format == Limits.format else { throw decoder.error(.invalid) }
             case 1: stream = try decoder.stream()
-            case 2: first = try decoder.unsigned()
-            case 3: count = try decoder.unsigned()
+            case 2: first = try decoder.unsigned(in: 1...UInt64(Int64.max) - 1)
+            case 3: count = try decoder.unsigned(in: 1...UInt64(Limits.runChangesets))
             case 4: previous = try decoder.digest()
             case 5: bodyHash = try decoder.digest()
             case 6: dependencies = try decoder.dependencies()
@@ -117,7 +120,7 @@ extension RunHeader {
                 guard let encoding = BodyEncoding(rawValue: try decoder.unsigned()) else {
                     throw decoder.error(.outOfRange)
                 }
-                body = (encoding, try decoder.unsigned())
+                body = (encoding, try decoder.unsigned(in: 0...UInt64(Limits.runExpandedBytes)))
             case 9: publicKey = try decoder.blob(count: 32)
             case 10: scope = try decoder.text(limit: Limits.scopeBytes)
             case 11: incarnation = try decoder.unsigned()
@@ -125,13 +128,9 @@ extension RunHeader {
             }
         }
         try decoder.finish()
-        guard let format, let stream, let first, let count, let bodyHash, let dependencies,
+        guard format != nil, let stream, let first, let count, let bodyHash, let dependencies,
             let schemaVersion, let body
         else { throw decoder.error(.missingKey) }
-        guard format == Limits.format else { throw decoder.error(.invalid) }
-        guard (1...UInt64(Limits.runChangesets)).contains(count), first > 0,
-            first < UInt64(Int64.max), body.size <= UInt64(Limits.runExpandedBytes)
-        else { throw decoder.error(.outOfRange) }
         if let publicKey, let scope, let incarnation {
             origin = StreamOrigin(publicKey: publicKey, scope: scope, incarnation: incarnation)
         } else {
@@ -140,9 +139,12 @@ extension RunHeader {
                 throw decoder.error(.missingKey)
             }
         }
+        guard first + count - 1 <= UInt64(Int64.max) else { throw decoder.error(.outOfRange) }
         let isFirst = first == 1
+        // By a dep on its own stream, a dot could name what comes after it.
         guard isFirst == (previous == nil), isFirst == (origin != nil),
-            origin == nil || origin?.stream == stream
+            origin == nil || origin?.stream == stream,
+            Set(dependencies.map(\.stream)).union([stream]).count == dependencies.count + 1
         else { throw decoder.error(.invalid) }
         self.stream = stream
         firstSeq = first
@@ -226,9 +228,7 @@ extension SealedRun {
     ///
     /// - Parameter publicKey: of the device whose stream it is.
     public func verify(publicKey: [UInt8]) throws(RunError) {
-        guard body.count <= Limits.runStoredBytes, headerBytes.count <= Limits.headerBytes,
-            signature.count == 64
-        else { throw .size }
+        guard body.count <= Limits.runStoredBytes, signature.count == 64 else { throw .size }
         guard Digest(sha256: body) == header.bodyHash else { throw .bodyHash }
         guard DeviceKey.verify(signature, of: hash, by: publicKey) else { throw .signature }
     }

@@ -4,26 +4,26 @@ import SyncProtocol
 
 /// Bodies that break one rule each.
 extension BodyVectors {
-    private static let now: UInt64 = 1_764_000_000_000
-    private static var head: BodyDraft { BodyDraft().changeset(now, rows: 1) }
-    private static func ops(_ items: Int) -> BodyDraft { head.row(items: items) }
+    static var head: BodyDraft { BodyDraft().changeset(now, rows: 1) }
+    static func ops(_ items: Int) -> BodyDraft { head.row(items: items) }
 
     static func refused() throws -> [Vector] {
         try wrongHeads() + wrongMetas() + wrongRows() + wrongOps() + wrongValues() + wrongDots()
-            + wrongSizes()
+            + wrongSizes() + wrongInTwoWays() + wrongKinds()
     }
 
-    private static func refusal(
-        _ name: String, _ reason: String, firstSeq: UInt64 = 1, _ draft: BodyDraft
+    static func refusal(
+        _ name: String, _ reason: String, firstSeq: UInt64 = 1, streams: [StreamID] = others,
+        _ draft: BodyDraft
     ) throws -> Vector {
-        try vector("refused: \(name)", firstSeq: firstSeq, draft, reason)
+        try vector("refused: \(name)", firstSeq: firstSeq, streams: streams, draft, reason)
     }
 
     private static func wrongHeads() throws -> [Vector] {
         let draft = BodyDraft()
         return [
             try refusal("a map for a changeset", "unexpectedType", draft.map(0)),
-            try refusal("an array of nothing", "truncated", draft.array(0)),
+            try refusal("an array of nothing", "invalid", draft.array(0)),
             try refusal("a time and no meta", "invalid", draft.array(1).number(2)),
             try refusal("a counter and no meta", "invalid", draft.array(2).number(3).number(1)),
             try refusal("a time of 0", "invalid", draft.array(2).number(0).null),
@@ -220,6 +220,19 @@ extension BodyVectors {
             try refusal("a dot of its own in the first changeset", "outOfRange", put.numbers(2)),
             try refusal("a dot of no stream", "outOfRange", put.numbers(5, 1)),
             try refusal("half a dot", "outOfRange", put.numbers(1)),
+            try refusal(
+                "a dot of its own stream by number", "invalid", firstSeq: 9,
+                streams: [Fixed.stream(2), Fixed.stream(1)], put.numbers(3, 1)),
+            try refusal(
+                "a later dot of its own stream by number", "invalid", firstSeq: 9,
+                streams: [Fixed.stream(1)], put.numbers(1, 10)),
+            try refusal(
+                "a cover of its own stream by number", "invalid", firstSeq: 9,
+                streams: [Fixed.stream(1)],
+                ops(4).code(1, 2).null.array(0).numbers(1, 9)),
+            try refusal(
+                "a delete's cover of its own stream by number", "invalid", firstSeq: 9,
+                streams: [Fixed.stream(1)], delete.array(1).numbers(1, 9, 1)),
             try refusal("seq 0 of another stream", "outOfRange", put.numbers(1, 0)),
             try refusal("seq 2^63 of another stream", "outOfRange", put.numbers(1, 1 << 63)),
             try refusal("a dot that is a text", "unexpectedType", put.array(1).text("a")),

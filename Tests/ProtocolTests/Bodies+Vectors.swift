@@ -3,17 +3,18 @@ import Merge
 import SyncProtocol
 
 enum BodyVectors {
-    private static let now: UInt64 = 1_764_000_000_000
-    private static let others: [StreamID] = [Fixed.stream(2), Fixed.stream(3)]
+    static let now: UInt64 = 1_764_000_000_000
+    static let others: [StreamID] = [Fixed.stream(2), Fixed.stream(3)]
 
     static func vector(
         _ name: String, firstSeq: UInt64 = 1, previous: Digest? = nil,
-        namespace: String = "forum", _ draft: BodyDraft, _ reason: String? = nil
+        streams: [StreamID] = others, namespace: String = "forum", _ draft: BodyDraft,
+        _ reason: String? = nil
     ) throws -> Vector {
         let given: JSON = [
             "stream": .stream(Fixed.stream(1)), "firstSeq": .number(firstSeq),
             "previousRun": previous.map(JSON.hash) ?? .null,
-            "streams": .array(others.map(JSON.stream)), "namespace": .text(namespace),
+            "streams": .array(streams.map(JSON.stream)), "namespace": .text(namespace),
             "body": .bytes(draft.bytes),
         ]
         let vector = try Vector(
@@ -24,8 +25,6 @@ enum BodyVectors {
         }
         return vector
     }
-
-    private static var head: BodyDraft { BodyDraft().changeset(now, rows: 1) }
 
     static func accepted() throws -> [Vector] {
         try times() + metas() + names() + shapes() + values() + dots() + limits()
@@ -239,14 +238,19 @@ enum BodyVectors {
             try vector("a changeset of 262144 bytes", sized(262_144)),
             try vector("8192 items of dots", firstSeq: 9, dotted(8_192)),
             try vector("4096 places", firstSeq: 9, covering(4_096)),
+            try vector(
+                "5000 groups of no places", firstSeq: 9,
+                (0..<5_000).reduce(head.row(items: 3).code(0, 4).array(0).array(5_000)) {
+                    draft, _ in draft.numbers(2)
+                }),
         ]
     }
 
     /// A changeset of exactly `count` bytes: four blobs in one row.
-    static func sized(_ count: Int) -> BodyDraft {
+    static func sized(_ count: Int, lastColumn: UInt64 = 4) -> BodyDraft {
         let blob = [UInt8](repeating: 0x5a, count: 65_536)
         let draft = head.row(items: 8).code(1, 0).blob(blob).code(2, 0).blob(blob)
-            .code(3, 0).blob(blob).code(4, 0)
+            .code(3, 0).blob(blob).code(lastColumn, 0)
         let rest = count - draft.bytes.count - 3
         return draft.blob([UInt8](repeating: 0x5a, count: rest))
     }

@@ -37,6 +37,15 @@ extension FoldVectors {
                 LiveDraft(a(5), at: 1, .add(4, .integer(-1))),
                 LiveDraft(a(6), at: 1, .add(4, .blob([1])))),
             try set(
+                "a put without an element is in no set", ["6174"],
+                LiveDraft(a(1), at: 1, .add(4, t)), LiveDraft(a(2), at: 1, .put(4, .null))),
+            try set(
+                "a resolution of an element is not in", [],
+                LiveDraft(
+                    a(1), at: 1,
+                    Operation(
+                        CellKey(4, element: t.canonicalBytes), .resolve(.null, covers: [])))),
+            try set(
                 "another column is another set", ["6174"], LiveDraft(a(1), at: 1, .add(4, t)),
                 LiveDraft(a(2), at: 1, .add(5, .text("u")))),
         ]

@@ -190,7 +190,9 @@ enum ItemVectors {
             ("a single", "fa47c350"), ("a double", "fb3ff19999999999"),
             ("a byte string", "44010203"), ("a text", "6449455a"), ("a text without any", "61"),
             ("a byte string of 2^32 - 1", "5affffffff00"), ("an array", "830102"),
-            ("an array of 2^64 - 1", "9bffffffffffffffff00"), ("an array without any", "81"),
+            ("an array of 2^64 - 1", "9bffffffffffffffff00"),
+            ("a byte string of 2^64 - 1", "5bffffffffffffffff00"),
+            ("a text of 2^64 - 1", "7bffffffffffffffff00"), ("an array without any", "81"),
             ("a map", "a2010203"), ("a map without a value", "a101"),
             ("a map of 2^64 - 1", "bbffffffffffffffff0000"), ("a map without any", "a1"),
         ]
@@ -221,6 +223,11 @@ enum ItemVectors {
             try refusal("nine levels, the last empty", "818181818181818180", "tooDeep"),
             try refusal(
                 "nine levels of maps", String(repeating: "a100", count: 8) + "00", "tooDeep"),
+            // The ninth level is refused before a byte of it is looked for.
+            try refusal(
+                "nine levels of maps, the last cut off", String(repeating: "a100", count: 8),
+                "tooDeep"),
+            try refusal("nine levels, the last a tag", "8181818181818181c0", "tooDeep"),
             try refusal(
                 "a thousand levels", String(repeating: "81", count: 1_000) + "00", "tooDeep"),
             try refusal("a key comes twice", "a201020102", "keyOrder"),
@@ -245,6 +252,7 @@ enum ItemVectors {
             try value("the greatest integer", "1b7fffffffffffffff", ["int": "9223372036854775807"]),
             try value("the least integer", "3b7fffffffffffffff", ["int": "-9223372036854775808"]),
             try value("a real", "f93c00", ["real": "3ff0000000000000"]),
+            try value("a half that is not whole", "f93e00", ["real": "3ff8000000000000"]),
             try value("a text", "6161", "a"), try value("a blob", "4101", ["blob": "01"]),
             try value(
                 "a composite", "8400f93c00f6f93e00",
@@ -265,6 +273,9 @@ enum ItemVectors {
             ("true in a composite", "8200f5", "unexpectedType"), ("undefined", "f7", "unsupported"),
             ("a second value", "0101", "trailing"),
             ("a composite that ends early", "830001", "truncated"),
+            ("a tag", "c000", "unsupported"), ("simple value 16", "f0", "unsupported"),
+            ("a break", "ff", "unsupported"), ("a tag in a composite", "8200c000", "unsupported"),
+            ("a tag where 0 belongs", "82c000", "unexpectedType"),
         ]
         var vectors = accepted
         for (name, bytes, reason) in refused {

@@ -91,6 +91,12 @@ private enum MergeKind {
                         operations: try row.items("ops").map { try $0.operation() })
                 })
         }
+        // A stream is held without holes: a later changeset without the one before says nothing.
+        for (stream, held) in Dictionary(grouping: changesets, by: \.dot.stream) {
+            guard Set(held.map(\.dot.seq)) == Set(1...UInt64(held.count)) else {
+                throw VectorError("the seqs of stream \(stream) are not 1 to \(held.count)")
+            }
+        }
         return try zip(items, changesets).map { item, changeset in
             let before = Dot(changeset.dot.stream, changeset.dot.seq - 1)
             let needs = try item.member("after").dots() + [before]

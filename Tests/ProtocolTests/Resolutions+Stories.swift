@@ -287,6 +287,22 @@ enum StoryVectors {
                 "arrivals beyond it",
                 [.write(0, [arrival(10)]), .write(1, [arrival(25)]), .meet], shows: nil, open: 1),
             try story(
+                "a write goes by its own policy, the latest, whatever the column's is",
+                [
+                    .write(0, [arrival(10)]), .write(1, [arrival(15)]), .meet,
+                    .write(2, [["do": "put", "column": 2, "value": 7]]), .meet,
+                ], shows: nil, open: 1),
+            try story(
+                "one changeset has one op of life",
+                [
+                    .write(0, [put("a")]), .write(0, [delete]),
+                    .write(0, [put("b"), add, restore]), .write(0, [delete, restore]), .meet,
+                ], shows: nil, hidden: true),
+            try story(
+                "a step that writes nothing is not among what was written",
+                [.write(0, [put("a")]), .write(0, [restore]), .write(0, [remove]), .meet],
+                shows: "a"),
+            try story(
                 "an edit of the earliest keeps the other",
                 [
                     .write(0, [arrival(10)]), .write(1, [arrival(15)]), .meet,

@@ -99,6 +99,20 @@ enum WriteVectors {
                 "a form that was opened before the delete restores nothing",
                 put([b(1)], deleteShown: false), [one, other, gone], .put(1, text, over: [b(1)])),
             try write(
+                "a form without a basis was shown what is shown", put(deleteShown: false),
+                [one, other, gone], .put(1, text, over: [b(1)])),
+            try write(
+                "a resolution in a hidden row restores nothing",
+                ["do": "resolve", "column": 1, "value": "b"], [one, other, gone],
+                .resolve(1, .text("b"), covers: both)),
+            try write(
+                "an undo in a hidden row restores nothing",
+                ["do": "undo", "column": 1, "dot": .dot(d(1))],
+                [
+                    LiveDraft(d(1), at: 2, .resolve(1, text, covers: [])),
+                    LiveDraft(c(1), at: 3, .delete((CellKey(1), d(1)))),
+                ], .retract(1, over: [d(1)])),
+            try write(
                 "a put into a row with a conflict of life is a plain put", put(),
                 [one, LiveDraft(c(1), at: 3, .delete())], .put(1, text, over: [a(1)])),
             try write(

@@ -7,7 +7,7 @@ extension RunVectors {
     private static let now: UInt64 = 1_764_000_000_000
 
     /// - Parameter answer: the code of the refusal, or the result where it is none.
-    private static func offer(
+    static func offer(
         _ name: String, _ parts: RunParts, to held: [RunDraft], _ answer: String
     ) throws -> Vector {
         let vector = try Vector(
@@ -21,13 +21,13 @@ extension RunVectors {
         return vector
     }
 
-    private static func offer(
+    static func offer(
         _ name: String, _ draft: RunDraft, to held: [RunDraft] = [], _ answer: String = "applied"
     ) throws -> Vector {
         try offer(name, draft.parts, to: held, answer)
     }
 
-    private static func packed(_ frame: [UInt8], size: Int) -> RunDraft {
+    static func packed(_ frame: [UInt8], size: Int) -> RunDraft {
         RunDraft(1, body: frame).changed {
             $0.encoding = 1
             $0.size = UInt64(size)
@@ -81,7 +81,7 @@ extension RunVectors {
     }
 
     static func refusedOffers() throws -> [Vector] {
-        try outOfPlace() + poisoned() + badBodies() + oversized()
+        try outOfPlace() + poisoned() + badBodies() + oversized() + ahead() + frames()
     }
 
     private static func outOfPlace() throws -> [Vector] {
@@ -229,14 +229,16 @@ extension RunVectors {
     private static func oversized() throws -> [Vector] {
         let zeros = [UInt8](repeating: 0, count: 524_289)
         let bomb = Frame.repeating(note("a"), 0xf6, (4 << 20) + 1 - note("a").count)
-        let padding: [UInt8] = [0x59, 0xff, 0xff] + [UInt8](repeating: 0x5a, count: 65_535)
         return [
             try offer("a body of 524289 bytes", RunDraft(1, body: zeros), "POISON"),
             try offer(
                 "a frame that expands to 4194305 bytes", packed(bomb, size: 4 << 20), "POISON"),
             try offer(
-                "a header of more than 65536 bytes", first.changed { $0.extra = [(12, padding)] },
-                "POISON"),
+                "a header of 65536 bytes",
+                first.changed { $0.extra = [(12, padding(first, to: 65_536))] }),
+            try offer(
+                "a header of 65537 bytes",
+                first.changed { $0.extra = [(12, padding(first, to: 65_537))] }, "unreadable"),
         ]
     }
 }

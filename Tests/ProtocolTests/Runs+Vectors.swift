@@ -72,6 +72,15 @@ enum RunVectors {
                 first.changed { $0.extra = [(12, [0xf6]), (99, [0x81, 0xf5])] }.header),
             try header("1024 changesets", first.changed { $0.count = 1_024 }.header),
             try header("4194304 bytes", first.changed { $0.size = 4 << 20 }.header),
+            try header(
+                "65536 bytes",
+                first.changed { $0.extra = [(12, padding(first, to: 65_536))] }.header),
+            try header(
+                "the greatest last seq",
+                second.changed { ($0.firstSeq, $0.count) = (1 << 63 - 2, 2) }.header),
+            try header(
+                "a dep on the greatest seq",
+                joined.changed { $0.dependencies[0].seq = 1 << 63 - 1 }.header),
             try header("zstd", first.changed { $0.encoding = 1 }.header),
             try header(
                 "the greatest first seq", second.changed { $0.firstSeq = 1 << 63 - 2 }.header),
@@ -83,7 +92,73 @@ enum RunVectors {
                             stream: Fixed.stream($0), seq: $0 * 100, run: Digest(sha256: []))
                     }
                 }.header),
-        ] + wrongHeaders()
+        ] + wrongHeaders() + wrongDependencies() + wrongInTwoWays()
+    }
+
+    /// An item that makes the header of `draft`, under key 12, so many bytes.
+    static func padding(_ draft: RunDraft, to count: Int) -> [UInt8] {
+        let rest = count - draft.header.count - 1
+        var encoder = CBOREncoder()
+        encoder.blob([UInt8](repeating: 0x5a, count: rest - 3))
+        return encoder.bytes
+    }
+
+    private static func wrongDependencies() throws -> [Vector] {
+        func deps(_ name: String, _ reason: String, _ deps: [Dependency]) throws -> Vector {
+            try header(name, joined.changed { $0.dependencies = deps }.header, reason)
+        }
+        let dep = other.dependency
+        func at(_ seq: UInt64) -> Dependency {
+            Dependency(stream: dep.stream, seq: seq, run: dep.run)
+        }
+        return [
+            try deps("a dep on its own stream", "invalid", [first.dependency]),
+            try deps("a dep on its own stream behind another", "invalid", [dep, first.dependency]),
+            try header(
+                "a first run that depends on its own stream",
+                first.changed { draft in
+                    draft.dependencies = [
+                        Dependency(stream: draft.stream, seq: 1, run: Digest(sha256: []))
+                    ]
+                }.header, "invalid"),
+            try deps("a dep twice", "invalid", [dep, dep]),
+            try deps("two deps on one stream", "invalid", [at(1), at(2)]),
+            try deps("a dep on seq 0", "outOfRange", [at(0)]),
+            try deps("a dep on seq 2^63", "outOfRange", [at(1 << 63)]),
+        ]
+    }
+
+    /// What is looked at first gives the reason.
+    private static func wrongInTwoWays() throws -> [Vector] {
+        let seqZero = second.changed { $0.firstSeq = 0 }
+        let beyond = second.changed { ($0.firstSeq, $0.count) = (1 << 63 - 2, 3) }
+        let large = first.changed { $0.extra = [(12, padding(first, to: 65_537))] }
+        return [
+            try header("format 1, and nothing else", [0xa1, 0x00, 0x01], "invalid"),
+            try header(
+                "format 1 and a byte too many", first.changed { $0.format = 1 }.header + [0],
+                "invalid"),
+            try header("first seq 0 and a byte too many", seqZero.header + [0], "outOfRange"),
+            try header(
+                "first seq 0 without deps", seqZero.changed { $0.omitted = [6] }.header,
+                "outOfRange"),
+            try header(
+                "no deps and a byte too many",
+                first.changed { $0.omitted = [6] }.header + [0], "trailing"),
+            try header("a last seq of 2^63", beyond.header, "outOfRange"),
+            try header(
+                "a last seq of 2^63, without deps",
+                beyond.changed { $0.omitted = [6] }.header, "missingKey"),
+            try header(
+                "a last seq of 2^63, without a run before",
+                beyond.changed { $0.previous = nil }.header, "outOfRange"),
+            try header("65537 bytes", large.header, "tooLong"),
+            try header(
+                "65537 bytes of format 1", large.changed { $0.format = 1 }.header, "tooLong"),
+            try header(
+                "65537 bytes that are no map", [UInt8](repeating: 0xf6, count: 65_537),
+                "tooLong"),
+        ]
     }
 
     private static func wrongHeaders() throws -> [Vector] {

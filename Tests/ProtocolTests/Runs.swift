@@ -10,7 +10,7 @@ extension Kind {
         name: "runs", answer: { try RunKind.answer($0, $1) },
         vectors: {
             try RunVectors.seals() + RunVectors.headers() + RunVectors.offers()
-                + RunVectors.refusedOffers()
+                + RunVectors.refusedOffers() + SignatureVectors.vectors()
         })
 }
 
@@ -48,6 +48,11 @@ private enum RunKind {
         switch when {
         case "seal": return try seal(given)
         case "header": return try header(given)
+        case "verify":
+            let isValid = DeviceKey.verify(
+                try given.member("signature").hex(), of: try given.member("message").hash(),
+                by: try given.member("publicKey").hex())
+            return ["valid": .bool(isValid)]
         default:
             let offer = try RunParts(try when.member("offer"))
             let namespace = try given.member("namespace").text()

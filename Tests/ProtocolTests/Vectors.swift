@@ -50,6 +50,23 @@ import Testing
         }
     }
 
+    @Test func `a story names no step that wrote nothing, and deliveries have no holes`() throws {
+        let stories = try VectorFolder.vectors(in: try VectorFolder.text(of: "resolutions"))
+        let story = try #require(stories.first { $0.when["steps"] != nil })
+        let undo: JSON = ["do": "undo", "column": 1, "dot": ["step": 0]]
+        let restore: JSON = [
+            "at": 0, "time": "1.0", "write": [["do": "restore"]],
+        ]
+        let steps: JSON = [restore, ["at": 0, "time": "2.0", "write": [undo]]]
+        let kind = try Kind.named("resolutions")
+        #expect(throws: VectorError.self) { try kind.answer(story.given, ["steps": steps]) }
+        #expect(throws: Never.self) { try kind.answer(story.given, ["steps": [restore]]) }
+        let changeset: JSON = ["dot": .dot(a(2)), "time": "1.0", "after": [], "rows": []]
+        #expect(throws: VectorError.self) {
+            try Kind.named("merge").answer(["changesets": [changeset]], "deliver")
+        }
+    }
+
     @Test(arguments: [
         "", "[1,]", "{\"a\":1,\"a\":2}", "1.5", "1e3", "01", "-0", "9007199254740992",
         "\"\u{e9}\"", "\"\\n\"", "[1] 2", "{\"a\"}", "\"a",

@@ -11,13 +11,14 @@ import Testing
     static func stub(_ generator: inout SplitMix64) -> RunStub {
         RunStub(
             stream: StreamID(Identifier(high: generator.next(), low: generator.next())),
-            lastSeq: generator.next() >> UInt64(generator.below(64)), hash: digest(&generator))
+            lastSeq: max(1, generator.next() >> UInt64(1 + generator.below(63))),
+            hash: digest(&generator))
     }
 
     static func cursor(_ generator: inout SplitMix64) -> Cursor {
         Cursor(
             epoch: Identifier(high: generator.next(), low: generator.next()),
-            offset: generator.next() >> UInt64(generator.below(64)), chain: digest(&generator))
+            offset: generator.next() >> UInt64(2 + generator.below(62)), chain: digest(&generator))
     }
 
     private static let runs = (1...3).map { SampleRun(seed: UInt64($0)).run }
@@ -37,7 +38,7 @@ import Testing
             heads: (0..<generator.below(4)).map { _ in stub(&generator) },
             rejections: Refusal.Code.allCases.prefix(generator.below(11)).map {
                 Rejection(
-                    stream: stub(&generator).stream, lastSeq: generator.next(),
+                    stream: stub(&generator).stream, lastSeq: stub(&generator).lastSeq,
                     refusal: Refusal($0, "because"))
             },
             entries: (0..<generator.below(4)).map { _ in
@@ -82,6 +83,29 @@ import Testing
             scopes: ["forum", ""], role: "lead", hubPublicKey: SampleRun.seedBytes,
             hubMilliseconds: -1)
         try holds(welcome, welcome.encode(), cuts: true) { try EnrolmentReply(decoding: $0) }
+    }
+
+    @Test func `a reply with a seq or an offset that no file can hold is refused`() {
+        var generator = SplitMix64(seed: 7)
+        let good = Self.reply(&generator)
+        #expect(throws: Never.self) { try ExchangeReply(decoding: good.encode()) }
+        for seq in [0, 1 << 63, .max] as [UInt64] {
+            var stub = Self.stub(&generator)
+            stub.lastSeq = seq
+            var (heads, entries, rejections) = (good, good, good)
+            heads.heads.append(stub)
+            entries.entries.append(.stub(stub))
+            rejections.rejections.append(
+                Rejection(stream: stub.stream, lastSeq: seq, refusal: Refusal(.retry, "later")))
+            for reply in [heads, entries, rejections] {
+                #expect(throws: CBORError.self, "\(seq)") {
+                    try ExchangeReply(decoding: reply.encode())
+                }
+            }
+        }
+        var far = good
+        far.cursor.offset = 1 << 62
+        #expect(throws: CBORError.self) { try ExchangeReply(decoding: far.encode()) }
     }
 
     @Test func `an enrolment is signed over all that it says`() {

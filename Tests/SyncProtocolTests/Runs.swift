@@ -93,7 +93,8 @@ import Testing
     /// A header by hand, signed by the owner of the stream.
     private func forge(
         _ sample: SampleRun, count: UInt64? = nil, size: UInt64? = nil, body: [UInt8]? = nil,
-        dependencies: UInt64 = 300, first: UInt64 = 1, hasOrigin: Bool = true,
+        dependencies: UInt64 = 300, deps: [Dependency]? = nil, first: UInt64 = 1,
+        hasOrigin: Bool = true,
         hasPrevious: Bool = false, format: UInt64 = 0, encoding: UInt64? = nil, extra: Bool = false
     ) -> (head: [UInt8], signature: [UInt8], body: [UInt8]) {
         let header = sample.run.header
@@ -115,11 +116,16 @@ import Testing
         encoder.unsigned(5)
         encoder.blob(Digest(sha256: body).bytes)
         encoder.unsigned(6)
-        encoder.array(header.dependencies.count)
-        for dependency in header.dependencies {
+        let deps =
+            deps
+            ?? header.dependencies.map { dependency in
+                Dependency(stream: dependency.stream, seq: dependencies, run: dependency.run)
+            }
+        encoder.array(deps.count)
+        for dependency in deps {
             encoder.array(3)
             encoder.blob(dependency.stream.identifier.bytes)
-            encoder.unsigned(dependencies)
+            encoder.unsigned(dependency.seq)
             encoder.blob(dependency.run.bytes)
         }
         encoder.unsigned(7)
@@ -179,6 +185,50 @@ import Testing
         }
     }
 
+    @Test func `a run that depends on its own stream, or on one twice, is refused by its header`() {
+        let sample = SampleRun(seed: 11, count: 60)
+        let deps = sample.run.header.dependencies
+        let own = Dependency(
+            stream: sample.run.header.stream, seq: 900, run: Digest(sha256: [1]))
+        let invalid = CBORError.Reason.invalid
+        #expect(!deps.isEmpty && fault(forge(sample, deps: deps), sample) == nil)
+        for wrong in [deps + [own], [own] + deps, deps + [deps[0]]] {
+            let parts = forge(sample, deps: wrong)
+            let error = #expect(throws: CBORError.self) {
+                try SealedRun(
+                    headerBytes: parts.head, signature: parts.signature, body: parts.body)
+            }
+            #expect(error?.reason == invalid)
+        }
+    }
+
+    @Test func `a dot by number is never one of the own stream`() throws {
+        let key = SampleRun(seed: 1).key
+        let own = StreamID(device: key.device, scope: "forum", incarnation: 3)
+        let other = StreamID(device: DeviceKey().device, scope: "forum", incarnation: 0)
+        var body = CBOREncoder()
+        body.array(3)
+        body.unsigned(2)
+        body.null()
+        body.array(5)
+        body.unsigned(1)
+        body.blob([UInt8](repeating: 7, count: 16))
+        body.unsigned(1 << 4 | 1)
+        body.null()
+        body.array(2)
+        body.unsigned(1)
+        body.unsigned(10)
+        func read(_ streams: [StreamID]) throws -> Changeset? {
+            var reader = BodyReader(
+                body: body.bytes, stream: own, firstSeq: 9, previousRun: nil, streams: streams,
+                namespace: [])
+            return try reader.next()
+        }
+        #expect(try read([other])?.rows[0].operations[0].over == [Dot(other, 10)])
+        let error = #expect(throws: CBORError.self) { try read([own]) }
+        #expect(error?.reason == .invalid)
+    }
+
     @Test func `a body that expands to more than it says is not expanded`() throws {
         let sample = SampleRun(seed: 12)
         let zeros = [UInt8](repeating: 0, count: 4 << 20)
@@ -199,7 +249,9 @@ import Testing
             #expect(throws: RunError.size) { try run.expandedBody() }
         }
         // Two frames, or bytes behind one.
-        for tail in [bomb.body, [0], [0x28, 0xb5, 0x2f, 0xfd]] {
+        let frameOfNothing: [UInt8] = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0]
+        let skippable: [UInt8] = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]
+        for tail in [bomb.body, [0], [0x28, 0xb5, 0x2f, 0xfd], frameOfNothing, skippable] {
             let parts = forge(sample, size: 4 << 20, body: bomb.body + tail, encoding: 1)
             let run = try SealedRun(
                 headerBytes: parts.head, signature: parts.signature, body: parts.body)

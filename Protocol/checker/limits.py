@@ -1,0 +1,16 @@
+"""01 §3: limits, and the two errors of the checker."""
+from __future__ import annotations
+
+MAX_SCALAR, MAX_CHANGESET, MAX_NEW_ROWS, MAX_RUN = 65_536, 262_144, 65_536, 1_024
+MAX_STORED, MAX_EXPANDED, MAX_HEADER, MAX_WINDOW = 524_288, 4_194_304, 65_536, 8_388_608
+MAX_AUTHOR, MAX_SCOPE, MAX_DOT_ITEMS, MAX_PLACES, MAX_LEVELS = 200, 64, 8_192, 4_096, 8
+MAX_SEQ, MAX_MS, MAX_NUMBER = 2**63 - 1, 2**48 - 1, 2**32 - 1
+INT_MIN, INT_MAX = -2**63, 2**63 - 1
+
+
+class Reject(Exception):
+    """A reader refuses bytes, with one of the reasons of 01 §1."""
+
+
+class BadVector(Exception):
+    """The line isn't in the form of 01 §6, or is of a kind that isn't known."""
