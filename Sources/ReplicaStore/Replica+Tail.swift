@@ -64,6 +64,7 @@ extension Replica {
     var isTailFull: Bool {
         tailCount >= Limits.runChangesets
             || tailBytes + Limits.changesetBytes > Limits.runWrittenBytes
+            || writer.streams.count >= Limits.runDependencies / 2
     }
 
     /// Seals all own changesets, so that they can leave.
@@ -101,7 +102,8 @@ extension Replica {
     }
 
     /// The heads of other streams: first those that the tail's dots name, in the order of their
-    /// numbers, then those that grew since this replica's last run.
+    /// numbers, then those that grew since this replica's last run, as many as a header has room
+    /// for; the others wait for the next run.
     private func dependencies() throws(StoreError) -> [Dependency] {
         var named: [StreamRecord] = []
         for stream in writer.streams {
@@ -114,7 +116,8 @@ extension Replica {
             record.sid != own.sid && record.sealed > record.named
                 && !named.contains { $0.sid == record.sid }
         }
-        return try (named + grown).map { record throws(StoreError) in
+        let room = max(0, Limits.runDependencies - named.count)
+        return try (named + grown.prefix(room)).map { record throws(StoreError) in
             var record = record
             guard let hash = record.runHash else {
                 throw rows.damaged("stream \(record.stream) has no run")

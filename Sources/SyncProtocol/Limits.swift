@@ -19,6 +19,9 @@ public enum Limits {
     public static let runWrittenBytes = runStoredBytes - (4 << 10)
     /// A run's header, in bytes.
     public static let headerBytes = 64 << 10
+    /// Deps that a writer puts into a header, so that it stays within ``headerBytes``: each takes up
+    /// to 61 bytes.
+    public static let runDependencies = 1_024
     /// The runs of one exchange, each way, in bytes; one run goes whatever its size.
     public static let batchBytes = 1 << 20
     /// A whole message, in bytes: a batch, the largest run, and room for the rest.
