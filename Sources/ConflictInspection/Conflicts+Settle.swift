@@ -155,13 +155,12 @@ extension Conflicts {
     ) throws {
         let subject = conflict.subject
         let key = CellKey(column.id)
-        let basis = conflict.candidates.compactMap(\.dot)
+        let shown = conflict.candidates.compactMap(\.dot)
         try transaction.author(subject.table.id, subject.row) { state in
-            let fold = RegisterFold(state[key], policy: column.policy)
-            // Who settles a conflict is shown what earlier decisions cover, too.
-            return [
-                state.resolve(key, value, basis: basis + fold.covered.map(\.dot))
-            ]
+            guard let operation = state.settle(key, value, shown: shown) else {
+                throw ConflictError.stale(conflict.id.description)
+            }
+            return [operation]
         }
     }
 

@@ -94,7 +94,7 @@ extension Conflicts {
                 dot, table: place.table, row: place.row, cell: key)
             if case .resolve? = replaced?.action { made = replaced }
         }
-        guard case .resolve(let value, let covers)? = made?.action else {
+        guard let decision = made?.action, let value = decision.value else {
             throw ConflictError.undone(entry.shortID)
         }
         if place.table == Forum.ruling.id, case .text(let name) = value {
@@ -108,10 +108,10 @@ extension Conflicts {
             try edit(choice?.edits ?? [], in: transaction)
         }
         try transaction.author(place.table, place.row) { state in
-            guard state[key].contains(entry.dot) else {
-                throw ConflictError.undone(entry.shortID)
-            }
-            return [state.resolve(key, value, basis: covers)]
+            guard
+                let operation = state.decideAgain(undo: entry.dot, of: decision, in: key)
+            else { throw ConflictError.undone(entry.shortID) }
+            return [operation]
         }
     }
 

@@ -37,7 +37,7 @@ package struct ScheduleShape: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Whether a replica may hold exactly `set`: causally closed, and with what it wrote itself.
-    private func isPast(_ set: Int, of author: Int) -> Bool {
+    package func isPast(_ set: Int, of author: Int) -> Bool {
         authors.indices.allSatisfy { op in
             set & 1 << op != 0 ? pasts[op] & ~set == 0 : authors[op] != author
         }
@@ -46,6 +46,14 @@ package struct ScheduleShape: Hashable, Sendable, CustomStringConvertible {
     /// Whether `op` may be delivered to a replica that holds `set`.
     package func isReady(_ op: Int, at set: Int) -> Bool {
         set & 1 << op == 0 && pasts[op] & ~set == 0
+    }
+
+    /// In how many orders a replica that holds `set` may come to hold `other`.
+    package func orderCount(from set: Int, to other: Int) -> Int {
+        set == other
+            ? 1
+            : authors.indices.filter { other & 1 << $0 != 0 && isReady($0, at: set) }
+                .reduce(0) { $0 + orderCount(from: set | 1 << $1, to: other) }
     }
 
     /// Every order in which all ops may arrive, each behind what it needs.
