@@ -73,6 +73,15 @@ final class Bench {
 
     func path(_ name: String) -> String { directory.appending(path: name + ".sqlite").path }
 
+    /// Removes a replica that is closed, with what lies beside it.
+    func remove(_ name: String) {
+        let manager = FileManager.default
+        for file in (try? manager.contentsOfDirectory(atPath: directory.path)) ?? []
+        where file.hasPrefix(name + ".sqlite") {
+            try? manager.removeItem(at: directory.appending(path: file))
+        }
+    }
+
     func create(
         _ name: String, schema: Schema = Sample.schema, keepsFeed: Bool = false
     ) throws -> Replica {

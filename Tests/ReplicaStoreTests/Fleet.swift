@@ -24,6 +24,8 @@ final class Fleet {
     static func column(_ name: String) -> Column { record.column(named: name)! }
 
     private let bench: Bench
+    private let environment: Environment
+    private var receiverCount = 0
     private(set) var replicas: [Replica] = []
     private var files: [String] = []
     /// What the authors were shown: lines of Protocol/06-export.md.
@@ -35,12 +37,25 @@ final class Fleet {
         bench = try Bench(isVolatile: true)
         var environment = bench.environment
         if isFrozen { environment.wallMilliseconds = { 1_764_000_000_000 } }
-        for number in 0..<count {
-            replicas.append(
-                try Replica.create(
-                    at: bench.path("replica-\(number)"), name: "replica-\(number)",
-                    schema: Self.schema, environment: environment))
+        self.environment = environment
+        for number in 0..<count { replicas.append(try create("replica-\(number)")) }
+    }
+
+    private func create(_ name: String) throws -> Replica {
+        try Replica.create(
+            at: bench.path(name), name: name, schema: Self.schema, environment: environment)
+    }
+
+    /// A further replica, which only receives, for as long as `body` runs.
+    func withReceiver<Result>(_ body: (Replica) throws -> Result) throws -> Result {
+        let name = "receiver-\(receiverCount)"
+        receiverCount += 1
+        let replica = try create(name)
+        defer {
+            replica.close()
+            bench.remove(name)
         }
+        return try body(replica)
     }
 
     /// Rows that were written from a form, and what its replica held when it was opened.
@@ -75,7 +90,11 @@ final class Fleet {
     }
 
     func ingest(_ runs: [SealedRun], at target: Int) throws {
-        for result in try replicas[target].ingest(runs) {
+        try ingest(runs, at: replicas[target])
+    }
+
+    func ingest(_ runs: [SealedRun], at target: Replica) throws {
+        for result in try target.ingest(runs) {
             if case .refused(let refusal) = result { throw refusal }
         }
     }
@@ -85,11 +104,32 @@ final class Fleet {
         try carry(from: replicas[source], to: replicas[target])
     }
 
-    func export(_ number: Int) throws {
-        var text = ""
-        try replicas[number].export { text += $0 + "\n" }
-        try keep(text, "export-\(files.count)")
+    /// Keeps what the replica exports for the oracle.
+    func export(_ number: Int) throws { try export(replicas[number]) }
+
+    /// - Returns: the export's last line: the hash of the state, and counts.
+    @discardableResult
+    func export(_ replica: Replica) throws -> String {
+        let (text, reading) = try Self.text(of: replica)
+        try keep(text)
+        return reading.last ?? ""
     }
+
+    /// What the replica exports, and those lines of it that are the same at all who hold the same:
+    /// neither who exports nor when what was received.
+    static func text(of replica: Replica) throws -> (whole: String, reading: [String]) {
+        var whole = ""
+        var reading: [String] = []
+        try replica.export { line in
+            whole += line + "\n"
+            if !line.hasPrefix("{\"dot\"") && !line.hasPrefix("{\"export\"") {
+                reading.append(line)
+            }
+        }
+        return (whole, reading)
+    }
+
+    func keep(_ text: String) throws { try keep(text, "export-\(files.count)") }
 
     private func keep(_ text: String, _ name: String) throws {
         let file = bench.directory.appending(path: name + ".jsonl")
@@ -101,12 +141,14 @@ final class Fleet {
     ///
     /// - Returns: what is wrong.
     func judge(limitSeconds: Double = 300) throws -> String? {
-        let hash = try replicas[0].stateHash()
-        for number in replicas.indices {
-            guard try replicas[number].stateHash() == hash else {
-                return "replica \(number) has another hash than replica 0"
+        // Hash and counts: reckoned anew by each, and by the oracle.
+        let end = try export(replicas[0])
+        guard end.contains("stateHash") else { return "an export ends with \(end)" }
+        for number in replicas.indices.dropFirst() {
+            let other = try export(replicas[number])
+            guard other == end else {
+                return "replica \(number) ends with \(other), and replica 0 with \(end)"
             }
-            try export(number)
         }
         try keep(views.map { $0 + "\n" }.joined(), "views")
         for replica in replicas { replica.close() }
@@ -127,6 +169,23 @@ enum Oracle {
         var description: String
     }
 
+    /// Asked for once: what lies on the path may be a script that takes longer than the oracle.
+    private static let python = Result { () throws -> URL in
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["python3", "-c", "import sys; print(sys.executable)"]
+        process.standardOutput = output
+        try process.run()
+        let text = String(
+            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            throw Failure(description: "python3, which runs the oracle, is not there")
+        }
+        return URL(filePath: text.trimmingCharacters(in: .newlines))
+    }
+
     /// - Returns: what it printed, when something differs.
     static func judge(
         _ files: [String], in directory: URL, limitSeconds: Double
@@ -136,8 +195,8 @@ enum Oracle {
         let handle = try FileHandle(forWritingTo: output)
         defer { try? handle.close() }
         let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["python3", "-B", script] + files
+        process.executableURL = try python.get()
+        process.arguments = ["-B", script] + files
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = handle
         process.standardError = handle

@@ -60,27 +60,30 @@ import Testing
     @Test func `the oracle agrees with replicas on every word of ops in every shape`() async {
         let start = ContinuousClock.now
         var problems: [String] = []
-        var scheduleCount = 0
+        var (scheduleCount, deliveryCount) = (0, 0)
         let shapes = Self.shapes
-        await withTaskGroup(of: (Int, String?).self) { group in
+        await withTaskGroup(of: (Int, Int, String?).self) { group in
             for shape in shapes {
                 group.addTask {
                     do {
                         let fleet = try ShapeFleet(shape)
-                        return (fleet.rowCount, try fleet.run().map { "\(shape): \($0)" })
+                        let problem = try fleet.run().map { "\(shape): \($0)" }
+                        return (fleet.rowCount, fleet.deliveryCount, problem)
                     } catch {
-                        return (0, "\(shape): \(error)")
+                        return (0, 0, "\(shape): \(error)")
                     }
                 }
             }
-            for await (count, problem) in group {
-                scheduleCount += count
+            for await (schedules, deliveries, problem) in group {
+                scheduleCount += schedules
+                deliveryCount += deliveries
                 if let problem { problems.append(problem) }
             }
         }
         for problem in problems.prefix(5) { Issue.record(Comment(rawValue: problem)) }
         print(
-            "\(shapes.count) shapes in files, \(scheduleCount) schedules before the oracle, "
+            "\(shapes.count) shapes in files, \(scheduleCount) schedules before the oracle in "
+                + "\(deliveryCount) deliveries, "
                 + "\(problems.count) shapes at fault, \(ContinuousClock.now - start)")
     }
 

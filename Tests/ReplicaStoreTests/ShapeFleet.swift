@@ -47,14 +47,19 @@ final class ShapeFleet {
     private var runs: [[SealedRun]] = []
     /// By replica: the ops that it holds.
     private var held: [Int]
+    /// By set of ops: what everybody reads who holds it.
+    private var readings: [Int: [String]] = [:]
+    /// Orders of delivery, and beginnings of orders, that were tried.
+    private var walks: Set<[Int]> = []
 
     init(_ shape: ScheduleShape) throws {
         self.shape = shape
-        // The writers, and one that receives everything.
-        let count = (shape.authors.max() ?? 0) + 2
+        let count = (shape.authors.max() ?? 0) + 1
         fleet = try Fleet(count: count, isFrozen: false)
         held = Array(repeating: 0, count: count)
     }
+
+    var deliveryCount: Int { rowCount * shape.deliveries.count }
 
     var rowCount: Int {
         Self.families.reduce(0) {
@@ -85,7 +90,10 @@ final class ShapeFleet {
             runs.append(try fleet.replicas[author].sealedRuns(after: before))
             held[author] |= 1 << op
         }
-        // Each replica gets what it lacks in another order, and everything twice.
+        for order in shape.deliveries {
+            if let fault = try receive(order) { return fault }
+        }
+        // Each writer gets what it lacks in another order, and everything twice.
         let orders = shape.deliveries
         for target in fleet.replicas.indices {
             let order = orders[(orders.count - 1) * target / max(held.count - 1, 1)]
@@ -95,6 +103,29 @@ final class ShapeFleet {
             }
         }
         return try fleet.judge()
+    }
+
+    /// A replica gets everything in this order, and everything twice. Whatever it holds on the way,
+    /// it reads as all do who hold the same; the oracle judges the first of them.
+    private func receive(_ order: [Int]) throws -> String? {
+        try fleet.withReceiver { replica in
+            var set = 0
+            for (place, op) in order.enumerated() {
+                try fleet.ingest(runs[op], at: replica)
+                set |= 1 << op
+                guard walks.insert(Array(order[...place])).inserted else { continue }
+                try fleet.ingest(runs[op], at: replica)
+                let (whole, reading) = try Fleet.text(of: replica)
+                guard let known = readings[set] else {
+                    readings[set] = reading
+                    try fleet.keep(whole)
+                    continue
+                }
+                guard let other = zip(known, reading).first(where: { $0 != $1 }) else { continue }
+                return "after \(order[...place]) there is \(other.1), and on another way \(other.0)"
+            }
+            return nil
+        }
     }
 
     private func deliver(_ op: Int, to target: Int) throws {

@@ -15,12 +15,14 @@ package struct DecisionScenario: Sendable, CustomStringConvertible {
         Self("two different resolutions and a third", [.settle(0), .settle(1), .settle(2)]),
         Self("late sibling or edit of a resolved cell, and undo", [.settle(0), .edit(2), .undo]),
         Self("two undos", [.settle(0), .undo, .undo]),
+        Self("two equal resolutions, both undone", [.settle(0), .settle(0), .undo, .undo]),
+        Self("equal resolutions, undo of the undo", [.settle(0), .settle(0), .undo, .again]),
     ]
 
     /// What the named ones come to when one more thing happens.
     package static let longer: [Self] = [
         Self("late sibling, undo, undo of the undo", [.settle(0), .edit(2), .undo, .again]),
-        Self("equal resolutions, undo of the undo", [.settle(0), .settle(0), .undo, .again]),
+        Self("late sibling, different resolutions", [.settle(0), .settle(1), .edit(2), .undo]),
         Self("different resolutions, undo of the undo", [.settle(0), .settle(1), .undo, .again]),
         Self("undone, made and undone again", [.settle(0), .undo, .again, .undo]),
         Self("two undos of an undo", [.settle(0), .undo, .again, .again]),
