@@ -4,7 +4,7 @@ import Testing
 
 /// A part of what `EveryDecision` enumerates in memory, on replicas in files.
 ///
-/// KARVAN_SEED picks which part; KARVAN_DECISION_SHAPES says how many shapes, 12 unless told.
+/// KARVAN_SEED picks which part; KARVAN_DECISION_SHAPES says how many shapes, 20 unless told.
 @Suite struct EveryDecisionInFiles {
     private static func setting(_ name: String) -> Int? {
         ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
@@ -40,7 +40,7 @@ import Testing
     @Test func `decisions in files are those of the model`() throws {
         let start = ContinuousClock.now
         let all = Self.histories().sorted { "\($0.key)" < "\($1.key)" }.map(\.value)
-        let count = Self.setting("KARVAN_DECISION_SHAPES") ?? 12
+        let count = Self.setting("KARVAN_DECISION_SHAPES") ?? 20
         // Half of the replicas' work for shapes in which much may happen, half for the others.
         let parts =
             Self.spread(all.filter { $0.count >= 8 }, count / 2)
