@@ -6,11 +6,10 @@ public import Causality
 /// can't come to differ about them. None of these changes the row: each gives the ops that the
 /// author's changeset holds.
 extension RowState {
-    /// What someone was shown who read the row as plain values: for a register the winner and its
-    /// equals, for an element its live ops; and the ops without value, which nobody has to see.
+    /// What someone was shown who read the row as plain values: the winner and its equals, which
+    /// are all puts of an element; and the ops without value, which nobody has to see. Sorted.
     public func basis(of key: CellKey, policy: RegisterPolicy = .latest) -> [Dot] {
         let cell = self[key]
-        guard key.element.isEmpty else { return cell.live.map(\.dot) }
         let fold = RegisterFold(cell, policy: policy)
         return (fold.shownDots + cell.retracts).sorted()
     }

@@ -50,11 +50,12 @@ extension Replica {
     ) throws {
         guard let access = rows.access(table) else { return try forget(table, row) }
         let found = try access.values(row)
-        let columns = access.table.columns.filter { column in
-            (noted.contains(0) || noted.contains(column.id))
-                && !newColumns.contains(SchemaColumn(table: table, column: column.id))
+        let places = access.table.columns.indices.filter { place in
+            let column = access.table.columns[place].id
+            return (noted.contains(0) || noted.contains(column))
+                && !newColumns.contains(SchemaColumn(table: table, column: column))
         }
-        guard try canSend(row, found, columns, access) else { return }
+        guard try canSend(row, found, places, access) else { return }
         // A value that another program may have overwritten is read from the log.
         let logged: (UInt32, Dot) throws(StoreError) -> Value? = {
             [unowned self] column, dot throws(StoreError) in
@@ -72,9 +73,9 @@ extension Replica {
                 guard let found else {
                     return state.cells.isEmpty || LifeFold(state).isHidden ? [] : [state.delete()]
                 }
-                return columns.flatMap { column -> [Operation] in
-                    let place = access.place(of: column.id) ?? 0
-                    return Self.operations(from: state, column, found[place], by: own.stream)
+                return places.flatMap { place in
+                    Self.operations(
+                        from: state, access.table.columns[place], found[place], by: own.stream)
                 }
             }
         } catch StoreError.invalid {
@@ -88,12 +89,12 @@ extension Replica {
     /// not UTF-8, a value that its column does not take or that is too large, a set that is no
     /// JSON array, a new row without any value.
     private func canSend(
-        _ row: RowID, _ found: [Value]?, _ columns: [Column], _ access: TableAccess
+        _ row: RowID, _ found: [Value]?, _ places: [Int], _ access: TableAccess
     ) throws(StoreError) -> Bool {
         guard let found else { return true }
         guard try access.invalidText(row) == nil else { return false }
-        let areTaken = columns.allSatisfy { column in
-            let value = found[access.place(of: column.id) ?? 0]
+        let areTaken = places.allSatisfy { place in
+            let (column, value) = (access.table.columns[place], found[place])
             guard !column.isCounter else { return ScalarType.integer.accepts(value) }
             let values = column.isSet ? SetText.elements(of: value) : [value]
             return values?.allSatisfy {

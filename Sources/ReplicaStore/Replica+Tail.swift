@@ -21,7 +21,7 @@ extension Replica {
                 throw rows.damaged("change \(seq) of the tail: \(error)")
             }
         }
-        if tailCount > 0 { writer.resume(reader) }
+        writer.resume(reader)
     }
 
     func tailReader() -> BodyReader {

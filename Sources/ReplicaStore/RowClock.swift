@@ -2,10 +2,10 @@ internal import Causality
 
 /// The clocks of one row, packed: which dot each column shows.
 ///
-/// Layout, in bytes: flags (1: ops of the row lie in `sy_live`; 2: the row is hidden), a count,
-/// that many (stream number, seq, milliseconds, counter) as variable-length numbers (LEB128), then
-/// a byte for each column by its id, from 1: 0 for none, or the entry's place, from 1. Trailing
-/// zeros are left out.
+/// Layout, in bytes: flags (1: ops of the row lie in `sy_live`; 2: the row is hidden, and then its
+/// deletes lie there), a count, that many (stream number, seq, milliseconds, counter) as
+/// variable-length numbers (LEB128), then a byte for each column by its id, from 1: 0 for none, or
+/// the entry's place, from 1. Trailing zeros are left out.
 ///
 /// Invariant: entries are distinct, and each is named by a column.
 struct RowClock: Hashable, Sendable {
@@ -21,6 +21,9 @@ struct RowClock: Hashable, Sendable {
     /// By column id − 1; 0 for none, or a place in `entries`, from 1.
     private var places: [UInt8] = []
 
+    /// The most columns that a table may have, each naming one entry at most.
+    private static let columnLimit = 250
+
     init() {}
 
     /// The dot that `column` shows.
@@ -35,7 +38,8 @@ struct RowClock: Hashable, Sendable {
         places.indices.filter { places[$0] > 0 }.map { UInt32($0 + 1) }
     }
 
-    /// Sets the entry of a column. Entries that nothing names go when it is packed.
+    /// Sets the entry of a column. Entries that nothing names go when it is packed: so whoever sets
+    /// several columns of a row that was read gives them one and the same entry.
     mutating func set(_ column: UInt32, _ entry: Entry) {
         let index = Int(column) - 1
         while places.count <= index { places.append(0) }
@@ -43,8 +47,6 @@ struct RowClock: Hashable, Sendable {
             places[index] = UInt8(place + 1)
             return
         }
-        // Each column names one entry at most, so there are never more than 250 in use.
-        if entries.count == 255 { compact() }
         entries.append(entry)
         places[index] = UInt8(entries.count)
     }
@@ -96,7 +98,7 @@ struct RowClock: Hashable, Sendable {
 
     /// Reads what ``packed()`` wrote; `nil` for anything else.
     init?(_ bytes: [UInt8]) {
-        guard bytes.count >= 2, bytes[0] < 4 else { return nil }
+        guard bytes.count >= 2, bytes[0] < 4, bytes[1] <= Self.columnLimit else { return nil }
         hasExtras = bytes[0] & 1 != 0
         isHidden = bytes[0] & 2 != 0
         var offset = 2

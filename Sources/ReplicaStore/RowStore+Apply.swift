@@ -42,7 +42,7 @@ extension RowStore {
     private func plainCells(
         _ change: RowChange, _ access: TableAccess, _ clock: RowClock
     ) throws(StoreError) -> [(column: UInt32, value: Value)]? {
-        guard !clock.hasExtras, !clock.isHidden else { return nil }
+        guard !clock.hasExtras else { return nil }
         var cells: [(column: UInt32, value: Value)] = []
         cells.reserveCapacity(change.operations.count)
         for operation in change.operations {

@@ -15,12 +15,9 @@ extension WriteTransaction {
         try check(values, in: table)
         let wires = try self.wires(values, table)
         try makeRoom(for: RowName.new.wireLimit + wires.wireLimit)
-        var id = replica.writer.makeRowID()
-        if id == nil {
-            try split()
-            id = replica.writer.makeRowID()
+        guard let id = replica.writer.makeRowID() else {
+            throw StoreError.invalid("a changeset creates too many rows")
         }
-        guard let id else { throw StoreError.invalid("a changeset creates too many rows") }
         try insert(access, id, .new, values, wires)
         return id
     }

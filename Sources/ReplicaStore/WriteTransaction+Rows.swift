@@ -40,8 +40,7 @@ extension WriteTransaction {
             try check(value, column, table)
         }
         let clock = try rows.clock(table.id, id)
-        if basis == nil, let clock, !clock.hasExtras, !clock.isHidden,
-            values.allSatisfy({ $0.0.keeps($0.1) }),
+        if basis == nil, let clock, !clock.hasExtras, values.allSatisfy({ $0.0.keeps($0.1) }),
             let changed = try setPlain(access, id, clock, values)
         {
             return changed
@@ -202,10 +201,8 @@ extension WriteTransaction {
         let wires = try operations.map { operation throws(StoreError) in
             try wire(operation, table)
         }
-        try makeRoom(
-            for: zip(operations, wires).reduce(name.wireLimit) {
-                $0 + $1.0.wireLimit + ($1.1?.wireLimit ?? 0)
-            })
+        let limits = operations.map(\.wireLimit) + wires.compactMap { $0?.wireLimit }
+        try makeRoom(for: limits.reduce(name.wireLimit, +))
         if operations.contains(where: { $0.names(dot) || state[$0.cell].contains(dot) }) {
             try split()
         }

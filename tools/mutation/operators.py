@@ -13,10 +13,10 @@ from swift_text import ASSIGNMENTS, COMPARISONS, FENCES, HEADS, SwiftText
 
 OPPOSITE = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
 TESTS = {"contains", "filter", "allSatisfy", "removeAll", "firstIndex", "first", "lastIndex"}
-# Checks and texts, not behaviour; and what only saves time.
+# Checks and texts, not behaviour; and what only saves time. A hash may be the same for everything.
 CHECKS = {"precondition", "preconditionFailure", "fatalError", "assert", "checkInvariants"}
 SPEED = {"reserveCapacity"}
-TEXTS = {"description", "debugDescription", "short", "checkInvariants"}
+TEXTS = {"description", "debugDescription", "short", "checkInvariants", "hash"}
 
 
 @dataclass

@@ -13,27 +13,42 @@ from pathlib import Path
 
 from workcopy import CANARY_ID, NULL_ID, Failure
 
-SCHEDULES = {"KARVAN_SCHEDULES": "2000", "KARVAN_STORE_SCHEDULES": "20"}
-# What a test file says about a step of its own is more telling than long random schedules.
-RANDOM = r"\.(RandomSchedules|RandomStoreSchedules|RandomBytes)"
+# As few of the random schedules as tell something: each mutation meets them again.
+SCHEDULES = {"KARVAN_SCHEDULES": "1000", "KARVAN_STORE_SCHEDULES": "20",
+             "KARVAN_ORACLE_SCHEDULES": "250"}
+MERGE_LONG = r"\.(EverySchedule|RandomSchedules|Laws)/"
+STORE_LONG = r"\.(RandomStoreSchedules|PastStates|OracleTests|LargeTransactions)/"
+WIRE_LONG = r"\.RandomBytes/|flipped bit|many ops"
+# Name: what to run, what of it not, and settings of its own.
 STAGES = {
-    "causality": (r"^CausalityTests\.", None),
-    "merge": (r"^MergeTests\.", RANDOM),
-    "merge schedules": (r"^MergeTests\.RandomSchedules", None),
-    "store": (r"^ReplicaStoreTests\.", RANDOM),
-    "store schedules": (r"^ReplicaStoreTests\.RandomStoreSchedules", None),
-    "protocol": (r"^(SyncProtocolTests|ProtocolTests)\.", RANDOM),
-    "random bytes": (r"^SyncProtocolTests\.RandomBytes", None),
+    "causality": (r"^CausalityTests\.", None, {}),
+    "merge": (r"^MergeTests\.", MERGE_LONG, {}),
+    "merge schedules": (r"^MergeTests\.RandomSchedules/", None, {}),
+    "vectors": (r"^ProtocolTests\.", None, {}),
+    "store schedules": (r"^ReplicaStoreTests\.RandomStoreSchedules/", None, {}),
+    "store": (r"^ReplicaStoreTests\.", STORE_LONG, {}),
+    "oracle": (r"^ReplicaStoreTests\.OracleTests/.*random", None, {}),
+    "past states": (r"^ReplicaStoreTests\.PastStates/", None, {"KARVAN_STORE_SCHEDULES": "3"}),
+    "wire": (r"^SyncProtocolTests\.", WIRE_LONG, {}),
+    "large": (r"^ReplicaStoreTests\.LargeTransactions/", None, {}),
+    "laws": (r"^MergeTests\.Laws/", None, {}),
+    "every schedule": (r"^MergeTests\.EverySchedule/", None, {}),
+    "oracle, every word": (r"^ReplicaStoreTests\.OracleTests/", r"random", {}),
+    "wire, long": (rf"^SyncProtocolTests\..*({WIRE_LONG})", None, {}),
 }
-# The cheapest and most telling first. Only the store's tests and those of the wire reach the store.
-MERGE_ORDER = ["store schedules", "merge", "merge schedules", "protocol", "store", "random bytes"]
+# The cheapest and most telling first, so that most mutations cost a few seconds. Only the store's
+# tests and those of the wire reach the store.
+MERGE_ORDER = ["merge", "merge schedules", "vectors", "store schedules", "store", "oracle", "wire",
+               "past states", "laws", "every schedule", "large", "oracle, every word",
+               "wire, long"]
 ORDERS = {
     "Causality": ["causality", *MERGE_ORDER],
     "Merge": MERGE_ORDER,
-    "ReplicaStore": ["store schedules", "store", "protocol"],
+    "ReplicaStore": ["store schedules", "store", "oracle", "past states", "large", "vectors",
+                     "oracle, every word"],
 }
 FAILED = b" recorded an issue "
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 # A run of tests may take so many times what it takes without a mutation: a busy machine is no
 # reason to call a mutation caught.
 PATIENCE = 6
@@ -51,54 +66,56 @@ class Outcome:
 class Trials:
     def __init__(self, copy, timeout_seconds, deadline):
         self.copy, self.deadline = copy, deadline
-        self.limits = {stage: max(timeout_seconds, 180) for stage in STAGES}
+        # Before it is known what a stage takes.
+        self.limits = {stage: max(timeout_seconds, 300) for stage in STAGES}
         self.timeout_seconds = timeout_seconds
         self.stopped = False
         self.logs = copy.scratch / "logs"
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
 
-    def check(self):
-        """Without a mutation all passes, the null mutation survives, the canary never does.
+    def check(self, jobs):
+        """The null mutation passes every stage, the canary none.
 
-        Returns the seconds of each stage without a mutation.
+        Returns the seconds of each stage with the null mutation.
         """
-        seconds = {}
-        for stage in STAGES:
-            outcome = self._stage(stage, None)
-            if outcome.caught:
-                raise Failure(f"without a mutation the stage {stage} fails ({outcome.how}); "
-                              f"see {self._log(stage, None)}")
-            found = COUNT.search(self._log(stage, None).read_text(errors="replace"))
-            if not found or int(found[1]) == 0:
-                raise Failure(f"the stage {stage} ran no test")
-            seconds[stage] = outcome.seconds
-            self.limits[stage] = max(self.timeout_seconds, PATIENCE * outcome.seconds)
-            if not self._stage(stage, CANARY_ID).caught:
-                raise Failure(f"the canary survives the stage {stage}: the switch doesn't work")
-        outcome = self.run_one(NULL_ID, "Merge")
+        with ThreadPoolExecutor(jobs) as pool:
+            return dict(zip(STAGES, self._all(pool, self._check_stage, STAGES)))
+
+    def _check_stage(self, stage):
+        outcome = self._stage(stage, NULL_ID)
         if outcome.caught:
-            raise Failure(f"the null mutation is caught in the stage {outcome.stage}: the tests "
-                          "fail without a reason")
-        return seconds
+            raise Failure(f"without a mutation the stage {stage} fails ({outcome.how}); "
+                          f"see {self._log(stage, NULL_ID)}")
+        found = COUNT.search(self._log(stage, NULL_ID).read_text(errors="replace"))
+        if not found or int(found[1]) == 0:
+            raise Failure(f"the stage {stage} ran no test")
+        if not self._stage(stage, CANARY_ID).caught:
+            raise Failure(f"the canary survives the stage {stage}: the switch doesn't work")
+        return outcome.seconds
+
+    def expect(self, seconds):
+        """Bounds each stage by what it takes without a mutation."""
+        self.limits = {stage: max(self.timeout_seconds, PATIENCE * seconds[stage])
+                       for stage in STAGES}
 
     def run(self, sites, jobs, report):
-        """Outcomes by id; a site that there was no time for has none."""
-        outcomes = {}
-
+        """Reports the outcome of each site, other than those that there was no time for."""
         def trial(site):
             if time.monotonic() < self.deadline and not self.stopped:
-                outcomes[site.id] = self.run_one(site.id, site.file.split("/")[1])
-                report(site, outcomes[site.id])
+                report(site, self.run_one(site.id, site.file.split("/")[1]))
 
         with ThreadPoolExecutor(jobs) as pool:
-            try:
-                for done in [pool.submit(trial, site) for site in sites]:
-                    done.result()
-            except BaseException:
-                self.stopped = True
-                raise
-        return outcomes
+            self._all(pool, trial, sites)
+
+    def _all(self, pool, work, items):
+        """What each gave. Whatever ends one early ends the tests of the others too."""
+        try:
+            return [done.result() for done in [pool.submit(work, item) for item in items]]
+        except BaseException:
+            self.stopped = True
+            pool.shutdown(cancel_futures=True)
+            raise
 
     def run_one(self, mutant, module):
         seconds = 0
@@ -115,14 +132,13 @@ class Trials:
         with tempfile.TemporaryDirectory(prefix="karvan-mutate-", dir=memory()) as scratch:
             environment = {key: value for key, value in os.environ.items()
                            if not key.startswith("KARVAN_")}
-            environment |= SCHEDULES | {"TMPDIR": scratch, "KARVAN_TEST_MEMORY": scratch}
-            if mutant:
-                environment["KARVAN_MUTANT"] = mutant
+            environment |= SCHEDULES | STAGES[stage][2] | {
+                "TMPDIR": scratch, "KARVAN_TEST_MEMORY": scratch, "KARVAN_MUTANT": mutant}
             how = self._run(self._command(stage), environment, log, self.limits[stage])
         return Outcome(how != "", stage, how, time.monotonic() - started)
 
     def _command(self, stage):
-        only, without = STAGES[stage]
+        only, without, _ = STAGES[stage]
         binary = self.copy.package / ".build/debug/karvanPackageTests.xctest"
         # A file on Linux; elsewhere a bundle, which `swift test` knows how to load.
         start = [str(binary), "--testing-library", "swift-testing"] if binary.is_file() else [
@@ -159,12 +175,12 @@ class Trials:
                 if time.monotonic() > until:
                     return "timeout"
                 if self.stopped:
-                    return "interruption"
+                    raise KeyboardInterrupt
                 time.sleep(POLL_SECONDS)
         return process.returncode
 
     def _log(self, stage, mutant):
-        return self.logs / f"{mutant or 'none'}.{stage.replace(' ', '-')}.log"
+        return self.logs / f"{mutant}.{re.sub('[^a-z]+', '-', stage)}.log"
 
 
 def memory():
