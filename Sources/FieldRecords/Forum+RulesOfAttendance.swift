@@ -22,8 +22,7 @@ extension Forum {
     /// What stands, of each (item, person) of whom some observation says present and another one
     /// denies it; with the voids that came of an earlier decision on it.
     ///
-    /// Only who was ever denied to be there is looked at: mostly few, and a third of a second less
-    /// for 30,000 scans.
+    /// Only who was ever denied to be there is looked at, which mostly are few of those scanned.
     private static let denials = """
         WITH RECURSIVE
           denied AS MATERIALIZED (

@@ -138,4 +138,63 @@ import Testing
         try carry(from: a, to: b)
         try expectSound([a, b], .integer(8))
     }
+
+    @Test func `two counts in one transaction both count`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a", schema: schema)
+        let id = try a.write { try $0.upsert(tally, key: gate, []).id }.result
+        try a.write { transaction in
+            try transaction.count(tally, id, seen, by: 5)
+            try transaction.count(tally, id, seen, by: -1)
+        }
+        try expectSound([a], .integer(4))
+    }
+
+    @Test func `a deleted count comes back whole with the next head`() throws {
+        let bench = try Bench()
+        let (a, b) = (
+            try bench.create("a", schema: schema), try bench.create("b", schema: schema)
+        )
+        func count(_ replica: Replica, _ amount: Int64) throws {
+            try replica.write { transaction in
+                let id = try transaction.upsert(tally, key: gate, []).id
+                try transaction.count(tally, id, seen, by: amount)
+            }
+        }
+        try count(a, 5)
+        try carry(from: a, to: b)
+        try count(b, 7)
+        try carry(from: b, to: a)
+        try a.write { try $0.delete(tally, schema.rowID(in: tally, key: gate)) }
+        #expect(try found(a) == [])
+        // b goes on counting: nobody's count is dropped, and nobody's counts twice.
+        try count(b, 1)
+        try count(a, 1)
+        try carry(from: a, to: b)
+        try carry(from: b, to: a)
+        try expectSound([a, b], .integer(14))
+    }
+
+    @Test func `what another program made of the sum while nothing was open is counted on`() throws
+    {
+        let bench = try Bench()
+        let (a, b) = (
+            try bench.create("a", schema: schema), try bench.create("b", schema: schema)
+        )
+        let id = try a.write { transaction in
+            let id = try transaction.upsert(tally, key: gate, []).id
+            try transaction.count(tally, id, seen, by: 5)
+            return id
+        }.result
+        try carry(from: a, to: b)
+        try b.write { _ = try $0.count(tally, id, seen, by: 10) }
+        a.close()
+        try bench.shell("a", "UPDATE tally SET seen = seen + 2")
+        let again = try bench.open("a", schema: schema)
+        try carry(from: b, to: again)
+        try expectSound([again], .integer(17))
+        again.close()
+        try bench.shell("a", "UPDATE tally SET seen = NULL")
+        try expectSound([try bench.open("a", schema: schema)], .integer(17))
+    }
 }
