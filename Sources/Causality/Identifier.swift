@@ -54,6 +54,7 @@ extension Identifier {
     /// Reads 32 hexadecimal digits, either case; `nil` for anything else.
     public init?(hexadecimal text: some StringProtocol) {
         guard text.utf8.count == 32 else { return nil }
+        // Sixteen digits move whatever a word began with out of it.
         var words: [UInt64] = [0, 0]
         for (index, digit) in text.utf8.enumerated() {
             guard let value = Hexadecimal.value(of: digit) else { return nil }

@@ -80,7 +80,7 @@ extension RowState {
         let own = Counter(self[key]).entries.filter { $0.dot.stream == stream }
         var (increments, decrements) = (Int64(0), Int64(0))
         var parts: [(Int64, Int64)] = own.map { ($0.increments, $0.decrements) }
-        parts.append(amount > 0 ? (amount, 0) : (0, -amount))
+        parts.append((max(amount, 0), max(-amount, 0)))
         for (more, less) in parts {
             let up = increments.addingReportingOverflow(more)
             let down = decrements.addingReportingOverflow(less)

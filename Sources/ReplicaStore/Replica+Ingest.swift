@@ -136,7 +136,6 @@ extension Replica {
             try connection.execute("ROLLBACK TO run")
             try connection.execute("RELEASE run")
             rows.streams = try StreamTable(reading: connection)
-            if let error = error as? StoreError { throw error.asPoison }
             throw error
         }
     }
@@ -145,15 +144,5 @@ extension Replica {
         for row in changeset.rows {
             try rows.apply(row, dot: changeset.dot, sid: sid, time: changeset.time)
         }
-    }
-}
-
-extension StoreError {
-    /// A run that breaks a constraint is at fault itself; anything else is the disk's trouble.
-    fileprivate var asPoison: any Error {
-        if case .disk(_, let code, let detail) = self, code & 0xff == 19 {
-            return Refusal(.poison, "its changes can't be applied: \(detail)")
-        }
-        return self
     }
 }

@@ -64,7 +64,6 @@ extension Replica {
     var isTailFull: Bool {
         tailCount >= Limits.runChangesets
             || tailBytes + Limits.changesetBytes > Limits.runWrittenBytes
-            || writer.streams.count >= Limits.runDependencies / 2
     }
 
     /// Seals all own changesets, so that they can leave.
@@ -103,7 +102,7 @@ extension Replica {
 
     /// The heads of other streams: first those that the tail's dots name, in the order of their
     /// numbers, then those that grew since this replica's last run, as many as a header has room
-    /// for; the others wait for the next run.
+    /// for; the others wait for the next run. A writer names no more than a header has room for.
     private func dependencies() throws(StoreError) -> [Dependency] {
         var named: [StreamRecord] = []
         for stream in writer.streams {
@@ -116,8 +115,7 @@ extension Replica {
             record.sid != own.sid && record.sealed > record.named
                 && !named.contains { $0.sid == record.sid }
         }
-        let room = max(0, Limits.runDependencies - named.count)
-        return try (named + grown.prefix(room)).map { record throws(StoreError) in
+        return try (named + grown).prefix(Limits.runDependencies).map { record throws(StoreError) in
             var record = record
             guard let hash = record.runHash else {
                 throw rows.damaged("stream \(record.stream) has no run")

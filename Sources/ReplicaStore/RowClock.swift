@@ -33,9 +33,12 @@ struct RowClock: Hashable, Sendable {
         return entries[Int(places[index]) - 1]
     }
 
-    /// The columns that have an entry, ascending.
-    var columns: [UInt32] {
-        places.indices.filter { places[$0] > 0 }.map { UInt32($0 + 1) }
+    /// What each column shows, ascending by column.
+    var shown: [(column: UInt32, entry: Entry)] {
+        places.indices.compactMap { index in
+            let column = UInt32(index + 1)
+            return self[column].map { (column, $0) }
+        }
     }
 
     /// Sets the entry of a column. Entries that nothing names go when it is packed: so whoever sets
@@ -60,7 +63,6 @@ struct RowClock: Hashable, Sendable {
             places[index] = UInt8(place + 1)
         }
         entries = kept
-        while places.last == 0 { places.removeLast() }
     }
 
     /// The bytes of a row whose columns `places` all show one entry.

@@ -9,13 +9,22 @@ extension RowStore {
         _ change: RowChange, dot: Dot, sid: Int64, time: HybridTime
     ) throws(StoreError) {
         let entry = RowClock.Entry(sid: sid, seq: dot.seq, time: time)
-        let clock = change.isNew ? nil : try clock(change.table, change.row)
-        if let access = access(change.table) {
-            if clock == nil, let values = plainRow(change, access) {
-                return try insert(access, change.row, values, entry)
-            }
-            if let clock, let cells = try plainCells(change, access, clock) {
-                return try update(access, change.row, clock, cells, entry)
+        let access = access(change.table)
+        if change.isNew, let access, let values = plainRow(change, access),
+            try insert(access, change.row, values, entry)
+        {
+            return
+        }
+        let clock = try clock(change.table, change.row)
+        if let access {
+            if let clock {
+                if let cells = try plainCells(change, access, clock) {
+                    return try update(access, change.row, clock, cells, entry)
+                }
+            } else if let values = plainRow(change, access),
+                try insert(access, change.row, values, entry)
+            {
+                return
             }
         }
         var state = try load(change.table, change.row, clock)

@@ -61,12 +61,14 @@ final class RowStore {
 
     // MARK: A row of plain puts
 
-    /// Writes a row that isn't there yet, whose columns all come from one changeset.
+    /// Writes a row whose columns all come from one changeset, if nothing is known of it.
     ///
     /// - Parameter values: by place; `nil` where the changeset says nothing.
+    /// - Returns: `false` when something is known of the row; then nothing was written. A derived
+    ///   id is nobody else's by chance, but whoever has seen it can name it as their own row.
     func insert(
         _ access: TableAccess, _ row: RowID, _ values: [Value?], _ entry: RowClock.Entry
-    ) throws(StoreError) {
+    ) throws(StoreError) -> Bool {
         let columns = access.table.columns
         var marks: [UInt8] = []
         for (place, value) in values.enumerated() where value != nil {
@@ -76,10 +78,12 @@ final class RowStore {
         }
         RowClock.pack(entry, columns: marks, into: &clockBytes)
         if rowInsert == nil {
-            rowInsert = try connection.prepare("INSERT INTO sy_row VALUES(?, ?, ?, ?)")
+            rowInsert = try connection.prepare("INSERT OR IGNORE INTO sy_row VALUES(?, ?, ?, ?)")
         }
         try bindRow(rowInsert, access.table.id, row, clockBytes)
-        try access.insert(row, values)
+        guard connection.changes > 0 else { return false }
+        try access.write(row, values)
+        return true
     }
 
     private func bindRow(
@@ -124,8 +128,8 @@ final class RowStore {
         if clock.hasExtras { try loadExtras(table, row, into: &state) }
         guard !clock.isHidden, let access = access(table) else { return state }
         var shown: [Value]?
-        for column in clock.columns {
-            guard let entry = clock[column], let place = access.place(of: column) else { continue }
+        for (column, entry) in clock.shown {
+            guard let place = access.place(of: column) else { continue }
             let dot = try dot(entry)
             let key = CellKey(column)
             var cell = state[key]
@@ -179,7 +183,7 @@ final class RowStore {
     ) throws(StoreError) {
         let access = access(table)
         let life = LifeFold(state)
-        var layout = RowLayout(hidden: life.isHidden, columnCount: access?.table.columns.count ?? 0)
+        var layout = RowLayout(hidden: life.isHidden, columns: access?.table.columns ?? [])
         for cell in state.cells {
             if cell.key == .life {
                 layout.keep(cell, open: life.isConflict)
@@ -207,7 +211,7 @@ final class RowStore {
         if life.isHidden {
             try access.delete(row)
         } else {
-            try access.replace(row, layout.values)
+            try access.write(row, layout.values)
         }
     }
 
@@ -282,9 +286,9 @@ private struct RowLayout {
     var values: [Value?]
     var extras: [Extra] = []
 
-    init(hidden: Bool, columnCount: Int) {
+    init(hidden: Bool, columns: [Column]) {
         clock.isHidden = hidden
-        values = Array(repeating: nil, count: columnCount)
+        values = columns.map { _ in nil }
     }
 
     mutating func keep(_ entry: RowState.Entry, open: Bool) {

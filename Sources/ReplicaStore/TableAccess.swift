@@ -13,7 +13,7 @@ final class TableAccess {
     private let sqlPlaces: [Int32]
     private let names: String
     private var updates: [[UInt32]: Statement] = [:]
-    private var inserting: Statement?
+    private var writing: Statement?
 
     init(_ table: Table, connection: Connection) {
         self.table = table
@@ -49,38 +49,22 @@ final class TableAccess {
         for (index, part) in parts.enumerated() { statement.bind(first + Int32(index), part) }
     }
 
-    private func parameters() -> String {
-        String(repeating: ", ?", count: table.sqlColumns.count)
-    }
-
-    /// Writes a row that isn't there.
+    /// Writes a row, whether it is there or not: another program may have put one there that can't
+    /// be sent as it is.
     ///
     /// - Parameter values: by place; a missing value is NULL.
-    func insert(_ id: RowID, _ values: [Value?]) throws(StoreError) {
-        if inserting == nil {
-            inserting = try connection.prepare(
-                "INSERT INTO \(table.name)(id, \(names)) VALUES(?\(parameters()))")
+    func write(_ id: RowID, _ values: [Value?]) throws(StoreError) {
+        if writing == nil {
+            let marks = String(repeating: ", ?", count: table.sqlColumns.count)
+            writing = try connection.prepare(
+                "INSERT OR REPLACE INTO \(table.name)(id, \(names)) VALUES(?\(marks))")
         }
-        guard let inserting else { return }
-        try write(id, values, with: inserting)
-    }
-
-    /// Writes a row, whether it is there or not.
-    func replace(_ id: RowID, _ values: [Value?]) throws(StoreError) {
-        try write(
-            id, values,
-            with: try connection.statement(
-                "INSERT OR REPLACE INTO \(table.name)(id, \(names)) VALUES(?\(parameters()))"))
-    }
-
-    private func write(
-        _ id: RowID, _ values: [Value?], with statement: Statement
-    ) throws(StoreError) {
-        statement.bind(1, id.identifier)
+        guard let writing else { return }
+        writing.bind(1, id.identifier)
         for place in values.indices {
-            bind(values[place], place: place, to: statement, from: sqlPlaces[place] + 2)
+            bind(values[place], place: place, to: writing, from: sqlPlaces[place] + 2)
         }
-        try statement.step()
+        try writing.step()
     }
 
     /// Writes some columns of a row that is there.

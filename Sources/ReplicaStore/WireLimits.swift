@@ -29,12 +29,12 @@ extension Operation {
         }
     }
 
-    /// Whether the op replaces or covers what `dot` wrote.
-    func names(_ dot: Dot) -> Bool {
+    /// What the op replaces and what it covers.
+    var namedDots: [Dot] {
         switch action {
-        case .put, .retract: over.contains(dot)
-        case .resolve(_, let covers): over.contains(dot) || covers.contains(dot)
-        case .delete(let covers): over.contains(dot) || covers.contains { $0.dot == dot }
+        case .put, .retract: over
+        case .resolve(_, let covers): over + covers
+        case .delete(let covers): over + covers.map(\.dot)
         }
     }
 }

@@ -55,11 +55,9 @@ extension WriteTransaction {
             table: access.table.id, id: id, name: name,
             itemCount: wires.count * BodyWriter.putItemCount)
         for wire in wires { replica.writer.put(column: wire.column, wire.value) }
-        if columns.indices.allSatisfy({ values[$0].map(columns[$0].keeps) ?? true }) {
-            try rows.insert(access, id, values, entry)
-        } else {
-            try store(access.table.id, id, puts(values, columns))
-        }
+        let areKept = columns.indices.allSatisfy { values[$0].map(columns[$0].keeps) ?? true }
+        let isWritten = areKept ? try rows.insert(access, id, values, entry) : false
+        if !isWritten { try store(access.table.id, id, puts(values, columns)) }
         receipt.operationCount += wires.count
         try splitIfLarge()
     }
@@ -70,13 +68,14 @@ extension WriteTransaction {
         }
     }
 
-    /// Puts into a row of which nothing is known.
+    /// Puts into a row, whatever is known of it.
     func store(
         _ table: UInt32, _ id: RowID, _ operations: [Operation]
     ) throws(StoreError) {
-        var state = RowState()
+        let clock = try rows.clock(table, id)
+        var state = try rows.load(table, id, clock)
         for operation in operations { state.apply(operation, dot: dot, time: entry.time) }
-        try rows.store(table, id, state, replacing: nil)
+        try rows.store(table, id, state, replacing: clock)
     }
 
     func access(_ table: Table) throws(StoreError) -> TableAccess {

@@ -90,7 +90,8 @@ extension WriteTransaction {
         let name = try name(access.table.id, id)
         let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1.0) }
         try makeRoom(
-            for: operations.reduce(name.wireLimit) { $0 + $1.0.wireLimit + $1.1.wireLimit })
+            for: operations.reduce(name.wireLimit) { $0 + $1.0.wireLimit + $1.1.wireLimit },
+            naming: operations.map(\.0))
         replica.writer.row(table: access.table.id, id: id, name: name, itemCount: count)
         for (operation, wire) in operations { replica.writer.write(operation, as: wire) }
         try rows.update(access, id, clock, cells, entry)
@@ -202,8 +203,9 @@ extension WriteTransaction {
             try wire(operation, table)
         }
         let limits = operations.map(\.wireLimit) + wires.compactMap { $0?.wireLimit }
-        try makeRoom(for: limits.reduce(name.wireLimit, +))
-        if operations.contains(where: { $0.names(dot) || state[$0.cell].contains(dot) }) {
+        try makeRoom(for: limits.reduce(name.wireLimit, +), naming: operations)
+        if operations.contains(where: { $0.namedDots.contains(dot) || state[$0.cell].contains(dot) }
+        ) {
             try split()
         }
         let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1) }

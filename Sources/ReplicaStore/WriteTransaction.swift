@@ -68,13 +68,16 @@ public final class WriteTransaction {
     }
 
     /// Goes on in a further changeset of the same action.
-    func split() throws(StoreError) {
-        if action == nil {
+    ///
+    /// - Parameter sealing: whether the further one starts a run.
+    func split(sealing: Bool = false) throws(StoreError) {
+        if action == nil, !replica.writer.isEmpty {
             action = Identifier(
                 Digest(.newRows, Array("action".utf8), Array(dot.description.utf8)).bytes
                     .prefix(16))
         }
         try end()
+        if sealing { try replica.sealTail() }
         try begin()
     }
 
@@ -82,11 +85,14 @@ public final class WriteTransaction {
         if replica.writer.count > Self.changesetGoalBytes { try split() }
     }
 
-    /// Ends the changeset when a row's change might not fit into it any more. Nothing of the
-    /// change has been written yet, so that whoever catches the error may go on.
+    /// Ends the changeset when a row's change might not fit into it any more, and the run when
+    /// its header has no room for the streams that the change names. Nothing of the change has
+    /// been written yet, so that whoever catches the error may go on.
     ///
-    /// - Parameter byteCount: the most that the change may take.
-    func makeRoom(for byteCount: Int) throws(StoreError) {
+    /// - Parameters:
+    ///   - byteCount: the most that the change may take.
+    ///   - operations: those of the change that may name dots.
+    func makeRoom(for byteCount: Int, naming operations: [Operation] = []) throws(StoreError) {
         guard byteCount <= Self.rowGoalBytes else {
             throw .invalid(
                 "one row's change takes up to \(byteCount) bytes; the most is "
@@ -94,6 +100,16 @@ public final class WriteTransaction {
         }
         try begin()
         if replica.writer.count + byteCount > Self.rowGoalBytes { try split() }
+        let dots = operations.flatMap(\.namedDots)
+        let unnamed = replica.writer.unnamedStreams(of: dots)
+        guard replica.writer.streams.count + unnamed > Limits.runDependencies else { return }
+        let streams = Set(dots.map(\.stream)).subtracting([replica.own.stream])
+        guard streams.count <= Limits.runDependencies else {
+            throw .invalid(
+                "one row's change replaces what \(streams.count) laptops wrote; the most is "
+                    + "\(Limits.runDependencies)")
+        }
+        try split(sealing: true)
     }
 
     /// What one row's change may take: a changeset without its head, in bytes.

@@ -57,6 +57,15 @@ public struct BodyWriter: Sendable {
     public var count: Int { encoder.count }
     public var isEmpty: Bool { rowCount == 0 }
 
+    /// How many other streams of `dots` have no number in this run yet.
+    public func unnamedStreams(of dots: [Dot]) -> Int {
+        var unnamed: Set<StreamID> = []
+        for dot in dots where dot.stream != stream && streamNumbers[dot.stream] == nil {
+            unnamed.insert(dot.stream)
+        }
+        return unnamed.count
+    }
+
     /// The id of the next row that this changeset creates; `nil` when it has created as many as
     /// it may.
     public mutating func makeRowID() -> RowID? {

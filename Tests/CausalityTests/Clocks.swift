@@ -96,6 +96,12 @@ import Testing
         #expect((0..<1 << 48).contains(first.milliseconds))
     }
 
+    @Test func `the first time of all is one, not none`() {
+        var clock = HybridClock()
+        #expect(clock.last.rawValue == 0)
+        #expect(clock.next(wallMilliseconds: 0).rawValue == 1)
+    }
+
     @Test func `milliseconds and counter take 48 and 16 bits`() {
         #expect(HybridTime(milliseconds: 1).rawValue == 65_536)
         #expect(HybridTime(milliseconds: -5) == HybridTime(rawValue: 0))

@@ -37,6 +37,26 @@ import Testing
         }
     }
 
+    @Test func `the candidates that were shown may be named in any order`() {
+        let trio = quarrel()
+        let shown = trio.fold(0, key).candidates.map(\.dot)
+        #expect(shown.count == 2)
+        for order in [shown, shown.reversed()] {
+            #expect(trio.state(0).settle(key, .text("c"), shown: order) != nil)
+        }
+        #expect(trio.state(0).settle(key, .text("c"), shown: [shown[0]]) == nil)
+    }
+
+    @Test func `a basis names what was shown and what has no value, by dot`() {
+        let dots = (0..<3).map { Dot(Trio.stream($0), 1) }
+        var state = RowState()
+        for (dot, action) in zip(dots, [Action.put(.text("a")), .retract, .put(.text("a"))]) {
+            let operation = Operation(key, action)
+            state.apply(operation, dot: dot, time: HybridTime(milliseconds: 1))
+        }
+        #expect(state.basis(of: key) == dots)
+    }
+
     @Test func `undo brings the siblings back, and undoing that settles again`() throws {
         var trio = quarrel()
         let settled = trio.resolve(2, key, .text("a"))

@@ -65,6 +65,65 @@ import Testing
         #expect(try a.stateHash() == b.stateHash())
     }
 
+    @Test func `what a resolution covers is no part of the conflict that a late edit opens`() throws
+    {
+        let bench = try Bench()
+        let (a, b, c) = (try bench.create("a"), try bench.create("b"), try bench.create("c"))
+        let (name, key) = (Sample.column("name"), [Value.text("AZ-014")])
+        let id = try a.write { try $0.upsert(Sample.person, key: key, []) }.result.id
+        for replica in [b, c] { try carry(from: a, to: replica) }
+        for (replica, text) in zip([a, b, c], ["from a", "from b", "late"]) {
+            try replica.write { try $0.set(Sample.person, id, [(name, .text(text))]) }
+        }
+        try carry(from: b, to: a)
+        try a.write { transaction in
+            try transaction.author(2, id) { state in
+                let cell = CellKey(name.id)
+                return [state.resolve(cell, .text("x"), basis: RegisterFold(state[cell]).allDots)]
+            }
+        }
+        let parts = "SELECT open, kind, count(*) FROM sy_live GROUP BY open, kind ORDER BY 1, 2"
+        let resolved = try a.query(parts)
+        #expect(resolved.map { $0[0] } == [.integer(0), .integer(0)], "two covered, one ruling")
+        #expect(try a.openConflicts() == [])
+        try carry(from: c, to: a)
+        #expect(try a.openConflicts() == [OpenConflict(table: 2, row: id, column: name.id)])
+        let count = "SELECT open, count(*) FROM sy_live GROUP BY open ORDER BY 1"
+        #expect(try a.query(count) == [[.integer(0), .integer(2)], [.integer(1), .integer(2)]])
+        #expect(try a.verify().problems == [])
+    }
+
+    @Test func `a row that is made by its key travels by its key, and only once`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        let id = try a.write {
+            try $0.upsert(Sample.person, key: [.text("A")], [(Sample.column("name"), .text("n"))])
+        }.result.id
+        let bytes = Value.blob(id.identifier.bytes)
+        #expect(try a.query("SELECT instr(body, ?) FROM sy_tail", bytes) == [[.integer(0)]])
+    }
+
+    @Test func `a value of another type than its column's is refused`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        let id = try a.write {
+            try $0.insert(into: Sample.note, [.text("one"), nil, nil, nil, nil])
+        }.result
+        let before = try a.stateHash()
+        #expect(throws: StoreError.self) {
+            try a.write { try $0.insert(into: Sample.note, [.integer(1), nil, nil, nil, nil]) }
+        }
+        #expect(throws: StoreError.self) {
+            try a.write {
+                try $0.set(Sample.note, id, [(Sample.column("count"), .text("seven"))])
+            }
+        }
+        #expect(throws: StoreError.self) {
+            try a.write { try $0.add(Sample.note, id, Sample.column("tags"), [.integer(1)]) }
+        }
+        #expect(try a.stateHash() == before)
+    }
+
     @Test func `what the sqlite3 shell writes becomes changesets, and only what changed`() throws {
         let bench = try Bench()
         let a = try bench.create("a")
