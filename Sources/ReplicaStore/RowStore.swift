@@ -159,20 +159,25 @@ final class RowStore {
         defer { statement.reset() }
         statement.bind(1, Int64(table))
         statement.bind(2, row.identifier)
+        var (last, ops): (CellKey?, [LiveOp]) = (nil, [])
         while try statement.step() {
             let key = CellKey(UInt32(statement.integer(0)), element: statement.blob(1))
+            if let last, last != key {
+                state.set(last, Cell(ops))
+                ops = []
+            }
+            last = key
             guard let record = streams[sid: statement.integer(2)],
                 let action = try? Action(
                     storedKind: statement.integer(5), value: statement.blob(6))
             else { throw damaged("a live op of row \(row) of table \(table)") }
-            let op = LiveOp(
-                dot: Dot(record.stream, UInt64(statement.integer(3))),
-                time: HybridTime(rawValue: UInt64(bitPattern: statement.integer(4))),
-                action: action)
-            var cell = state[key]
-            cell.apply(op, over: [])
-            state.set(key, cell)
+            ops.append(
+                LiveOp(
+                    dot: Dot(record.stream, UInt64(statement.integer(3))),
+                    time: HybridTime(rawValue: UInt64(bitPattern: statement.integer(4))),
+                    action: action))
         }
+        if let last { state.set(last, Cell(ops)) }
     }
 
     /// Writes a row whole: what it shows, its clock, and the live ops beside.
