@@ -34,6 +34,12 @@ struct Workplace {
         for suffix in ["", "-wal", "-shm", ".key", ".lock"] { unlink(path(name) + suffix) }
     }
 
+    /// All that parts have left, but not the directory.
+    func removeFiles() {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
+        for name in names { unlink(directory.appending(path: name).path) }
+    }
+
     func removeAll() { try? FileManager.default.removeItem(at: directory) }
 
     func makeReplica(
@@ -82,39 +88,81 @@ struct EngineWriter {
     let replica: Replica
     let clock: SettableClock
 
+    init(replica: Replica, clock: SettableClock) {
+        self.replica = replica
+        self.clock = clock
+    }
+
     init(_ workplace: Workplace, _ name: String) throws {
         clock = SettableClock(milliseconds: Workload.startMilliseconds)
         replica = try workplace.makeReplica(name, schema: Workload.schema, clock: clock)
     }
 
     /// - Parameter ids: the application's; `nil` lets the engine derive them.
+    /// - Returns: the rows' ids.
     @inline(never)
-    func write(_ rows: [Attendance], ids: [Identifier]?, rowsPerTransaction: Int) throws {
-        var next = 0
-        while next < rows.count {
-            let batch = next..<min(next + rowsPerTransaction, rows.count)
-            try replica.write(author: "bench") { transaction in
-                for row in batch {
-                    if let ids {
-                        try transaction.insert(
-                            into: Workload.table, id: RowID(ids[row]), rows[row].values)
-                    } else {
-                        try transaction.insert(into: Workload.table, rows[row].values)
-                    }
+    func write(
+        _ rows: [Attendance], ids: [Identifier]?, rowsPerTransaction: Int
+    ) throws -> [RowID] {
+        var written: [RowID] = []
+        written.reserveCapacity(rows.count)
+        try inBatches(rows.count, rowsPerTransaction) { transaction, batch in
+            for row in batch {
+                if let ids {
+                    let id = RowID(ids[row])
+                    try transaction.insert(into: Workload.table, id: id, rows[row].values)
+                    written.append(id)
+                } else {
+                    written.append(try transaction.insert(into: Workload.table, rows[row].values))
                 }
             }
+        }
+        return written
+    }
+
+    /// Sets columns of rows.
+    @inline(never)
+    func update(
+        _ ids: [RowID], _ rows: some RandomAccessCollection<Attendance>, _ columns: [PlainColumn],
+        rowsPerTransaction: Int
+    ) throws {
+        let rows = Array(rows)
+        try inBatches(rows.count, rowsPerTransaction) { transaction, batch in
+            for row in batch {
+                try transaction.set(
+                    Workload.table, ids[row],
+                    columns.map { (Workload.column($0), rows[row].value(of: $0)) })
+            }
+        }
+    }
+
+    private func inBatches(
+        _ count: Int, _ rowsPerTransaction: Int,
+        _ body: (WriteTransaction, Range<Int>) throws -> Void
+    ) throws {
+        var next = 0
+        while next < count {
+            let batch = next..<min(next + rowsPerTransaction, count)
+            try replica.write(author: "bench") { try body($0, batch) }
             clock.advance(milliseconds: Workload.stepMilliseconds)
             next = batch.upperBound
         }
     }
 
-    /// Takes in each run in a transaction of its own, each on disk before the next.
+    /// Takes in each run in a transaction of its own.
+    ///
+    /// - Parameter isDurable: each on disk before the next.
     @inline(never)
-    func ingest(_ runs: [SealedRun]) throws {
+    func ingest(_ runs: [SealedRun], isDurable: Bool) throws {
         for run in runs {
-            for result in try replica.ingest([run]) {
+            for result in try replica.ingest([run], isDurable: isDurable) {
                 guard case .applied = result else { throw BenchError("a run was not taken in") }
             }
         }
+    }
+
+    /// As ``Plain/checkpoint()``.
+    func checkpoint() throws {
+        _ = try replica.query("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 }

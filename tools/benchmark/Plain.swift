@@ -40,9 +40,9 @@ final class Plain {
         handle = nil
     }
 
-    func lay(out settings: Settings) throws {
+    func lay(out settings: Settings, isDurable: Bool = true) throws {
         try execute("PRAGMA journal_mode = WAL")
-        try execute("PRAGMA synchronous = FULL")
+        try execute("PRAGMA synchronous = \(isDurable ? "FULL" : "NORMAL")")
         try execute("PRAGMA wal_autocheckpoint = \(Settings.checkpointFrames)")
         try execute("PRAGMA temp_store = MEMORY")
         try execute("PRAGMA cache_size = \(settings.cacheSize)")
@@ -106,11 +106,45 @@ final class Plain {
         }
     }
 
+    /// Sets columns of all rows, by their ids.
+    @inline(never)
+    func update(_ rows: PlainRows, _ columns: [PlainColumn], rowsPerTransaction: Int) throws {
+        let begin = try prepare("BEGIN IMMEDIATE")
+        let commit = try prepare("COMMIT")
+        let assignments = columns.map { "\($0.rawValue) = ?" }.joined(separator: ", ")
+        let update = try prepare("UPDATE attendance SET \(assignments) WHERE id = ?")
+        defer { for statement in [begin, commit, update] { sqlite3_finalize(statement) } }
+        var next = 0
+        while next < rows.count {
+            try step(begin)
+            for row in next..<min(next + rowsPerTransaction, rows.count) {
+                rows.bind(row, columns, to: update)
+                try step(update)
+            }
+            try step(commit)
+            next += rowsPerTransaction
+        }
+    }
+
+    /// Carries the WAL into the file, and cuts it off.
+    func checkpoint() throws {
+        guard try rows("PRAGMA wal_checkpoint(TRUNCATE)") == [["0", "0", "0"]] else {
+            throw BenchError("a file can't be checkpointed")
+        }
+    }
+
     private func step(_ statement: OpaquePointer?) throws {
         let code = sqlite3_step(statement)
         sqlite3_reset(statement)
         guard code == SQLITE_DONE else { return try check(code) }
     }
+}
+
+/// The columns that the workload changes.
+enum PlainColumn: String {
+    case status
+    case arrivedAt = "arrived_at"
+    case note
 }
 
 /// The workload as a C program would hold it: bytes that stay where they are.
@@ -132,7 +166,7 @@ final class PlainRows {
 
     var count: Int { rows.count }
 
-    init(_ attendance: [Attendance], ids: [Identifier]) {
+    init(_ attendance: some Collection<Attendance>, ids: [Identifier]) {
         var all: [UInt8] = []
         func add(_ bytes: some Collection<UInt8>) -> Slice {
             defer { all += bytes }
@@ -160,6 +194,21 @@ final class PlainRows {
         sqlite3_bind_int64(statement, 5, row.arrivedAt)
         bind(text: row.recordedBy, 6, statement)
         bind(text: row.note, 7, statement)
+    }
+
+    /// The columns' values, then the id.
+    func bind(_ index: Int, _ columns: [PlainColumn], to statement: OpaquePointer?) {
+        let row = rows[index]
+        var parameter: Int32 = 1
+        for column in columns {
+            switch column {
+            case .status: bind(text: row.status, parameter, statement)
+            case .arrivedAt: sqlite3_bind_int64(statement, parameter, row.arrivedAt)
+            case .note: bind(text: row.note, parameter, statement)
+            }
+            parameter += 1
+        }
+        bind(blob: row.id, parameter, statement)
     }
 
     private func bind(blob slice: Slice, _ parameter: Int32, _ statement: OpaquePointer?) {

@@ -7,6 +7,30 @@ import RecordSchema
 import ReplicaStore
 import SyncProtocol
 
+extension Bench {
+    /// (g) A sync with nothing new, and what a check-in costs before it.
+    func wire(sample: String) throws -> [Figure] {
+        let wire = try Wire(workplace: workplace, sample: sample, progress: progress)
+        func figure(_ name: String, _ cost: Wire.Cost, goal: Figure.Goal? = nil) -> Figure {
+            Figure(
+                name, cost.requestBytesPerCheckIn, "B/check-in",
+                "\(cost.traffic.roundTrips) requests of \(cost.traffic.requestBytes) B, "
+                    + "replies \(cost.traffic.replyBytes)", goal: goal)
+        }
+        let whole = try wire.checkIns(syncedEvery: Wire.checkInCount)
+        let often = try wire.checkIns(syncedEvery: 50)
+        return [
+            figure("check-in, one sync", whole, goal: .atMost(10)),
+            figure("check-in, synced every 50", often),
+            Figure(
+                "sync with nothing new", Double(often.idle.roundTrips), "round trips",
+                "request \(often.idle.requestBytes) B, reply \(often.idle.replyBytes), "
+                    + "without HTTP's headers",
+                goal: .atMost(1)),
+        ]
+    }
+}
+
 /// What the sample forum's check-ins cost on the wire, and what a sync with nothing new costs.
 struct Wire {
     static let checkInCount = 2_000

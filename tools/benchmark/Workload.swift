@@ -44,7 +44,7 @@ struct Attendance {
 }
 
 /// Where row ids come from. It decides how a B-tree grows, so both kinds are measured.
-enum IDOrder: String {
+enum IDOrder: String, CaseIterable {
     /// As the engine derives them: 48 bits of milliseconds, a hash of the transaction, a count.
     case time
     /// Chosen by the application, uniformly.
@@ -57,8 +57,6 @@ struct Workload {
     static let personCount = 10_000
     static let recorderCount = 60
     static let noteBytes = 80
-    /// Rows in one transaction of a batch.
-    static let batchRows = 500
     /// 2025-11-24, 08:00 in Baku: milliseconds since 1970.
     static let startMilliseconds: Int64 = 1_763_956_800_000
     /// From one transaction to the next.
@@ -79,10 +77,56 @@ struct Workload {
     static let schema = Schema(name: "bench", version: 1, tables: [table])
     static var cellsPerRow: Int { table.columns.count }
 
-    let rows: [Attendance]
+    static func column(_ column: PlainColumn) -> Column {
+        switch column {
+        case .status: table.columns[2]
+        case .arrivedAt: table.columns[3]
+        case .note: table.columns[5]
+        }
+    }
 
-    init(count: Int) {
-        var random = SplitMix64(seed: 1)
+    let rows: [Attendance]
+    private let seed: UInt64
+
+    private init(rows: [Attendance], seed: UInt64) {
+        self.rows = rows
+        self.seed = seed
+    }
+
+    func prefix(_ count: Int) -> Self { Self(rows: Array(rows.prefix(count)), seed: seed) }
+
+    /// (b) Each row with another status.
+    var withOtherStatus: [Attendance] {
+        rows.map { row in
+            var row = row
+            row.status = Words.next(after: row.status)
+            return row
+        }
+    }
+
+    /// (e) What A changes: status and note.
+    var changedByA: [Attendance] {
+        var random = SplitMix64(seed: 4)
+        return withOtherStatus.map { row in
+            var row = row
+            row.note = Self.note(&random)
+            return row
+        }
+    }
+
+    /// (e) What B changes: the status, to another one than A does, and the time.
+    var changedByB: [Attendance] {
+        rows.map { row in
+            var row = row
+            row.status = Words.next(after: Words.next(after: row.status))
+            row.arrivedAt += 60_000
+            return row
+        }
+    }
+
+    init(count: Int, seed: UInt64 = 1) {
+        self.seed = seed
+        var random = SplitMix64(seed: seed)
         let visits = (0..<Self.visitCount).map { _ in random.identifier().bytes }
         let people = (0..<Self.personCount).map { _ in random.identifier().bytes }
         let recorders = (0..<Self.recorderCount).map { number in
@@ -111,7 +155,7 @@ struct Workload {
 
     /// Ids for the plain database, in the order of the rows.
     func ids(_ order: IDOrder, rowsPerTransaction: Int) -> [Identifier] {
-        var random = SplitMix64(seed: 2)
+        var random = SplitMix64(seed: ~seed)
         guard order == .time else { return rows.map { _ in random.identifier() } }
         var ids: [Identifier] = []
         var hash: UInt64 = 0
@@ -128,6 +172,20 @@ struct Workload {
 }
 
 extension Attendance {
+    /// In the order of the table's columns, with the id; a number counts as eight bytes.
+    var byteCount: Int {
+        16 + visit.count + person.count + status.utf8.count + 8 + recordedBy.utf8.count
+            + note.utf8.count
+    }
+
+    func value(of column: PlainColumn) -> Value {
+        switch column {
+        case .status: .text(status)
+        case .arrivedAt: .integer(arrivedAt)
+        case .note: .text(note)
+        }
+    }
+
     /// In the order of the table's columns.
     var values: [Value?] {
         [
@@ -139,6 +197,16 @@ extension Attendance {
 
 private enum Words {
     static let statuses = ["in", "in", "in", "in", "in", "in", "out", "out", "absent", "excused"]
+
+    static func next(after status: String) -> String {
+        switch status {
+        case "in": "out"
+        case "out": "absent"
+        case "absent": "excused"
+        default: "in"
+        }
+    }
+
     static let given = [
         "Leyla", "Rəşad", "Ayşe", "Nurlan", "Gulnora", "Aibek", "Maral", "Zsófia", "Elçin",
         "Dilnoza",

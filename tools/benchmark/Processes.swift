@@ -1,0 +1,124 @@
+import AntiEntropy
+import Causality
+import Foundation
+import ReplicaStore
+import SyncProtocol
+
+/// Parts that are processes of their own.
+extension Bench {
+    /// `karvan attend`, from its start to its end, on a replica with the whole programme.
+    func attend(_ programs: Programs) throws -> [Figure] {
+        progress("karvan attend, as a process")
+        guard FileManager.default.isExecutableFile(atPath: programs.karvan) else {
+            throw BenchError("\(programs.karvan) is not built")
+        }
+        let replica = workplace.path("attend")
+        func karvan(_ arguments: String...) throws -> Double {
+            try Self.seconds(programs.karvan, arguments + ["--replica", replica])
+        }
+        _ = try karvan("init", "--name", "bench")
+        for list in ["delegations", "sites", "people", "programme"] {
+            _ = try karvan("import", list, "\(programs.sample)/\(list).csv")
+        }
+        let badges = try Self.firstFields("\(programs.sample)/people.csv")
+        let items = try Self.firstFields("\(programs.sample)/programme.csv")
+        // The first ones warm the system's cache.
+        let times = try badges.prefix(60).map { badge in
+            try karvan("attend", items[0], badge, "--door", "B", "--as", "Leyla") * 1_000
+        }.dropFirst(10)
+        let nothing = try (0..<50).map { _ in
+            try Self.seconds(programs.karvan, ["--version"]) * 1_000
+        }
+        return [
+            Figure(
+                "karvan attend as a process", Array(times).median, "ms",
+                "50 people; \((times.min() ?? 0).formatted(places: 1)) to "
+                    + "\((times.max() ?? 0).formatted(places: 1)); karvan --version "
+                    + nothing.median.formatted(places: 1), goal: .atMost(40))
+        ]
+    }
+
+    private static func firstFields(_ path: String) throws -> [String] {
+        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").dropFirst()
+            .compactMap { $0.split(separator: ",").first.map(String.init) }
+    }
+
+    private static func seconds(_ program: String, _ arguments: [String]) throws -> Double {
+        let process = Process()
+        process.executableURL = URL(filePath: program)
+        process.arguments = arguments
+        process.standardOutput = FileHandle.nullDevice
+        let start = Effort.now(CLOCK_MONOTONIC)
+        try process.run()
+        process.waitUntilExit()
+        let end = Effort.now(CLOCK_MONOTONIC)
+        guard process.terminationStatus == 0 else {
+            throw BenchError("\(program) \(arguments) ended with \(process.terminationStatus)")
+        }
+        return end - start
+    }
+
+    /// A replica pulls ten times the workload from a hub in memory, in a process that does nothing
+    /// else.
+    func memory(_ programs: Programs) throws -> [Figure] {
+        let count = workload.rows.count * 10
+        progress("a replica takes in \(count) rows")
+        let path = try MemoryChild.prepare(workplace, rows: count)
+        let process = Process()
+        process.executableURL = URL(filePath: programs.bench)
+        process.arguments = ["--child", path]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let text = String(
+            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationStatus == 0,
+            let peak = Double(text.trimmingCharacters(in: .whitespacesAndNewlines))
+        else { throw BenchError("the child process failed: \(text)") }
+        return [
+            Figure(
+                "peak memory, \(count) rows taken in", peak / 1_024, "MiB",
+                "both replicas in one process, by getrusage", goal: .atMost(128))
+        ]
+    }
+}
+
+/// The process whose memory is measured: the hub's file is there, the laptop's is made.
+enum MemoryChild {
+    static func prepare(_ workplace: Workplace, rows: Int) throws -> String {
+        let clock = SettableClock(milliseconds: Workload.startMilliseconds)
+        let hub = try workplace.makeReplica(
+            "hub", schema: Workload.schema, clock: clock, keepsFeed: true)
+        defer { hub.close() }
+        let writer = EngineWriter(replica: hub, clock: clock)
+        let slice = 50_000
+        for start in stride(from: 0, to: rows, by: slice) {
+            let workload = Workload(count: min(slice, rows - start), seed: UInt64(start + 1))
+            _ = try writer.write(
+                workload.rows, ids: workload.ids(.random, rowsPerTransaction: 1),
+                rowsPerTransaction: 1_000)
+        }
+        try hub.seal()
+        return workplace.path("hub")
+    }
+
+    static func run(source: String) throws {
+        let environment = Environment.system(command: "karvan-bench")
+        let hub = try Replica.open(
+            at: source, schema: Workload.schema, environment: environment)
+        let laptop = try Replica.create(
+            at: source + ".laptop", name: "laptop", schema: Workload.schema,
+            environment: environment)
+        let driver = SyncDriver(
+            replica: LaptopPort(laptop), hub: MemoryHub(hub),
+            wallMilliseconds: environment.wallMilliseconds)
+        let (outcome, _) = try driver.run(scope: Replica.scope)
+        guard outcome == .completed, hub.versionVector() == laptop.versionVector() else {
+            throw BenchError("the sync ended as \(outcome)")
+        }
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        print(usage.ru_maxrss)
+    }
+}
