@@ -6,7 +6,9 @@ enum Layout {
     /// Marks the file as Karvan's ("krvn"): `PRAGMA application_id`.
     static let applicationID: Int64 = 0x6b72_766e
     /// The number of this layout: `PRAGMA user_version`, plus one so that 0 stays "not ours".
-    static let version: Int64 = 1
+    static let version: Int64 = 2
+    /// The column of each declared table that holds the row's clocks; no schema may declare it.
+    static let clockColumn = "sy_clk"
 
     static let tables = """
         CREATE TABLE sy_meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
@@ -19,10 +21,7 @@ enum Layout {
             sealed INTEGER NOT NULL, run_hash BLOB, cut BLOB, named INTEGER NOT NULL,
             clock INTEGER NOT NULL
         ) STRICT;
-        CREATE TABLE sy_tail(
-            sid INTEGER NOT NULL, seq INTEGER NOT NULL, refs BLOB NOT NULL, body BLOB NOT NULL,
-            PRIMARY KEY(sid, seq)
-        ) STRICT;
+        \(tail);
         CREATE TABLE sy_run(
             sid INTEGER NOT NULL, last_seq INTEGER NOT NULL, first_seq INTEGER NOT NULL,
             received INTEGER NOT NULL, hash BLOB NOT NULL, head BLOB NOT NULL, sig BLOB NOT NULL,
@@ -32,10 +31,7 @@ enum Layout {
             scope TEXT NOT NULL, off INTEGER NOT NULL, sid INTEGER NOT NULL,
             last_seq INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY(scope, off)
         ) STRICT, WITHOUT ROWID;
-        CREATE TABLE sy_row(
-            tbl INTEGER NOT NULL, id BLOB NOT NULL, scope INTEGER NOT NULL, clk BLOB NOT NULL,
-            PRIMARY KEY(tbl, id)
-        ) STRICT, WITHOUT ROWID;
+        \(rowsBeside);
         CREATE TABLE sy_live(
             tbl INTEGER NOT NULL, id BLOB NOT NULL, col INTEGER NOT NULL, elem BLOB NOT NULL,
             sid INTEGER NOT NULL, seq INTEGER NOT NULL, hlc INTEGER NOT NULL,
@@ -62,6 +58,45 @@ enum Layout {
         ) STRICT, WITHOUT ROWID;
         """
 
+    /// The clocks of rows that lie in no table: hidden ones, those of tables that the schema
+    /// doesn't know, and those that another program deleted or replaced since.
+    private static let rowsBeside = """
+        CREATE TABLE sy_row(
+            tbl INTEGER NOT NULL, id BLOB NOT NULL, clk BLOB NOT NULL, PRIMARY KEY(tbl, id)
+        ) STRICT, WITHOUT ROWID
+        """
+
+    /// Only the replica's own stream has a tail.
+    private static let tail = """
+        CREATE TABLE sy_tail(
+            seq INTEGER PRIMARY KEY, refs BLOB NOT NULL, body BLOB NOT NULL
+        ) STRICT
+        """
+
+    /// What brings a file of version 1 to this one: there all clocks lay in `sy_row`.
+    static func upgrade(_ tables: [Table]) -> [String] {
+        ["ALTER TABLE sy_row RENAME TO sy_row_1", rowsBeside]
+            + [
+                "ALTER TABLE sy_tail RENAME TO sy_tail_1", tail,
+                "INSERT INTO sy_tail SELECT seq, refs, body FROM sy_tail_1", "DROP TABLE sy_tail_1",
+            ]
+            + tables.flatMap { table in
+                [
+                    "ALTER TABLE \(table.name) ADD COLUMN \(clockColumn) BLOB",
+                    """
+                    UPDATE \(table.name) SET \(clockColumn) = (
+                        SELECT clk FROM sy_row_1 AS old
+                        WHERE old.tbl = \(table.id) AND old.id = \(table.name).id)
+                    """,
+                    """
+                    DELETE FROM sy_row_1 WHERE tbl = \(table.id)
+                    AND id IN (SELECT id FROM \(table.name))
+                    """,
+                ]
+            }
+            + ["INSERT INTO sy_row SELECT tbl, id, clk FROM sy_row_1", "DROP TABLE sy_row_1"]
+    }
+
     /// The tables, indices and capture triggers of a schema. Safe to run again after the schema
     /// has grown: what is there stays as it is.
     static func statements(for schema: Schema) -> [String] {
@@ -73,11 +108,15 @@ enum Layout {
             }
     }
 
+    /// The capture triggers alone.
+    static func triggers(_ tables: [Table]) -> [String] { tables.flatMap { triggers($0) } }
+
     private static func create(_ table: Table) -> String {
         let columns = table.sqlColumns.map { ", \($0.name) \($0.type.sql)" }.joined()
         return """
             CREATE TABLE IF NOT EXISTS \(table.name)(
-                id BLOB PRIMARY KEY NOT NULL CHECK(length(id) = 16)\(columns)
+                id BLOB PRIMARY KEY NOT NULL CHECK(length(id) = 16)\(columns),
+                \(clockColumn) BLOB
             ) STRICT, WITHOUT ROWID
             """
     }
@@ -94,26 +133,66 @@ enum Layout {
 
     /// What other programs write is noted by these; the engine's own connections switch them off.
     /// Column 0 stands for the whole row.
+    ///
+    /// The clocks of a row that goes are kept beside the table. `INSERT OR REPLACE` and `UPDATE OR
+    /// REPLACE` fire no trigger for the row that they take away, so its clocks are kept before.
     private static func triggers(_ table: Table) -> [String] {
         let name = table.name
         func note(_ row: String, _ column: UInt32) -> String {
             "INSERT OR IGNORE INTO sy_dirty VALUES(\(table.id), \(row).id, \(column));"
         }
-        let whole = [
-            "DROP TRIGGER IF EXISTS sy_\(name)_insert",
+        func keep(_ row: String) -> String {
             """
-            CREATE TRIGGER sy_\(name)_insert AFTER INSERT ON \(name) BEGIN \(note("NEW", 0)) END
-            """,
-            "DROP TRIGGER IF EXISTS sy_\(name)_delete",
+            DELETE FROM sy_row WHERE tbl = \(table.id) AND id = (
+                SELECT id FROM \(name) WHERE id = \(row).id AND \(clockColumn) IS NOT NULL);
+            INSERT INTO sy_row SELECT \(table.id), id, \(clockColumn) FROM \(name)
+            WHERE id = \(row).id AND \(clockColumn) IS NOT NULL;
             """
-            CREATE TRIGGER sy_\(name)_delete AFTER DELETE ON \(name) BEGIN \(note("OLD", 0)) END
-            """,
-            "DROP TRIGGER IF EXISTS sy_\(name)_move",
-            """
-            CREATE TRIGGER sy_\(name)_move AFTER UPDATE OF id ON \(name) WHEN NEW.id IS NOT OLD.id
-            BEGIN \(note("OLD", 0)) \(note("NEW", 0)) END
-            """,
-        ]
+        }
+        func trigger(_ kind: String, _ event: String, _ body: String) -> [String] {
+            [
+                "DROP TRIGGER IF EXISTS sy_\(name)_\(kind)",
+                "CREATE TRIGGER sy_\(name)_\(kind) \(event) BEGIN \(body) END",
+            ]
+        }
+        let refusal = "SELECT RAISE(ABORT, '\(clockColumn) is kept by karvan: leave it out');"
+        let isThere = "EXISTS(SELECT 1 FROM \(name) WHERE id = NEW.id)"
+        let whole =
+            trigger(
+                "clock", "BEFORE INSERT ON \(name) WHEN NEW.\(clockColumn) IS NOT NULL", refusal)
+            + trigger(
+                "change_clock",
+                """
+                BEFORE UPDATE OF \(clockColumn) ON \(name)
+                WHEN NEW.\(clockColumn) IS NOT NULL
+                AND NEW.\(clockColumn) IS NOT OLD.\(clockColumn)
+                """, refusal)
+            + trigger(
+                "forget_clock",
+                """
+                BEFORE UPDATE OF \(clockColumn) ON \(name)
+                WHEN NEW.\(clockColumn) IS NULL AND OLD.\(clockColumn) IS NOT NULL
+                AND NOT EXISTS(
+                    SELECT 1 FROM sy_dirty WHERE tbl = \(table.id) AND id = NEW.id AND col = -1)
+                """, keep("OLD") + note("OLD", 0))
+            + trigger(
+                "replace", "BEFORE INSERT ON \(name) WHEN \(isThere)",
+                keep("NEW") + note("NEW", 0))
+            + trigger("insert", "AFTER INSERT ON \(name)", note("NEW", 0))
+            + trigger("leave", "BEFORE DELETE ON \(name)", keep("OLD"))
+            + trigger("delete", "AFTER DELETE ON \(name)", note("OLD", 0))
+            + trigger(
+                "move_from", "BEFORE UPDATE OF id ON \(name) WHEN NEW.id IS NOT OLD.id",
+                keep("OLD") + keep("NEW"))
+            + trigger(
+                "move", "AFTER UPDATE OF id ON \(name) WHEN NEW.id IS NOT OLD.id",
+                // The clocks that came along are the old row's: they are not kept as the new one's.
+                """
+                INSERT INTO sy_dirty VALUES(\(table.id), NEW.id, -1);
+                UPDATE \(name) SET \(clockColumn) = NULL WHERE id = NEW.id;
+                DELETE FROM sy_dirty WHERE tbl = \(table.id) AND id = NEW.id AND col = -1;
+                \(note("OLD", 0)) \(note("NEW", 0))
+                """)
         let single = table.columns.flatMap { column in
             let parts = column.sqlColumns.map(\.name)
             let changed = parts.map { "NEW.\($0) IS NOT OLD.\($0)" }.joined(separator: " OR ")

@@ -42,7 +42,6 @@ extension Replica {
             try capture(UInt32(table), RowID(row), columns, transaction)
         }
         try transaction.end()
-        try rows.streams.update(own, in: connection)
     }
 
     private func capture(

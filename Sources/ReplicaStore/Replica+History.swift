@@ -59,9 +59,17 @@ extension Replica {
     public func knownRows(
         in table: UInt32, startingWith prefix: String, limit: Int
     ) throws(StoreError) -> [RowID] {
-        try query(
+        let shown =
+            schema.table(id: table).map {
+                """
+                SELECT id FROM \($0.name)
+                WHERE \(Layout.clockColumn) IS NOT NULL AND substr(hex(id), 1, ?2) = ?3 UNION
+                """
+            } ?? ""
+        return try query(
             """
-            SELECT id FROM sy_row WHERE tbl = ? AND substr(hex(id), 1, ?) = ? ORDER BY id LIMIT ?
+            \(shown) SELECT id FROM sy_row WHERE tbl = ?1 AND substr(hex(id), 1, ?2) = ?3
+            ORDER BY id LIMIT ?4
             """, .integer(Int64(table)), .integer(Int64(prefix.count)),
             .text(prefix.uppercased()), .integer(Int64(limit))
         ).compactMap { row in

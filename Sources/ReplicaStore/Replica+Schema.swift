@@ -10,6 +10,27 @@ struct SchemaColumn: Hashable {
 
 /// What a newer schema declares, in a file that an older one laid out.
 extension Replica {
+    /// Brings a file that an older build laid out to this layout, at once or not at all.
+    func upgradeLayout() throws(StoreError) {
+        guard try connection.value("PRAGMA user_version") != .integer(Layout.version) else {
+            return
+        }
+        try transaction { () throws(StoreError) in
+            // Another process may have been quicker.
+            guard try connection.value("PRAGMA user_version") == .integer(1) else { return }
+            var present: [Table] = []
+            for table in schema.tables {
+                let isThere = try connection.value(
+                    "SELECT 1 FROM pragma_table_info(?)", .text(table.name))
+                if isThere != nil { present.append(table) }
+            }
+            for statement in Layout.upgrade(present) { try connection.execute(statement) }
+            for statement in Layout.triggers(present) { try connection.execute(statement) }
+            try connection.execute("PRAGMA user_version = \(Layout.version)")
+            rows.forget()
+        }
+    }
+
     /// Adds the tables and columns that the file lacks, and shows what had waited for them in
     /// `sy_live`. No changeset is written: nothing was recorded.
     ///

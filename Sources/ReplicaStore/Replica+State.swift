@@ -76,25 +76,19 @@ extension Replica {
     func forEachRow(
         _ body: (UInt32, RowID, RowState) throws(StoreError) -> Void
     ) throws(StoreError) {
-        let statement = try connection.prepare("SELECT tbl, id, clk FROM sy_row ORDER BY tbl, id")
-        defer { statement.finalize() }
-        while try statement.step() {
-            let table = UInt32(statement.integer(0))
-            guard let id = statement.identifier(1), let clock = RowClock(statement.blob(2)) else {
-                throw rows.damaged("a clock of table \(table)")
-            }
-            try body(table, RowID(id), try rows.load(table, RowID(id), clock))
+        try rows.forEachClock { table, row, clock throws(StoreError) in
+            try body(table, row, try rows.load(table, row, clock))
         }
     }
 
     /// How many rows and changesets the file holds.
     public func counts() throws(StoreError) -> (rows: Int64, changesets: Int64, runs: Int64) {
-        guard case .integer(let rows)? = try connection.value("SELECT count(*) FROM sy_row"),
-            case .integer(let runs)? = try connection.value("SELECT count(*) FROM sy_run"),
-            case .integer(let changesets)? = try connection.value(
-                "SELECT coalesce(sum(head), 0) FROM sy_stream")
-        else { return (0, 0, 0) }
-        return (rows, changesets, runs)
+        try read { () throws(StoreError) in
+            guard case .integer(let runs)? = try connection.value("SELECT count(*) FROM sy_run")
+            else { return (0, 0, 0) }
+            let changesets = self.rows.streams.sorted.reduce(0) { $0 + Int64($1.head) }
+            return (try self.rows.count(), changesets, runs)
+        }
     }
 
     /// The last sealed run of a stream; with seq 0 for a stream of which none is held.

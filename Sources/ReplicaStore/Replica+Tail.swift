@@ -4,6 +4,14 @@ internal import RecordSchema
 internal import SyncProtocol
 
 /// The tail: own changesets that no run holds yet, and how they are sealed.
+/// An own changeset that no run holds yet.
+struct TailPiece {
+    var seq: UInt64
+    /// The streams that got their numbers in it.
+    var streams: [StreamID]
+    var body: [UInt8]
+}
+
 extension Replica {
     /// Reads the tail, so that the next changeset can refer to what the run has named.
     func resumeTail() throws(StoreError) {
@@ -22,6 +30,7 @@ extension Replica {
             }
         }
         writer.resume(reader)
+        clock = HybridClock(last: max(clock.last, reader.lastTime))
     }
 
     func tailReader() -> BodyReader {
@@ -33,10 +42,8 @@ extension Replica {
     func forEachTailPiece(
         _ body: (UInt64, [StreamID], [UInt8]) throws(StoreError) -> Void
     ) throws(StoreError) {
-        let statement = try connection.statement(
-            "SELECT seq, refs, body FROM sy_tail WHERE sid = ? ORDER BY seq")
+        let statement = try connection.statement("SELECT seq, refs, body FROM sy_tail ORDER BY seq")
         defer { statement.reset() }
-        statement.bind(1, own.sid)
         while try statement.step() {
             let refs = statement.blob(1)
             let streams = stride(from: 0, to: refs.count - 15, by: 16).map {
@@ -44,20 +51,32 @@ extension Replica {
             }
             try body(UInt64(statement.integer(0)), streams, statement.blob(2))
         }
+        for piece in unwrittenTail { try body(piece.seq, piece.streams, piece.body) }
     }
 
-    /// Adds a finished changeset to the tail. Inside of a transaction.
-    func appendToTail(_ body: [UInt8], newStreams: ArraySlice<StreamID>) throws(StoreError) {
-        let statement = try connection.statement("INSERT INTO sy_tail VALUES(?, ?, ?, ?)")
-        statement.bind(1, own.sid)
-        statement.bind(2, Int64(own.head + 1))
-        statement.bind(3, blob: newStreams.flatMap { $0.identifier.bytes })
-        statement.bind(4, blob: body)
-        try statement.step()
+    /// Adds a finished changeset to the tail. Inside of a transaction, which writes it when it ends:
+    /// what is sealed before was never in the table.
+    func appendToTail(_ body: [UInt8], newStreams: ArraySlice<StreamID>) {
         own.head += 1
         own.clock = clock.last
+        rows.streams.note(own)
+        unwrittenTail.append(
+            TailPiece(seq: own.head, streams: Array(newStreams), body: body))
         tailCount += 1
         tailBytes += body.count
+    }
+
+    /// Writes what was added to the tail: the last that a transaction does.
+    func writeTail() throws(StoreError) {
+        guard !unwrittenTail.isEmpty else { return }
+        let statement = try connection.statement("INSERT INTO sy_tail VALUES(?, ?, ?)")
+        for piece in unwrittenTail {
+            statement.bind(1, Int64(piece.seq))
+            statement.bind(2, blob: piece.streams.flatMap { $0.identifier.bytes })
+            statement.bind(3, blob: piece.body)
+            try statement.step()
+        }
+        unwrittenTail.removeAll(keepingCapacity: true)
     }
 
     /// Whether the run has no room for one more changeset of any size.
@@ -91,7 +110,8 @@ extension Replica {
                 publicKey: own.publicKey, scope: own.scope, incarnation: own.incarnation),
             key: try key())
         try keep(run, of: &own, received: environment.wallMilliseconds())
-        try connection.run("DELETE FROM sy_tail WHERE sid = ?", .integer(own.sid))
+        if unwrittenTail.count < count { try connection.run("DELETE FROM sy_tail") }
+        unwrittenTail.removeAll(keepingCapacity: true)
         own.clock = clock.last
         try rows.streams.update(own, in: connection)
         writer = BodyWriter(stream: own.stream, previousRun: own.runHash)

@@ -22,6 +22,8 @@ public final class Replica {
     /// What goes into the run that is not sealed yet.
     var writer: BodyWriter
     var tailCount = 0
+    /// What this transaction has added to the tail.
+    var unwrittenTail: [TailPiece] = []
     var tailBytes = 0
     var clock = HybridClock()
     let log = ReplicaLog()
@@ -138,6 +140,7 @@ public final class Replica {
         let replica = try Replica(
             path: path, schema: schema, environment: environment, connection: connection)
         if lostCommits > 0 { try replica.noteLoss(lostCommits) }
+        try replica.upgradeLayout()
         try replica.learnSchema()
         try replica.takeForeignWrites()
         return replica
@@ -254,6 +257,7 @@ public final class Replica {
         do {
             try refresh()
             let result = try body()
+            try writeTail()
             try connection.run("COMMIT")
             checkpointIfDue()
             return result
@@ -261,10 +265,11 @@ public final class Replica {
             if connection.isInTransaction { try? connection.execute("ROLLBACK") }
             // What is in memory may be ahead of the file now.
             dataVersion = -1
+            unwrittenTail = []
             if let streams = try? StreamTable(reading: connection) {
                 rows.streams = streams
                 own = streams[sid: own.sid] ?? own
-                log.removeAll()
+                forgetCaches()
             }
             throw error
         }
@@ -331,7 +336,7 @@ public final class Replica {
         rows.streams = try StreamTable(reading: connection)
         // The writer is read anew by the next transaction, which sees that it is behind.
         own = rows.streams[sid: own.sid] ?? own
-        log.removeAll()
+        forgetCaches()
         streamsVersion = version
     }
 
@@ -361,6 +366,12 @@ public final class Replica {
         return version
     }
 
+    /// Another process, or a transaction that was taken back, may have changed what was kept.
+    private func forgetCaches() {
+        log.removeAll()
+        rows.forget()
+    }
+
     private func reload() throws(StoreError) {
         rows.streams = try StreamTable(reading: connection)
         guard let own = rows.streams[sid: own.sid] else {
@@ -368,7 +379,7 @@ public final class Replica {
         }
         self.own = own
         clock = HybridClock(last: max(own.clock, clock.last))
-        log.removeAll()
+        forgetCaches()
         try resumeTail()
     }
 

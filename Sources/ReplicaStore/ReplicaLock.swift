@@ -64,19 +64,23 @@ final class ReplicaLock {
         if depth == 0 { flock(descriptor, LOCK_UN) }
     }
 
-    /// Writes who holds it. Only for people: nothing depends on it.
+    /// Writes who holds it, unless that stands there already: a write would make the next fsync
+    /// wait for this file's times too. Only for people: nothing depends on it.
     private func sign() {
         let text = Array("\(getpid()) \(command)\n".utf8)
+        guard read() != text else { return }
         _ = text.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
         _ = ftruncate(descriptor, off_t(text.count))
     }
 
+    private func read() -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: 512) { buffer, count in
+            count = max(pread(descriptor, buffer.baseAddress, buffer.count, 0), 0)
+        }
+    }
+
     private func holder() -> LockHolder {
-        var buffer = [UInt8](repeating: 0, count: 512)
-        let count = buffer.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-        let line =
-            String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)
-            .split(separator: "\n").first ?? ""
+        let line = String(decoding: read(), as: UTF8.self).split(separator: "\n").first ?? ""
         let parts = line.split(separator: " ", maxSplits: 1)
         return LockHolder(
             process: parts.first.flatMap { Int64($0) } ?? 0,

@@ -1,11 +1,19 @@
 internal import Causality
 
-/// The clocks of one row, packed: which dot each column shows.
+/// The clocks of one row: which dot each column shows.
 ///
 /// Layout, in bytes: flags (1: ops of the row lie in `sy_live`; 2: the row is hidden, and then its
-/// deletes lie there), a count, that many (stream number, seq, milliseconds, counter) as
-/// variable-length numbers (LEB128), then a byte for each column by its id, from 1: 0 for none, or
-/// the entry's place, from 1. Trailing zeros are left out.
+/// deletes lie there; 4: this layout; 8: each column shows the one entry), the number of entries
+/// unless flag 8 stands, the number of columns, the entries, the columns. Columns count by their
+/// ids, from 1; trailing ones that show nothing are left out. An entry is (stream number, seq,
+/// time) as variable-length numbers (LEB128); the time is `2 · milliseconds`, plus 1 when the
+/// counter follows, and behind the first entry in place of the milliseconds their zigzag distance
+/// from the entry before. Unless flag 8 stands, the columns follow as numbers of equal width, just
+/// wide enough for the number of entries, from the lowest bit of each byte: 0 for none, or the
+/// entry's place, from 1.
+///
+/// Without flag 4 it is the layout of old files: flags, a count, that many (stream number, seq,
+/// milliseconds, counter), then a byte for each column.
 ///
 /// Invariant: entries are distinct, and each is named by a column.
 struct RowClock: Hashable, Sendable {
@@ -23,6 +31,13 @@ struct RowClock: Hashable, Sendable {
 
     /// The most columns that a table may have, each naming one entry at most.
     private static let columnLimit = 250
+
+    private enum Flag {
+        static let extras: UInt8 = 1
+        static let hidden: UInt8 = 2
+        static let packed: UInt8 = 4
+        static let uniform: UInt8 = 8
+    }
 
     init() {}
 
@@ -54,7 +69,15 @@ struct RowClock: Hashable, Sendable {
         places[index] = UInt8(entries.count)
     }
 
+    /// Drops what no column names, and numbers the rest in the order of the columns.
     private mutating func compact() {
+        var isInOrder = true
+        var seen: UInt8 = 0
+        for place in places where place > seen {
+            isInOrder = isInOrder && place == seen + 1
+            seen = place
+        }
+        guard !isInOrder || Int(seen) != entries.count else { return }
         var kept: [Entry] = []
         for index in places.indices where places[index] > 0 {
             let entry = entries[Int(places[index]) - 1]
@@ -65,28 +88,72 @@ struct RowClock: Hashable, Sendable {
         entries = kept
     }
 
-    /// The bytes of a row whose columns `places` all show one entry.
-    static func pack(_ entry: Entry, columns: [UInt8], into bytes: inout [UInt8]) {
+    // MARK: Writing
+
+    /// The bytes of a row whose first `columnCount` columns all show one entry.
+    static func pack(_ entry: Entry, columnCount: Int, into bytes: inout [UInt8]) {
         bytes.removeAll(keepingCapacity: true)
-        bytes.append(0)
-        bytes.append(1)
-        append(entry, to: &bytes)
-        bytes.append(contentsOf: columns)
+        bytes.append(Flag.packed | Flag.uniform)
+        bytes.append(UInt8(columnCount))
+        append(entry, after: 0, to: &bytes)
     }
 
     func packed() -> [UInt8] {
         var clock = self
-        clock.compact()
-        var bytes: [UInt8] = [(hasExtras ? 1 : 0) | (isHidden ? 2 : 0), UInt8(clock.entries.count)]
-        for entry in clock.entries { Self.append(entry, to: &bytes) }
-        return bytes + clock.places
+        var bytes: [UInt8] = []
+        clock.pack(into: &bytes)
+        return bytes
     }
 
-    private static func append(_ entry: Entry, to bytes: inout [UInt8]) {
+    /// As ``packed()``, into a buffer that is used again.
+    mutating func pack(into bytes: inout [UInt8]) {
+        compact()
+        let flags = (hasExtras ? Flag.extras : 0) | (isHidden ? Flag.hidden : 0) | Flag.packed
+        if entries.count == 1, places.allSatisfy({ $0 == 1 }) {
+            Self.pack(entries[0], columnCount: places.count, into: &bytes)
+            bytes[0] = flags | Flag.uniform
+            return
+        }
+        bytes.removeAll(keepingCapacity: true)
+        bytes.append(flags)
+        bytes.append(UInt8(entries.count))
+        bytes.append(UInt8(places.count))
+        var milliseconds: Int64 = 0
+        for entry in entries {
+            Self.append(entry, after: milliseconds, to: &bytes)
+            milliseconds = entry.time.milliseconds
+        }
+        let width = Self.width(entries.count)
+        var (bits, count): (UInt32, UInt32) = (0, 0)
+        for place in places {
+            bits |= UInt32(place) << count
+            count += width
+            while count >= 8 {
+                bytes.append(UInt8(truncatingIfNeeded: bits))
+                bits >>= 8
+                count -= 8
+            }
+        }
+        if count > 0 { bytes.append(UInt8(truncatingIfNeeded: bits)) }
+    }
+
+    /// Bits that hold 0 ... `count`.
+    private static func width(_ count: Int) -> UInt32 {
+        UInt32(UInt8.bitWidth - UInt8(count).leadingZeroBitCount)
+    }
+
+    /// - Parameter milliseconds: of the entry before; 0 for the first.
+    private static func append(
+        _ entry: Entry, after milliseconds: Int64, to bytes: inout [UInt8]
+    ) {
         append(UInt64(entry.sid), to: &bytes)
         append(entry.seq, to: &bytes)
-        append(UInt64(entry.time.milliseconds), to: &bytes)
-        append(entry.time.rawValue & 0xffff, to: &bytes)
+        let counter = entry.time.rawValue & 0xffff
+        let distance = entry.time.milliseconds - milliseconds
+        let zigzag = UInt64(bitPattern: distance << 1 ^ distance >> 63)
+        let time = milliseconds == 0 ? UInt64(distance) : zigzag
+        append(time << 1 | (counter == 0 ? 0 : 1), to: &bytes)
+        if counter > 0 { append(counter, to: &bytes) }
     }
 
     private static func append(_ value: UInt64, to bytes: inout [UInt8]) {
@@ -98,34 +165,111 @@ struct RowClock: Hashable, Sendable {
         bytes.append(UInt8(value))
     }
 
+    // MARK: Reading
+
     /// Reads what ``packed()`` wrote; `nil` for anything else.
     init?(_ bytes: [UInt8]) {
-        guard bytes.count >= 2, bytes[0] < 4, bytes[1] <= Self.columnLimit else { return nil }
-        hasExtras = bytes[0] & 1 != 0
-        isHidden = bytes[0] & 2 != 0
-        var offset = 2
-        func number() -> UInt64? {
+        let isRead = bytes.withUnsafeBytes { read($0) }
+        guard isRead else { return nil }
+    }
+
+    /// As above, into buffers that are used again; `false` leaves it in no particular state.
+    mutating func read(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        entries.removeAll(keepingCapacity: true)
+        places.removeAll(keepingCapacity: true)
+        guard bytes.count >= 2, bytes[0] < 16 else { return false }
+        hasExtras = bytes[0] & Flag.extras != 0
+        isHidden = bytes[0] & Flag.hidden != 0
+        var reader = Reader(bytes: bytes, offset: 1)
+        guard bytes[0] & Flag.packed != 0 else { return readOld(&reader) }
+        let isUniform = bytes[0] & Flag.uniform != 0
+        guard let count = isUniform ? 1 : reader.byte(), let columnCount = reader.byte(),
+            count <= Self.columnLimit, columnCount <= Self.columnLimit
+        else { return false }
+        var milliseconds: Int64 = 0
+        for _ in 0..<count {
+            guard let entry = reader.entry(after: milliseconds) else { return false }
+            entries.append(entry)
+            milliseconds = entry.time.milliseconds
+        }
+        if isUniform {
+            for _ in 0..<columnCount { places.append(1) }
+            return reader.isAtEnd
+        }
+        let width = Self.width(Int(count))
+        var (bits, held): (UInt32, UInt32) = (0, 0)
+        for _ in 0..<columnCount {
+            while held < width {
+                guard let byte = reader.byte() else { return false }
+                bits |= UInt32(byte) << held
+                held += 8
+            }
+            let place = UInt8(truncatingIfNeeded: bits & (1 << width - 1))
+            guard place <= count else { return false }
+            places.append(place)
+            bits >>= width
+            held -= width
+        }
+        return bits == 0 && reader.isAtEnd
+    }
+
+    private mutating func readOld(_ reader: inout Reader) -> Bool {
+        guard reader.bytes[0] < 4, let count = reader.byte(), count <= Self.columnLimit else {
+            return false
+        }
+        for _ in 0..<count {
+            guard let sid = reader.number(), let seq = reader.number(),
+                let milliseconds = reader.number(), let counter = reader.number(),
+                milliseconds < 1 << 48, counter < 1 << 16
+            else { return false }
+            entries.append(
+                Entry(
+                    sid: Int64(truncatingIfNeeded: sid), seq: seq,
+                    time: HybridTime(rawValue: milliseconds << 16 | counter)))
+        }
+        while let place = reader.byte() { places.append(place) }
+        return places.allSatisfy { $0 <= entries.count }
+    }
+
+    private struct Reader {
+        let bytes: UnsafeRawBufferPointer
+        var offset: Int
+
+        var isAtEnd: Bool { offset == bytes.count }
+
+        mutating func byte() -> UInt8? {
+            guard offset < bytes.count else { return nil }
+            offset += 1
+            return bytes[offset - 1]
+        }
+
+        mutating func number() -> UInt64? {
             var (value, shift): (UInt64, UInt64) = (0, 0)
-            while offset < bytes.count, shift < 64 {
-                let byte = bytes[offset]
-                offset += 1
+            while let byte = byte(), shift < 64 {
                 value |= UInt64(byte & 0x7f) << shift
                 if byte < 0x80 { return value }
                 shift += 7
             }
             return nil
         }
-        entries.reserveCapacity(Int(bytes[1]))
-        for _ in 0..<bytes[1] {
-            guard let sid = number(), let seq = number(), let milliseconds = number(),
-                let counter = number(), milliseconds < 1 << 48, counter < 1 << 16
-            else { return nil }
-            entries.append(
-                Entry(
-                    sid: Int64(truncatingIfNeeded: sid), seq: seq,
-                    time: HybridTime(rawValue: milliseconds << 16 | counter)))
+
+        mutating func entry(after milliseconds: Int64) -> Entry? {
+            guard let sid = number(), let seq = number(), let time = number() else { return nil }
+            var counter: UInt64 = 0
+            if time & 1 == 1 {
+                guard let number = number() else { return nil }
+                counter = number
+            }
+            let zigzag = Int64(bitPattern: time >> 2) ^ -Int64(time >> 1 & 1)
+            let sum =
+                milliseconds == 0
+                ? Int64(time >> 1)
+                : milliseconds.addingReportingOverflow(zigzag)
+                    .partialValue
+            guard (0..<1 << 48).contains(sum), counter < 1 << 16 else { return nil }
+            return Entry(
+                sid: Int64(truncatingIfNeeded: sid), seq: seq,
+                time: HybridTime(rawValue: UInt64(sum) << 16 | counter))
         }
-        places = Array(bytes[offset...])
-        guard places.allSatisfy({ $0 <= entries.count }) else { return nil }
     }
 }

@@ -10,23 +10,15 @@ extension RowStore {
     ) throws(StoreError) {
         let entry = RowClock.Entry(sid: sid, seq: dot.seq, time: time)
         let access = access(change.table)
-        if change.isNew, let access, let values = plainRow(change, access),
-            try insert(access, change.row, values, entry)
-        {
-            return
-        }
-        let clock = try clock(change.table, change.row)
         if let access {
-            if let clock {
-                if let cells = try plainCells(change, access, clock) {
-                    return try update(access, change.row, clock, cells, entry)
-                }
-            } else if let values = plainRow(change, access),
-                try insert(access, change.row, values, entry)
+            if change.isNew || change.operations.allSatisfy(\.over.isEmpty),
+                plainRow(change, access), try insert(access, change.row, values, entry)
             {
                 return
             }
+            if try updatePlainly(access, change, entry) { return }
         }
+        let clock = try clock(change.table, change.row)
         var state = try load(change.table, change.row, clock)
         for operation in change.operations {
             state.apply(operation, dot: dot, time: time)
@@ -34,36 +26,42 @@ extension RowStore {
         try store(change.table, change.row, state, replacing: clock)
     }
 
-    /// The values by place, when the change is nothing but puts that the table can hold.
-    private func plainRow(_ change: RowChange, _ access: TableAccess) -> [Value?]? {
-        var values = [Value?](repeating: nil, count: access.table.columns.count)
+    /// Fills `values`, when the change is nothing but puts that the table can hold.
+    private func plainRow(_ change: RowChange, _ access: TableAccess) -> Bool {
+        values.removeAll(keepingCapacity: true)
+        for _ in access.traits.indices { values.append(nil) }
         for operation in change.operations {
             guard case .put(let value) = operation.action, operation.cell.element.isEmpty,
                 let place = access.place(of: operation.cell.column),
-                access.table.columns[place].keeps(value)
-            else { return nil }
+                access.keeps(value, at: place)
+            else { return false }
             values[place] = value
         }
-        return values
+        return true
     }
 
-    /// The cells to write, when each op is a put that replaces all that lives in its cell.
-    private func plainCells(
-        _ change: RowChange, _ access: TableAccess, _ clock: RowClock
-    ) throws(StoreError) -> [(column: UInt32, value: Value)]? {
-        guard !clock.hasExtras else { return nil }
+    /// Writes the cells of a row that its table shows, when each op is a put that replaces all that
+    /// lives in its cell.
+    private func updatePlainly(
+        _ access: TableAccess, _ change: RowChange, _ entry: RowClock.Entry
+    ) throws(StoreError) -> Bool {
+        guard let statement = try access.find(change.row) else { return false }
+        let hasClock = try access.readClock(of: statement, change.row, into: &scratch)
+        statement.reset()
+        guard hasClock, !scratch.hasExtras else { return false }
         var cells: [(column: UInt32, value: Value)] = []
         cells.reserveCapacity(change.operations.count)
         for operation in change.operations {
             let column = operation.cell.column
             guard case .put(let value) = operation.action, operation.cell.element.isEmpty,
-                let place = access.place(of: column), access.table.columns[place].keeps(value)
-            else { return nil }
-            if let shown = clock[column] {
-                guard operation.over.contains(try dot(shown)) else { return nil }
+                let place = access.place(of: column), access.keeps(value, at: place)
+            else { return false }
+            if let shown = scratch[column] {
+                guard operation.over.contains(try dot(shown)) else { return false }
             }
             cells.append((column, value))
         }
-        return cells
+        try update(access, change.row, &scratch, cells, entry)
+        return true
     }
 }

@@ -11,10 +11,11 @@ final class RowStore {
     private var accesses: [UInt32: TableAccess] = [:]
     var streams = StreamTable()
     private var clockBytes: [UInt8] = []
-    private var values: [Value?] = []
-    private var rowInsert: Statement?
-    /// The number of the one scope of format 0.
-    static let scopeNumber: Int64 = 1
+    // Buffers that are used again from row to row.
+    var values: [Value?] = []
+    var scratch = RowClock()
+    /// Whether `sy_row` holds any row; `nil` when that has to be looked up again.
+    private var hasRowsBeside: Bool?
 
     init(_ connection: Connection, schema: Schema) {
         self.connection = connection
@@ -30,8 +31,23 @@ final class RowStore {
         return access
     }
 
+    /// Forgets what another process, or a transaction that was taken back, may have changed.
+    func forget() { hasRowsBeside = nil }
+
     /// The clock of a row; `nil` for a row of which nothing is known.
     func clock(_ table: UInt32, _ row: RowID) throws(StoreError) -> RowClock? {
+        var clock = RowClock()
+        if let access = access(table), let statement = try access.find(row) {
+            let isRead = try access.readClock(of: statement, row, into: &clock)
+            statement.reset()
+            if isRead { return clock }
+        }
+        return try clockBeside(table, row)
+    }
+
+    /// The clock of a row that its table doesn't show, or without one.
+    private func clockBeside(_ table: UInt32, _ row: RowID) throws(StoreError) -> RowClock? {
+        guard try isAnyBeside() else { return nil }
         let statement = try connection.statement("SELECT clk FROM sy_row WHERE tbl = ? AND id = ?")
         defer { statement.reset() }
         statement.bind(1, Int64(table))
@@ -43,13 +59,65 @@ final class RowStore {
         return clock
     }
 
+    private func isAnyBeside() throws(StoreError) -> Bool {
+        if let hasRowsBeside { return hasRowsBeside }
+        let isAny = try connection.value("SELECT 1 FROM sy_row LIMIT 1") != nil
+        hasRowsBeside = isAny
+        return isAny
+    }
+
+    /// A query for the clocks of all rows: (tbl, id, clk).
+    private var clocks: String {
+        let shown = schema.tables.map { table in
+            """
+            SELECT \(table.id) AS tbl, id, \(Layout.clockColumn) AS clk FROM \(table.name)
+            WHERE \(Layout.clockColumn) IS NOT NULL
+            """
+        }
+        // One that its table shows again lies beside until what is noted has been taken in.
+        let again = schema.tables.map { table in
+            """
+            AND NOT (tbl = \(table.id) AND EXISTS(
+                SELECT 1 FROM \(table.name) AS shown
+                WHERE shown.id = sy_row.id AND \(Layout.clockColumn) IS NOT NULL))
+            """
+        }.joined(separator: " ")
+        let beside = "SELECT tbl, id, clk FROM sy_row WHERE true \(again)"
+        return (shown + [beside]).joined(separator: " UNION ALL ")
+    }
+
+    /// How many rows something is known of.
+    func count() throws(StoreError) -> Int64 {
+        guard case .integer(let count)? = try connection.value("SELECT count(*) FROM (\(clocks))")
+        else { return 0 }
+        return count
+    }
+
+    /// Every row of which something is known, in the order of (table, id).
+    func forEachClock(
+        _ body: (UInt32, RowID, RowClock) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        let statement = try connection.prepare(
+            "SELECT tbl, id, clk FROM (\(clocks)) ORDER BY tbl, id")
+        defer { statement.finalize() }
+        while try statement.step() {
+            let table = UInt32(statement.integer(0))
+            guard let id = statement.identifier(1), let clock = RowClock(statement.blob(2)) else {
+                throw damaged("a clock of table \(table)")
+            }
+            try body(table, RowID(id), clock)
+        }
+    }
+
     func damaged(_ what: String) -> StoreError {
         .damaged(path: connection.path, detail: what)
     }
 
     func dot(_ entry: RowClock.Entry) throws(StoreError) -> Dot {
-        guard let record = streams[sid: entry.sid] else { throw damaged("stream \(entry.sid)") }
-        return Dot(record.stream, entry.seq)
+        guard let stream = streams.stream(sid: entry.sid) else {
+            throw damaged("stream \(entry.sid)")
+        }
+        return Dot(stream, entry.seq)
     }
 
     func entry(_ op: LiveOp) throws(StoreError) -> RowClock.Entry {
@@ -69,48 +137,37 @@ final class RowStore {
     func insert(
         _ access: TableAccess, _ row: RowID, _ values: [Value?], _ entry: RowClock.Entry
     ) throws(StoreError) -> Bool {
-        let columns = access.table.columns
-        var marks: [UInt8] = []
-        for (place, value) in values.enumerated() where value != nil {
-            let index = Int(columns[place].id) - 1
-            while marks.count <= index { marks.append(0) }
-            marks[index] = 1
-        }
-        RowClock.pack(entry, columns: marks, into: &clockBytes)
-        if rowInsert == nil {
-            rowInsert = try connection.prepare("INSERT OR IGNORE INTO sy_row VALUES(?, ?, ?, ?)")
-        }
-        try bindRow(rowInsert, access.table.id, row, clockBytes)
-        guard connection.changes > 0 else { return false }
-        try access.write(row, values)
-        return true
+        if try isAnyBeside(), try clockBeside(access.table.id, row) != nil { return false }
+        packClock(access, values, entry)
+        return try access.insert(row, values, clock: clockBytes)
     }
 
-    private func bindRow(
-        _ statement: Statement?, _ table: UInt32, _ row: RowID, _ clock: [UInt8]
-    ) throws(StoreError) {
-        guard let statement else { return }
-        statement.bind(1, Int64(table))
-        statement.bind(2, row.identifier)
-        statement.bind(3, Self.scopeNumber)
-        statement.bind(4, blob: clock)
-        try statement.step()
+    /// The clock of a row whose columns all come from one changeset.
+    private func packClock(_ access: TableAccess, _ values: [Value?], _ entry: RowClock.Entry) {
+        var (count, last): (Int, UInt32) = (0, 0)
+        for place in values.indices where values[place] != nil {
+            count += 1
+            last = max(last, access.traits[place].column)
+        }
+        if count == Int(last) {
+            return RowClock.pack(entry, columnCount: count, into: &clockBytes)
+        }
+        var clock = RowClock()
+        for place in values.indices where values[place] != nil {
+            clock.set(access.traits[place].column, entry)
+        }
+        clock.pack(into: &clockBytes)
     }
 
-    /// Writes columns of a row that has nothing in `sy_live`, each replacing what it shows.
+    /// Writes columns of a row that its table shows and that has nothing in `sy_live`, each
+    /// replacing what it shows.
     func update(
-        _ access: TableAccess, _ row: RowID, _ clock: RowClock,
+        _ access: TableAccess, _ row: RowID, _ clock: inout RowClock,
         _ cells: [(column: UInt32, value: Value)], _ entry: RowClock.Entry
     ) throws(StoreError) {
-        var clock = clock
         for cell in cells { clock.set(cell.column, entry) }
-        let statement = try connection.statement(
-            "UPDATE sy_row SET clk = ? WHERE tbl = ? AND id = ?")
-        statement.bind(1, blob: clock.packed())
-        statement.bind(2, Int64(access.table.id))
-        statement.bind(3, row.identifier)
-        try statement.step()
-        try access.update(row, cells)
+        clock.pack(into: &clockBytes)
+        try access.update(row, cells, clock: clockBytes)
     }
 
     // MARK: Any row
@@ -167,13 +224,13 @@ final class RowStore {
                 ops = []
             }
             last = key
-            guard let record = streams[sid: statement.integer(2)],
+            guard let stream = streams.stream(sid: statement.integer(2)),
                 let action = try? Action(
                     storedKind: statement.integer(5), value: statement.blob(6))
             else { throw damaged("a live op of row \(row) of table \(table)") }
             ops.append(
                 LiveOp(
-                    dot: Dot(record.stream, UInt64(statement.integer(3))),
+                    dot: Dot(stream, UInt64(statement.integer(3))),
                     time: HybridTime(rawValue: UInt64(bitPattern: statement.integer(4))),
                     action: action))
         }
@@ -211,12 +268,25 @@ final class RowStore {
                 }
             }
         }
-        try write(table, row, layout, replacing: old)
-        guard let access else { return }
-        if life.isHidden {
-            try access.delete(row)
+        try writeExtras(table, row, layout, replacing: old)
+        layout.clock.hasExtras = !layout.extras.isEmpty
+        layout.clock.pack(into: &clockBytes)
+        if let access, !life.isHidden {
+            try access.write(row, layout.values, clock: clockBytes)
+            guard try isAnyBeside() else { return }
+            let statement = try connection.statement("DELETE FROM sy_row WHERE tbl = ? AND id = ?")
+            statement.bind(1, Int64(table))
+            statement.bind(2, row.identifier)
+            try statement.step()
         } else {
-            try access.write(row, layout.values)
+            try access?.delete(row)
+            let statement = try connection.statement(
+                "INSERT OR REPLACE INTO sy_row VALUES(?, ?, ?)")
+            statement.bind(1, Int64(table))
+            statement.bind(2, row.identifier)
+            statement.bind(3, blob: clockBytes)
+            try statement.step()
+            hasRowsBeside = true
         }
     }
 
@@ -242,20 +312,17 @@ final class RowStore {
         }
     }
 
-    private func write(
+    private func writeExtras(
         _ table: UInt32, _ row: RowID, _ layout: RowLayout, replacing old: RowClock?
     ) throws(StoreError) {
         if old?.hasExtras == true {
-            try connection.run(
-                "DELETE FROM sy_live WHERE tbl = ? AND id = ?", .integer(Int64(table)),
-                .blob(row.identifier.bytes))
+            let statement = try connection.statement(
+                "DELETE FROM sy_live WHERE tbl = ? AND id = ?")
+            statement.bind(1, Int64(table))
+            statement.bind(2, row.identifier)
+            try statement.step()
         }
         for extra in layout.extras { try write(table, row, extra) }
-        var clock = layout.clock
-        clock.hasExtras = !layout.extras.isEmpty
-        try bindRow(
-            try connection.statement("INSERT OR REPLACE INTO sy_row VALUES(?, ?, ?, ?)"), table,
-            row, clock.packed())
     }
 
     private func write(

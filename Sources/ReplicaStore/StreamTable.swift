@@ -28,6 +28,8 @@ struct StreamRecord: Sendable {
 struct StreamTable {
     private(set) var records: [Int64: StreamRecord] = [:]
     private var numbers: [StreamID: Int64] = [:]
+    /// By number.
+    private var names: [StreamID?] = []
 
     init() {}
 
@@ -53,15 +55,31 @@ struct StreamTable {
                     runHash: hash, named: UInt64(named),
                     clock: HybridTime(rawValue: UInt64(bitPattern: clock))))
         }
+        // A write touches its tail only, and not the row of its stream.
+        if case .integer(let sid)? = try connection.meta("own"),
+            case .integer(let last)? = try connection.value("SELECT max(seq) FROM sy_tail")
+        {
+            records[sid]?.head = UInt64(last)
+        }
     }
+
+    /// Keeps a record whose tail has grown.
+    mutating func note(_ record: StreamRecord) { records[record.sid] = record }
 
     private mutating func insert(_ record: StreamRecord) {
         records[record.sid] = record
         numbers[record.stream] = record.sid
+        while names.count <= record.sid { names.append(nil) }
+        names[Int(record.sid)] = record.stream
     }
 
     subscript(stream: StreamID) -> StreamRecord? { numbers[stream].flatMap { records[$0] } }
     subscript(sid sid: Int64) -> StreamRecord? { records[sid] }
+
+    /// The name of a stream.
+    func stream(sid: Int64) -> StreamID? {
+        sid > 0 && sid < names.count ? names[Int(sid)] : nil
+    }
 
     func sid(of stream: StreamID) -> Int64? { numbers[stream] }
 

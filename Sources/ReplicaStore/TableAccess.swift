@@ -4,16 +4,32 @@ internal import RecordSchema
 internal import SyncProtocol
 
 /// A declared table with the statements that read and write its rows.
+///
+/// A row of it holds its clocks too; see ``RowClock``.
 final class TableAccess {
     let table: Table
+    /// By place: what a hot path asks of a column, without a copy of it.
+    let traits: [Trait]
+    /// Whether a value may travel as something else than it is.
+    let hasReferences: Bool
     private let connection: Connection
     /// By column id: the place in `table.columns`, or −1.
     private let places: [Int]
     /// By place: the first SQL column behind the id.
     private let sqlPlaces: [Int32]
+    /// The SQL columns behind the id, the clock not among them.
+    private let sqlCount: Int32
     private let names: String
-    private var updates: [[UInt32]: Statement] = [:]
-    private var writing: Statement?
+    private var updates: [(columns: [UInt32], statement: Statement)] = []
+    private var inserting: Statement?
+    private var replacing: Statement?
+    private var finding: Statement?
+
+    struct Trait {
+        var column: UInt32
+        /// `nil` for what is no register of one scalar.
+        var scalar: ScalarType?
+    }
 
     init(_ table: Table, connection: Connection) {
         self.table = table
@@ -28,7 +44,18 @@ final class TableAccess {
         }
         self.places = places
         self.sqlPlaces = sqlPlaces
+        sqlCount = next
         names = table.sqlColumns.map(\.name).joined(separator: ", ")
+        traits = table.columns.map { column in
+            if case .register(let scalar) = column.shape {
+                Trait(column: column.id, scalar: scalar)
+            } else {
+                Trait(column: column.id, scalar: nil)
+            }
+        }
+        hasReferences = table.columns.contains { column in
+            if case .register(.reference) = column.shape { true } else { false }
+        }
     }
 
     /// The place of a column in `table.columns`; `nil` for one that this schema doesn't know.
@@ -37,8 +64,20 @@ final class TableAccess {
         return places[Int(column)]
     }
 
+    /// Whether SQLite gives back exactly `value` from a column; see ``Column/keeps(_:)``.
+    func keeps(_ value: Value, at place: Int) -> Bool {
+        if let scalar = traits[place].scalar { return scalar.keeps(value) }
+        return table.columns[place].keeps(value)
+    }
+
+    // MARK: Writing
+
     /// Binds a column's value from parameter `first` on.
     private func bind(_ value: Value?, place: Int, to statement: Statement, from first: Int32) {
+        if traits[place].scalar != nil {
+            guard let value else { return statement.bindNull(first) }
+            return statement.bind(first, value)
+        }
         guard case .composite(let parts)? = value else {
             if case .composite(let parts) = table.columns[place].shape {
                 for index in parts.indices { statement.bindNull(first + Int32(index)) }
@@ -49,45 +88,76 @@ final class TableAccess {
         for (index, part) in parts.enumerated() { statement.bind(first + Int32(index), part) }
     }
 
-    /// Writes a row, whether it is there or not: another program may have put one there that can't
-    /// be sent as it is.
-    ///
-    /// - Parameter values: by place; a missing value is NULL.
-    func write(_ id: RowID, _ values: [Value?]) throws(StoreError) {
-        if writing == nil {
-            let marks = String(repeating: ", ?", count: table.sqlColumns.count)
-            writing = try connection.prepare(
-                "INSERT OR REPLACE INTO \(table.name)(id, \(names)) VALUES(?\(marks))")
-        }
-        guard let writing else { return }
-        writing.bind(1, id.identifier)
-        for place in values.indices {
-            bind(values[place], place: place, to: writing, from: sqlPlaces[place] + 2)
-        }
-        try writing.step()
+    private func prepareInsert(or conflict: String) throws(StoreError) -> Statement {
+        let marks = String(repeating: ", ?", count: Int(sqlCount) + 1)
+        return try connection.prepare(
+            """
+            INSERT OR \(conflict) INTO \(table.name)(id, \(names), \(Layout.clockColumn))
+            VALUES(?\(marks))
+            """)
     }
 
-    /// Writes some columns of a row that is there.
-    func update(_ id: RowID, _ cells: [(column: UInt32, value: Value)]) throws(StoreError) {
-        let columns = cells.map(\.column)
-        let statement = try update(of: columns)
+    private func run(
+        _ statement: Statement, _ id: RowID, _ values: [Value?], _ clock: [UInt8]
+    ) throws(StoreError) {
+        statement.bind(1, id.identifier)
+        for place in values.indices {
+            bind(values[place], place: place, to: statement, from: sqlPlaces[place] + 2)
+        }
+        statement.bind(sqlCount + 2, blob: clock)
+        try statement.step()
+    }
+
+    /// Writes a row that is not there.
+    ///
+    /// - Parameter values: by place; a missing value is NULL.
+    /// - Returns: `false` when there is one of this id; then nothing was written.
+    func insert(_ id: RowID, _ values: [Value?], clock: [UInt8]) throws(StoreError) -> Bool {
+        if inserting == nil { inserting = try prepareInsert(or: "IGNORE") }
+        guard let statement = inserting else { return false }
+        try run(statement, id, values, clock)
+        return connection.changes > 0
+    }
+
+    /// Writes a row, whether it is there or not: another program may have put one there that can't
+    /// be sent as it is.
+    func write(_ id: RowID, _ values: [Value?], clock: [UInt8]) throws(StoreError) {
+        if replacing == nil { replacing = try prepareInsert(or: "REPLACE") }
+        guard let statement = replacing else { return }
+        try run(statement, id, values, clock)
+    }
+
+    /// Writes some columns of a row that is there, and its clocks.
+    func update(
+        _ id: RowID, _ cells: [(column: UInt32, value: Value)], clock: [UInt8]
+    ) throws(StoreError) {
+        let statement = try update(of: cells)
         var parameter: Int32 = 1
         for (column, value) in cells {
             guard let place = place(of: column) else { continue }
             bind(value, place: place, to: statement, from: parameter)
-            parameter += Int32(table.columns[place].sqlColumns.count)
+            let isScalar = traits[place].scalar != nil
+            parameter += isScalar ? 1 : Int32(table.columns[place].sqlColumns.count)
         }
-        statement.bind(parameter, id.identifier)
+        statement.bind(parameter, blob: clock)
+        statement.bind(parameter + 1, id.identifier)
         try statement.step()
     }
 
-    private func update(of columns: [UInt32]) throws(StoreError) -> Statement {
-        if let statement = updates[columns] { return statement }
+    private func update(
+        of cells: [(column: UInt32, value: Value)]
+    ) throws(StoreError) -> Statement {
+        for known in updates
+        where known.columns.elementsEqual(cells, by: { $0 == $1.column }) {
+            return known.statement
+        }
+        let columns = cells.map(\.column)
         let parts = columns.compactMap(place(of:)).flatMap { table.columns[$0].sqlColumns }
-        let list = parts.map { "\($0.name) = ?" }.joined(separator: ", ")
-        let statement = try connection.prepare("UPDATE \(table.name) SET \(list) WHERE id = ?")
-        if updates.count > 64 { updates = [:] }
-        updates[columns] = statement
+        let list = parts.map { "\($0.name) = ?, " }.joined()
+        let statement = try connection.prepare(
+            "UPDATE \(table.name) SET \(list)\(Layout.clockColumn) = ? WHERE id = ?")
+        if updates.count >= 16 { updates.removeFirst() }
+        updates.append((columns, statement))
         return statement
     }
 
@@ -96,13 +166,42 @@ final class TableAccess {
             "DELETE FROM \(table.name) WHERE id = ?", .blob(id.identifier.bytes))
     }
 
+    // MARK: Reading
+
+    /// A statement that stands on a row, to be reset by the caller; `nil` when there is none.
+    func find(_ id: RowID) throws(StoreError) -> Statement? {
+        if finding == nil {
+            finding = try connection.prepare(
+                "SELECT \(names), \(Layout.clockColumn) FROM \(table.name) WHERE id = ?")
+        }
+        guard let statement = finding else { return nil }
+        statement.bind(1, id.identifier)
+        return try statement.step() ? statement : nil
+    }
+
+    /// Reads the clocks of the row on which `statement` stands; `false` when it has none, as one
+    /// that another program made.
+    func readClock(
+        of statement: Statement, _ id: RowID, into clock: inout RowClock
+    ) throws(StoreError) -> Bool {
+        guard !statement.isNull(sqlCount) else { return false }
+        guard statement.withBlob(sqlCount, { clock.read($0) }) else {
+            statement.reset()
+            throw .damaged(path: connection.path, detail: "the clock of row \(id) of \(table.name)")
+        }
+        return true
+    }
+
+    /// Whether the row on which `statement` stands shows exactly `value`.
+    func shows(_ value: Value, at place: Int, of statement: Statement) -> Bool {
+        if traits[place].scalar != nil { return statement.holds(value, at: sqlPlaces[place]) }
+        return self.value(at: place, of: statement) == value
+    }
+
     /// The row's values by place, as SQLite gives them back; `nil` when there is no such row.
     func values(_ id: RowID) throws(StoreError) -> [Value]? {
-        let statement = try connection.statement(
-            "SELECT \(names) FROM \(table.name) WHERE id = ?")
+        guard let statement = try find(id) else { return nil }
         defer { statement.reset() }
-        statement.bind(1, id.identifier)
-        guard try statement.step() else { return nil }
         return table.columns.indices.map { place in
             value(at: place, of: statement)
         }
@@ -119,11 +218,8 @@ final class TableAccess {
 
     /// The first column whose text is not UTF-8, as another program may have written it.
     func invalidText(_ id: RowID) throws(StoreError) -> Column? {
-        let statement = try connection.statement(
-            "SELECT \(names) FROM \(table.name) WHERE id = ?")
+        guard let statement = try find(id) else { return nil }
         defer { statement.reset() }
-        statement.bind(1, id.identifier)
-        guard try statement.step() else { return nil }
         return table.columns.indices.first { place in
             table.columns[place].sqlColumns.indices.contains {
                 !statement.isValidText(sqlPlaces[place] + Int32($0))

@@ -71,8 +71,3 @@ extension WireValue {
         }
     }
 }
-
-extension Array where Element == (column: UInt32, value: WireValue) {
-    /// As puts that replace nothing.
-    var wireLimit: Int { reduce(0) { $0 + 9 + $1.value.wireLimit } }
-}

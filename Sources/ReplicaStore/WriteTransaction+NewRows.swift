@@ -12,54 +12,84 @@ extension WriteTransaction {
     @discardableResult
     public func insert(into table: Table, _ values: [Value?]) throws -> RowID {
         let access = try access(table)
-        try check(values, in: table)
-        let wires = try self.wires(values, table)
-        try makeRoom(for: RowName.new.wireLimit + wires.wireLimit)
+        try check(values, access)
+        let wires = try wires(values, access)
+        try makeRoom(for: RowName.new.wireLimit + Self.limit(values, wires))
         guard let id = replica.writer.makeRowID() else {
             throw StoreError.invalid("a changeset creates too many rows")
         }
-        try insert(access, id, .new, values, wires)
+        let isWritten = try writeRow(access, id, values)
+        try record(access, id, .new, values, wires)
+        if !isWritten { try store(access.table.id, id, puts(values, access.table.columns)) }
+        try splitIfLarge()
         return id
     }
 
     /// Creates a row whose id the application chose: nobody else may have made it.
     public func insert(into table: Table, id: RowID, _ values: [Value?]) throws {
         let access = try access(table)
-        try check(values, in: table)
-        guard try rows.clock(table.id, id) == nil else {
+        try check(values, access)
+        let wires = try wires(values, access)
+        try makeRoom(for: RowName.whole.wireLimit + Self.limit(values, wires))
+        let isWritten = try writeRow(access, id, values)
+        guard try isWritten || rows.clock(table.id, id) == nil else {
             throw StoreError.invalid("row \(id) of \(table.name) exists already")
         }
-        let wires = try self.wires(values, table)
-        try makeRoom(for: RowName.whole.wireLimit + wires.wireLimit)
-        try insert(access, id, .whole, values, wires)
-    }
-
-    func wires(
-        _ values: [Value?], _ table: Table
-    ) throws(StoreError) -> [(column: UInt32, value: WireValue)] {
-        var wires: [(column: UInt32, value: WireValue)] = []
-        wires.reserveCapacity(values.count)
-        for (place, value) in values.enumerated() {
-            guard let value else { continue }
-            wires.append((table.columns[place].id, try wire(value, table.columns[place])))
-        }
-        return wires
-    }
-
-    func insert(
-        _ access: TableAccess, _ id: RowID, _ name: RowName, _ values: [Value?],
-        _ wires: [(column: UInt32, value: WireValue)]
-    ) throws(StoreError) {
-        let columns = access.table.columns
-        replica.writer.row(
-            table: access.table.id, id: id, name: name,
-            itemCount: wires.count * BodyWriter.putItemCount)
-        for wire in wires { replica.writer.put(column: wire.column, wire.value) }
-        let areKept = columns.indices.allSatisfy { values[$0].map(columns[$0].keeps) ?? true }
-        let isWritten = areKept ? try rows.insert(access, id, values, entry) : false
-        if !isWritten { try store(access.table.id, id, puts(values, columns)) }
-        receipt.operationCount += wires.count
+        try record(access, id, .whole, values, wires)
+        if !isWritten { try store(access.table.id, id, puts(values, access.table.columns)) }
         try splitIfLarge()
+    }
+
+    /// Writes a row of which nothing is known as its table can hold it; `false` where it can't, or
+    /// where there is one.
+    private func writeRow(
+        _ access: TableAccess, _ id: RowID, _ values: [Value?]
+    ) throws(StoreError) -> Bool {
+        for place in values.indices {
+            if let value = values[place], !access.keeps(value, at: place) { return false }
+        }
+        return try rows.insert(access, id, values, entry)
+    }
+
+    /// The forms in which values travel, by place; empty where each travels as it is, or as a time.
+    private func wires(
+        _ values: [Value?], _ access: TableAccess
+    ) throws(StoreError) -> [WireValue?] {
+        guard access.hasReferences else { return [] }
+        let columns = access.table.columns
+        return try columns.indices.map { place throws(StoreError) in
+            guard let value = values[place] else { return nil }
+            return try wire(value, columns[place])
+        }
+    }
+
+    /// The most that the values take as puts, in bytes.
+    private static func limit(_ values: [Value?], _ wires: [WireValue?]) -> Int {
+        guard wires.isEmpty else { return wires.reduce(0) { $0 + 9 + ($1?.wireLimit ?? 0) } }
+        // A time takes as much as any number, and the head of its distance.
+        return values.reduce(0) { $0 + 18 + ($1?.wireLimit ?? 0) }
+    }
+
+    /// Puts the row into the changeset.
+    private func record(
+        _ access: TableAccess, _ id: RowID, _ name: RowName, _ values: [Value?],
+        _ wires: [WireValue?]
+    ) throws(StoreError) {
+        let count = values.reduce(0) { $1 == nil ? $0 : $0 + 1 }
+        replica.writer.row(
+            table: access.table.id, id: id, name: name, itemCount: count * BodyWriter.putItemCount)
+        for place in values.indices {
+            guard let value = values[place] else { continue }
+            let column = access.traits[place].column
+            if !wires.isEmpty, let wire = wires[place] {
+                replica.writer.put(column: column, wire)
+            } else if case .time? = access.traits[place].scalar, case .integer(let time) = value {
+                replica.writer.put(column: column, .time(time))
+            } else {
+                replica.writer.put(column: column, .plain(value))
+            }
+        }
+        receipt.operationCount += count
     }
 
     func puts(_ values: [Value?], _ columns: [Column]) -> [Operation] {
@@ -87,19 +117,24 @@ extension WriteTransaction {
         return access
     }
 
-    func check(_ values: [Value?], in table: Table) throws(StoreError) {
-        guard values.count == table.columns.count else {
-            throw .invalid("\(table.name) has \(table.columns.count) columns")
+    private func check(_ values: [Value?], _ access: TableAccess) throws(StoreError) {
+        guard values.count == access.traits.count else {
+            throw .invalid("\(access.table.name) has \(access.traits.count) columns")
         }
-        for (place, value) in values.enumerated() {
-            guard let value else { continue }
-            let column = table.columns[place]
-            try checkIsRegister(column, table)
-            try check(value, column, table)
+        var isEmpty = true
+        for place in values.indices {
+            guard let value = values[place] else { continue }
+            isEmpty = false
+            if let scalar = access.traits[place].scalar, scalar.accepts(value),
+                value.byteCount <= Limits.valueBytes
+            {
+                continue
+            }
+            let column = access.table.columns[place]
+            try checkIsRegister(column, access.table)
+            try check(value, column, access.table)
         }
-        guard values.contains(where: { $0 != nil }) else {
-            throw .invalid("a new row of \(table.name) needs a value")
-        }
+        guard !isEmpty else { throw .invalid("a new row of \(access.table.name) needs a value") }
     }
 
     func checkIsRegister(_ column: Column, _ table: Table) throws(StoreError) {

@@ -39,12 +39,7 @@ extension WriteTransaction {
             try checkIsRegister(column, table)
             try check(value, column, table)
         }
-        let clock = try rows.clock(table.id, id)
-        if basis == nil, let clock, !clock.hasExtras, values.allSatisfy({ $0.0.keeps($0.1) }),
-            let changed = try setPlain(access, id, clock, values)
-        {
-            return changed
-        }
+        if basis == nil, let isChanged = try setPlainly(access, id, values) { return isChanged }
         return try author(table.id, id) { state in
             var operations: [Operation] = []
             for (column, value) in values {
@@ -62,39 +57,82 @@ extension WriteTransaction {
         }
     }
 
-    /// The common case: each cell holds one plain value. `nil` when a cell was written by this
-    /// changeset, so that a further one is needed.
-    func setPlain(
-        _ access: TableAccess, _ id: RowID, _ clock: RowClock, _ values: [(Column, Value)]
+    /// The common case: the row's table shows all that lives of it, and each cell takes a plain
+    /// value that replaces one. `nil` where it is another; then nothing was written.
+    private func setPlainly(
+        _ access: TableAccess, _ id: RowID, _ values: [(Column, Value)]
     ) throws(StoreError) -> Bool? {
-        guard let shown = try access.values(id) else {
-            throw rows.damaged("row \(id) of \(access.table.name) is gone")
-        }
+        guard let statement = try access.find(id) else { return nil }
+        var isReset = false
+        defer { if !isReset { statement.reset() } }
+        guard try access.readClock(of: statement, id, into: &rows.scratch),
+            !rows.scratch.hasExtras
+        else { return nil }
         var cells: [(column: UInt32, value: Value)] = []
-        var operations: [(Operation, WireValue)] = []
+        var over: [Dot?] = []
+        var limit = 0
         for (column, value) in values {
-            guard let place = access.place(of: column.id),
+            guard let place = access.place(of: column.id), access.keeps(value, at: place),
                 !cells.contains(where: { $0.column == column.id })
             else { return nil }
-            var over: [Dot] = []
-            if let current = clock[column.id] {
-                if shown[place] == value { continue }
+            var replaced: Dot?
+            if let current = rows.scratch[column.id] {
+                if access.shows(value, at: place, of: statement) { continue }
                 if isOpen, current.sid == entry.sid, current.seq == entry.seq { return nil }
-                over = [try rows.dot(current)]
+                replaced = try rows.dot(current)
             }
             cells.append((column.id, value))
-            operations.append(
-                (Operation(CellKey(column.id), .put(value), over: over), try wire(value, column)))
+            over.append(replaced)
+            limit += 36 + max(value.wireLimit, 18)
         }
+        statement.reset()
+        isReset = true
         guard !cells.isEmpty else { return false }
-        let name = try name(access.table.id, id)
-        let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1.0) }
-        try makeRoom(
-            for: operations.reduce(name.wireLimit) { $0 + $1.0.wireLimit + $1.1.wireLimit },
-            naming: operations.map(\.0))
+        return try replace(access, id, cells, over, limit: limit)
+    }
+
+    /// Puts values over the dots that the cells show.
+    ///
+    /// - Parameters:
+    ///   - over: what each replaces, if anything.
+    ///   - limit: the most that the puts take, in bytes, where none is a reference.
+    private func replace(
+        _ access: TableAccess, _ id: RowID, _ cells: [(column: UInt32, value: Value)],
+        _ over: [Dot?], limit: Int
+    ) throws(StoreError) -> Bool {
+        let name: RowName =
+            access.table.naturalKey.isEmpty ? .whole : try self.name(access.table.id, id)
+        var wires: [WireValue?] = []
+        var limit = limit + name.wireLimit
+        if access.hasReferences {
+            // Looking up a reference reads other rows, and may read this one.
+            let clock = rows.scratch
+            for cell in cells {
+                guard let column = access.table.column(id: cell.column) else { return false }
+                wires.append(try wire(cell.value, column))
+                limit += wires.last??.wireLimit ?? 0
+            }
+            rows.scratch = clock
+        }
+        try makeRoom(for: limit, replacing: over)
+        let count = over.reduce(0) {
+            $0 + ($1 == nil ? BodyWriter.putItemCount : BodyWriter.putOverItemCount)
+        }
         replica.writer.row(table: access.table.id, id: id, name: name, itemCount: count)
-        for (operation, wire) in operations { replica.writer.write(operation, as: wire) }
-        try rows.update(access, id, clock, cells, entry)
+        for index in cells.indices {
+            let (column, value) = cells[index]
+            let place = access.place(of: column) ?? 0
+            let wire: WireValue
+            if !wires.isEmpty, let known = wires[index] {
+                wire = known
+            } else if case .time? = access.traits[place].scalar, case .integer(let time) = value {
+                wire = .time(time)
+            } else {
+                wire = .plain(value)
+            }
+            replica.writer.put(column: column, wire, over: over[index])
+        }
+        try rows.update(access, id, &rows.scratch, cells, entry)
         receipt.operationCount += cells.count
         try splitIfLarge()
         return true

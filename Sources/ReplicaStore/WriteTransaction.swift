@@ -63,7 +63,7 @@ public final class WriteTransaction {
             throw .invalid(
                 "one row's change takes \(body.count) bytes; the most is \(Limits.changesetBytes)")
         }
-        try replica.appendToTail(body, newStreams: streams)
+        replica.appendToTail(body, newStreams: streams)
         receipt.dots.append(dot)
     }
 
@@ -92,14 +92,8 @@ public final class WriteTransaction {
     /// - Parameters:
     ///   - byteCount: the most that the change may take.
     ///   - operations: those of the change that may name dots.
-    func makeRoom(for byteCount: Int, naming operations: [Operation] = []) throws(StoreError) {
-        guard byteCount <= Self.rowGoalBytes else {
-            throw .invalid(
-                "one row's change takes up to \(byteCount) bytes; the most is "
-                    + "\(Self.rowGoalBytes)")
-        }
-        try begin()
-        if replica.writer.count + byteCount > Self.rowGoalBytes { try split() }
+    func makeRoom(for byteCount: Int, naming operations: [Operation]) throws(StoreError) {
+        try makeRoom(for: byteCount)
         let dots = operations.flatMap(\.namedDots)
         let unnamed = replica.writer.unnamedStreams(of: dots)
         guard replica.writer.streams.count + unnamed > Limits.runDependencies else { return }
@@ -110,6 +104,27 @@ public final class WriteTransaction {
                     + "\(Limits.runDependencies)")
         }
         try split(sealing: true)
+    }
+
+    /// As above, for puts of which each replaces one dot at most.
+    func makeRoom(for byteCount: Int, replacing dots: [Dot?]) throws(StoreError) {
+        try makeRoom(for: byteCount)
+        // Fewer columns than streams that a header holds: a run of their own has room for them.
+        guard replica.writer.streams.count + dots.count > Limits.runDependencies else { return }
+        let unnamed = replica.writer.unnamedStreams(of: dots.compactMap { $0 })
+        guard replica.writer.streams.count + unnamed > Limits.runDependencies else { return }
+        try split(sealing: true)
+    }
+
+    /// Ends the changeset when so many bytes might not fit into it any more.
+    func makeRoom(for byteCount: Int) throws(StoreError) {
+        guard byteCount <= Self.rowGoalBytes else {
+            throw .invalid(
+                "one row's change takes up to \(byteCount) bytes; the most is "
+                    + "\(Self.rowGoalBytes)")
+        }
+        try begin()
+        if replica.writer.count + byteCount > Self.rowGoalBytes { try split() }
     }
 
     /// What one row's change may take: a changeset without its head, in bytes.
@@ -167,7 +182,6 @@ extension Replica {
                 self, author: author, claimedMilliseconds: claimed, source: source)
             let result = try body(transaction)
             try transaction.end()
-            try rows.streams.update(own, in: connection)
             return (result, transaction.receipt)
         }
     }

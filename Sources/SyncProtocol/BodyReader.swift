@@ -9,7 +9,8 @@ public struct BodyReader: Sendable {
     private var decoder: CBORDecoder
     private var nextSeq: UInt64
 
-    private(set) var lastTime = HybridTime(rawValue: 0)
+    /// Of the last changeset that was read; 0 before the first.
+    public private(set) var lastTime = HybridTime(rawValue: 0)
     /// What a number of a stream stands for.
     public private(set) var streams: [StreamID]
     private(set) var rows: [RowID] = []

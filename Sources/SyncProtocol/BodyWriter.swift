@@ -106,6 +106,18 @@ public struct BodyWriter: Sendable {
         self.value(value)
     }
 
+    /// The items that ``put(column:_:over:)`` writes where it replaces something.
+    public static let putOverItemCount = Shape.putOver.itemCount
+
+    /// A put of a register that replaces one dot, or nothing.
+    public mutating func put(column: UInt32, _ value: WireValue, over replaced: Dot?) {
+        guard let replaced else { return put(column: column, value) }
+        encoder.unsigned(UInt64(column) << 4 | Shape.putOver.rawValue)
+        self.value(value)
+        encoder.array(replaced.stream == stream ? 1 : 2)
+        dot(replaced)
+    }
+
     /// The items that `operation` takes in its row.
     public static func itemCount(_ operation: Operation) -> Int { shape(operation).itemCount }
 

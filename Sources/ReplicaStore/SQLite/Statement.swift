@@ -2,10 +2,16 @@ package import Causality
 internal import CSQLite
 package import Merge
 
-/// A prepared statement. Bound text and blobs are copied by SQLite unless said otherwise.
+/// A prepared statement. Texts and blobs are copied when they are bound: small ones to a buffer of
+/// the statement's own, which spares SQLite an allocation for each, the others by SQLite. Every
+/// parameter has to be bound before each run.
 package final class Statement {
     private var pointer: OpaquePointer?
     private unowned let connection: Connection
+    private var buffer: UnsafeMutableRawBufferPointer?
+    private var bufferCount = 0
+
+    private static let bufferBytes = 4 << 10
 
     init(_ pointer: OpaquePointer, connection: Connection) {
         self.pointer = pointer
@@ -17,6 +23,20 @@ package final class Statement {
     func finalize() {
         sqlite3_finalize(pointer)
         pointer = nil
+        buffer?.deallocate()
+        buffer = nil
+    }
+
+    /// Where `bytes` lie until the statement has run; `nil` when they are too many.
+    private func keep(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawPointer? {
+        guard bytes.count <= Self.bufferBytes - bufferCount else { return nil }
+        let buffer =
+            self.buffer ?? .allocate(byteCount: Self.bufferBytes, alignment: 16)
+        self.buffer = buffer
+        guard let start = buffer.baseAddress.map({ $0 + bufferCount }) else { return nil }
+        if let source = bytes.baseAddress { start.copyMemory(from: source, byteCount: bytes.count) }
+        bufferCount += bytes.count
+        return UnsafeRawPointer(start)
     }
 
     /// Runs to the next row; `false` at the end, and then the statement is reset.
@@ -25,16 +45,19 @@ package final class Statement {
         switch sqlite3_step(pointer) {
         case SQLITE_ROW: return true
         case SQLITE_DONE:
-            sqlite3_reset(pointer)
+            reset()
             return false
         case let code:
             let error = connection.error(code)
-            sqlite3_reset(pointer)
+            reset()
             throw error
         }
     }
 
-    package func reset() { sqlite3_reset(pointer) }
+    package func reset() {
+        sqlite3_reset(pointer)
+        bufferCount = 0
+    }
 
     /// Whether it can't change the database.
     package var isReadOnly: Bool { sqlite3_stmt_readonly(pointer) != 0 }
@@ -59,28 +82,36 @@ package final class Statement {
     package func bindNull(_ index: Int32) { sqlite3_bind_null(pointer, index) }
 
     package func bind(_ index: Int32, _ identifier: Identifier) {
-        identifier.withUnsafeBytes {
-            _ = karvan_bind_blob(pointer, index, $0.baseAddress, Int32($0.count))
-        }
+        identifier.withUnsafeBytes { bind(index, bytes: $0) }
     }
 
     package func bind(_ index: Int32, blob: [UInt8]) {
+        blob.withUnsafeBytes { bind(index, bytes: $0) }
+    }
+
+    private func bind(_ index: Int32, bytes: UnsafeRawBufferPointer) {
         // An empty array has no address, and a blob without one would be NULL.
-        guard !blob.isEmpty else {
+        guard !bytes.isEmpty else {
             sqlite3_bind_zeroblob(pointer, index, 0)
             return
         }
-        blob.withUnsafeBytes {
-            _ = karvan_bind_blob(pointer, index, $0.baseAddress, Int32($0.count))
+        if let kept = keep(bytes) {
+            _ = karvan_bind_blob_static(pointer, index, kept, Int32(bytes.count))
+        } else {
+            _ = karvan_bind_blob(pointer, index, bytes.baseAddress, Int32(bytes.count))
         }
     }
 
     package func bind(_ index: Int32, text: String) {
         var text = text
         text.withUTF8 { utf8 in
-            utf8.withMemoryRebound(to: CChar.self) {
-                // The empty text needs an address too.
-                _ = karvan_bind_text(pointer, index, $0.baseAddress ?? emptyText, Int32($0.count))
+            let bytes = UnsafeRawBufferPointer(utf8)
+            if let kept = keep(bytes) {
+                let start = kept.assumingMemoryBound(to: CChar.self)
+                _ = karvan_bind_text_static(pointer, index, start, Int32(bytes.count))
+            } else {
+                let start = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
+                _ = karvan_bind_text(pointer, index, start, Int32(bytes.count))
             }
         }
     }
@@ -114,7 +145,36 @@ package final class Statement {
             UnsafeRawBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(pointer, index))))
     }
 
+    /// Reads a blob where it lies: it is gone with the next step.
+    package func withBlob<T>(_ index: Int32, _ body: (UnsafeRawBufferPointer) -> T) -> T {
+        let bytes = sqlite3_column_blob(pointer, index)
+        return body(
+            UnsafeRawBufferPointer(
+                start: bytes, count: Int(sqlite3_column_bytes(pointer, index))))
+    }
+
     package func identifier(_ index: Int32) -> Identifier? { Identifier(blob(index)) }
+
+    /// Whether a column holds exactly `value`.
+    package func holds(_ value: Value, at index: Int32) -> Bool {
+        let type = sqlite3_column_type(pointer, index)
+        switch value {
+        case .null: return type == SQLITE_NULL
+        case .integer(let number): return type == SQLITE_INTEGER && integer(index) == number
+        case .text(var text):
+            guard type == SQLITE_TEXT, let bytes = sqlite3_column_text(pointer, index) else {
+                return false
+            }
+            let count = Int(sqlite3_column_bytes(pointer, index))
+            return text.withUTF8 {
+                $0.elementsEqual(UnsafeBufferPointer(start: bytes, count: count))
+            }
+        case .blob(let blob):
+            guard type == SQLITE_BLOB else { return false }
+            return withBlob(index) { $0.elementsEqual(blob) }
+        case .real, .composite: return self.value(index) == value
+        }
+    }
 
     package func text(_ index: Int32) -> String {
         guard let bytes = sqlite3_column_text(pointer, index) else { return "" }
@@ -142,10 +202,3 @@ package final class Statement {
         }
     }
 }
-
-/// An address for the text of no bytes. It is never written.
-nonisolated(unsafe) private let emptyText: UnsafePointer<CChar> = {
-    let byte = UnsafeMutablePointer<CChar>.allocate(capacity: 1)
-    byte.initialize(to: 0)
-    return UnsafePointer(byte)
-}()
