@@ -205,7 +205,7 @@ public final class Replica {
         // A person's record is on disk before the screen says so.
         try connection.execute("PRAGMA synchronous = FULL")
         // Whoever holds the lock decides when to checkpoint.
-        try connection.execute("PRAGMA wal_autocheckpoint = 0")
+        try connection.watchLog()
         try connection.execute("PRAGMA temp_store = MEMORY")
         try connection.execute("PRAGMA cache_size = -16384")
         connection.setFlag(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)

@@ -72,18 +72,6 @@ import Testing
         #expect(try d.stateHash() == b.stateHash())
     }
 
-    @Test func `every row is noted in the one scope of the format`() throws {
-        let bench = try Bench()
-        let a = try bench.create("a")
-        let id = try insert(a, "plain")
-        _ = try a.write { try $0.upsert(Sample.person, key: [.text("A")], []) }
-        _ = try a.write { try $0.add(Sample.note, id, Sample.column("tags"), [.text("t")]) }
-        #expect(
-            try a.query("SELECT scope, count(*) FROM sy_row GROUP BY scope") == [
-                [.integer(1), .integer(2)]
-            ])
-    }
-
     @Test func `a table that only looks like a declared one is refused`() throws {
         let bench = try Bench()
         let a = try bench.create("a")

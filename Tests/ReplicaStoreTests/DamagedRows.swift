@@ -45,9 +45,15 @@ import Testing
         let id = try a.write {
             try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil])
         }.result
-        let before = try a.query("SELECT clk FROM sy_row")
-        let entries = String(repeating: "01010101", count: 251)
-        try bench.shell("a", "UPDATE sy_row SET clk = x'00fb\(entries)01';")
+        let before = try a.query("SELECT sy_clk FROM note")
+        func setClock(_ hexadecimal: String) throws {
+            try bench.shell(
+                "a", "UPDATE note SET sy_clk = x'\(hexadecimal)';", firesTriggers: false)
+        }
+        // 251 entries for one column, in the present layout and in that of old files.
+        try setClock("04fb01" + String(repeating: "010102", count: 251) + "01")
+        #expect { try a.state(1, id) } throws: { isDamage($0) }
+        try setClock("00fb" + String(repeating: "01010101", count: 251) + "01")
         #expect { try a.state(1, id) } throws: { isDamage($0) }
         #expect {
             try a.write { try $0.set(Sample.note, id, [(title, .text("y"))]) }
@@ -55,7 +61,7 @@ import Testing
             isDamage($0)
         }
         guard case .blob(let bytes) = before[0][0] else { return }
-        try bench.shell("a", "UPDATE sy_row SET clk = x'\(Hexadecimal.text(of: bytes))';")
+        try setClock(Hexadecimal.text(of: bytes))
         try a.write { try $0.set(Sample.note, id, [(title, .text("y"))]) }
         #expect(try a.query("SELECT title FROM note") == [[.text("y")]])
     }

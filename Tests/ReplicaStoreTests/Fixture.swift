@@ -95,14 +95,17 @@ final class Bench {
     }
 
     /// Runs the sqlite3 shell over a replica's file, as another program would.
-    func shell(_ name: String, _ sql: String) throws {
+    ///
+    /// - Parameter firesTriggers: what a program that means harm would leave out.
+    func shell(_ name: String, _ sql: String, firesTriggers: Bool = true) throws {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/sqlite3")
         process.arguments = ["-bail", path(name)]
         let input = Pipe()
         process.standardInput = input
         try process.run()
-        input.fileHandleForWriting.write(Data(sql.utf8))
+        let setting = firesTriggers ? "" : ".dbconfig enable_trigger off\n"
+        input.fileHandleForWriting.write(Data((setting + sql).utf8))
         try input.fileHandleForWriting.close()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {

@@ -32,7 +32,7 @@ import Testing
         try carry(from: a, to: old)
         #expect(try old.stateHash() == a.stateHash())
         #expect(
-            try old.query("SELECT * FROM note") == [
+            try old.query("SELECT id, title, count FROM note") == [
                 [.blob(id.identifier.bytes), .text("one"), .integer(7)]
             ])
         #expect(try old.verify().problems == [])
@@ -94,7 +94,8 @@ import Testing
             "old",
             """
             UPDATE note SET title = 'edited' WHERE id = \(literal(id));
-            INSERT OR REPLACE INTO note VALUES(\(literal(other)), 'replaced', 8);
+            INSERT OR REPLACE INTO note(id, title, count)
+            VALUES(\(literal(other)), 'replaced', 8);
             DELETE FROM note WHERE id = \(literal(third));
             UPDATE person SET name = CAST(x'ff' AS TEXT);
             """)

@@ -27,6 +27,12 @@ package final class Connection {
             throw error
         }
         sqlite3_busy_timeout(handle, 5_000)
+    }
+
+    /// Leaves checkpoints to the owner, and counts the frames for it. SQLite has one hook: its own
+    /// setting for checkpoints takes it away.
+    package func watchLog() throws(StoreError) {
+        try execute("PRAGMA wal_autocheckpoint = 0")
         // SQLite calls back on this thread, from within a commit, and never after close.
         sqlite3_wal_hook(
             handle,
