@@ -28,9 +28,26 @@ public struct RegisterFold: Hashable, Sendable {
 
     public init(_ live: [LiveOp], policy: RegisterPolicy = .latest) {
         var settled: [Dot] = []
+        var isAllPuts = true
         for op in live {
-            if case .resolve(_, let covers) = op.action { settled += covers }
+            guard case .put = op.action else {
+                isAllPuts = false
+                if case .resolve(_, let covers) = op.action { settled += covers }
+                continue
+            }
         }
+        (candidates, covered) =
+            isAllPuts ? (live, []) : Self.sort(live, settled: settled)
+        let candidates = candidates
+        isConflict = candidates.contains { $0.action.value != candidates[0].action.value }
+        let earliest = Self.earliest(candidates, policy)
+        isWithinTolerance = isConflict && earliest != nil
+        shown = earliest ?? candidates.max { $0.yields(to: $1) }
+    }
+
+    private static func sort(
+        _ live: [LiveOp], settled: [Dot]
+    ) -> (candidates: [LiveOp], covered: [LiveOp]) {
         var candidates: [LiveOp] = []
         var covered: [LiveOp] = []
         for op in live {
@@ -41,12 +58,7 @@ public struct RegisterFold: Hashable, Sendable {
             case .retract, .delete: continue
             }
         }
-        self.candidates = candidates
-        self.covered = covered
-        isConflict = candidates.contains { $0.action.value != candidates[0].action.value }
-        let earliest = Self.earliest(candidates, policy)
-        isWithinTolerance = isConflict && earliest != nil
-        shown = earliest ?? candidates.max { $0.yields(to: $1) }
+        return (candidates, covered)
     }
 
     private static func earliest(_ candidates: [LiveOp], _ policy: RegisterPolicy) -> LiveOp? {

@@ -32,13 +32,7 @@ enum Layout {
             last_seq INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY(scope, off)
         ) STRICT, WITHOUT ROWID;
         \(rowsBeside);
-        CREATE TABLE sy_live(
-            tbl INTEGER NOT NULL, id BLOB NOT NULL, col INTEGER NOT NULL, elem BLOB NOT NULL,
-            sid INTEGER NOT NULL, seq INTEGER NOT NULL, hlc INTEGER NOT NULL,
-            kind INTEGER NOT NULL, val BLOB NOT NULL, open INTEGER NOT NULL,
-            PRIMARY KEY(tbl, id, col, elem, sid, seq)
-        ) STRICT, WITHOUT ROWID;
-        CREATE INDEX sy_live_open ON sy_live(tbl, id, col) WHERE open;
+        \(live);
         CREATE TABLE sy_dirty(
             tbl INTEGER NOT NULL, id BLOB NOT NULL, col INTEGER NOT NULL,
             PRIMARY KEY(tbl, id, col)
@@ -66,6 +60,17 @@ enum Layout {
         ) STRICT, WITHOUT ROWID
         """
 
+    /// Live ops beside the tables. Those that are open come first in the key: the list of conflicts
+    /// is a range of it, and no index of its own.
+    private static let live = """
+        CREATE TABLE sy_live(
+            open INTEGER NOT NULL, tbl INTEGER NOT NULL, id BLOB NOT NULL, col INTEGER NOT NULL,
+            elem BLOB NOT NULL, sid INTEGER NOT NULL, seq INTEGER NOT NULL, hlc INTEGER NOT NULL,
+            kind INTEGER NOT NULL, val BLOB NOT NULL,
+            PRIMARY KEY(open, tbl, id, col, elem, sid, seq)
+        ) STRICT, WITHOUT ROWID
+        """
+
     /// Only the replica's own stream has a tail.
     private static let tail = """
         CREATE TABLE sy_tail(
@@ -79,6 +84,11 @@ enum Layout {
             + [
                 "ALTER TABLE sy_tail RENAME TO sy_tail_1", tail,
                 "INSERT INTO sy_tail SELECT seq, refs, body FROM sy_tail_1", "DROP TABLE sy_tail_1",
+                "DROP INDEX sy_live_open", "ALTER TABLE sy_live RENAME TO sy_live_1", live,
+                """
+                INSERT INTO sy_live
+                SELECT open, tbl, id, col, elem, sid, seq, hlc, kind, val FROM sy_live_1
+                """, "DROP TABLE sy_live_1",
             ]
             + tables.flatMap { table in
                 [

@@ -120,7 +120,7 @@ extension Replica {
                 }
                 record = try rows.streams.add(origin, to: connection)
             }
-            for changeset in changesets { try apply(changeset, record.sid) }
+            try apply(changesets, record.sid)
             let now = environment.wallMilliseconds()
             if let last = changesets.last { clock.observe(last.time, wallMilliseconds: now) }
             try keep(run, of: &record, received: now)
@@ -140,9 +140,38 @@ extension Replica {
         }
     }
 
-    private func apply(_ changeset: Changeset, _ sid: Int64) throws(StoreError) {
-        for row in changeset.rows {
-            try rows.apply(row, dot: changeset.dot, sid: sid, time: changeset.time)
+    /// Applies the changes of each row in their order, and the rows in the order of their ids: so
+    /// that neighbours in a table come after one another.
+    private func apply(_ changesets: [Changeset], _ sid: Int64) throws(StoreError) {
+        var places: [ChangePlace] = []
+        places.reserveCapacity(changesets.reduce(0) { $0 + $1.rows.count })
+        var isInOrder = true
+        for (index, changeset) in changesets.enumerated() {
+            for (row, change) in changeset.rows.enumerated() {
+                let place = ChangePlace(
+                    table: change.table, row: change.row, changeset: index, index: row)
+                if let last = places.last, place < last { isInOrder = false }
+                places.append(place)
+            }
+        }
+        if !isInOrder { places.sort() }
+        for place in places {
+            let changeset = changesets[place.changeset]
+            try rows.apply(
+                changeset.rows[place.index], dot: changeset.dot, sid: sid, time: changeset.time)
+        }
+    }
+
+    private struct ChangePlace: Comparable {
+        var table: UInt32
+        var row: RowID
+        var changeset: Int
+        var index: Int
+
+        static func < (a: Self, b: Self) -> Bool {
+            if a.table != b.table { return a.table < b.table }
+            if a.row != b.row { return a.row < b.row }
+            return (a.changeset, a.index) < (b.changeset, b.index)
         }
     }
 }

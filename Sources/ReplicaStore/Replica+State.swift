@@ -24,7 +24,7 @@ extension Replica {
     /// The cells with an open conflict, in the order of (table, row, column): from an index.
     public func openConflicts() throws(StoreError) -> [OpenConflict] {
         try connection.rows(
-            "SELECT DISTINCT tbl, id, col FROM sy_live WHERE open ORDER BY tbl, id, col"
+            "SELECT DISTINCT tbl, id, col FROM sy_live WHERE open = 1 ORDER BY tbl, id, col"
         ).map { row throws(StoreError) in
             guard case .integer(let table) = row[0], case .blob(let id) = row[1],
                 let id = Identifier(id), case .integer(let column) = row[2]

@@ -95,7 +95,7 @@ extension Replica {
         _ problems: inout [String]
     ) throws(StoreError) {
         let noted = try connection.rows(
-            "SELECT DISTINCT col FROM sy_live WHERE tbl = ? AND id = ? AND open ORDER BY col",
+            "SELECT DISTINCT col FROM sy_live WHERE open = 1 AND tbl = ? AND id = ? ORDER BY col",
             .integer(Int64(table)), .blob(row.identifier.bytes)
         ).map { $0[0] }
         let life = LifeFold(state)

@@ -14,6 +14,7 @@ final class RowStore {
     // Buffers that are used again from row to row.
     var values: [Value?] = []
     var scratch = RowClock()
+    var update = CellUpdate()
     /// Whether `sy_row` holds any row; `nil` when that has to be looked up again.
     private var hasRowsBeside: Bool?
 
@@ -205,22 +206,35 @@ final class RowStore {
         return state
     }
 
-    private func loadExtras(
+    func loadExtras(
         _ table: UInt32, _ row: RowID, into state: inout RowState
     ) throws(StoreError) {
-        let statement = try connection.statement(
-            """
-            SELECT col, elem, sid, seq, hlc, kind, val FROM sy_live WHERE tbl = ? AND id = ?
-            ORDER BY col, elem, sid, seq
-            """)
-        defer { statement.reset() }
-        statement.bind(1, Int64(table))
-        statement.bind(2, row.identifier)
+        for isOpen in [Int64(0), 1] {
+            let statement = try connection.statement(
+                """
+                SELECT col, elem, sid, seq, hlc, kind, val FROM sy_live
+                WHERE open = ? AND tbl = ? AND id = ? ORDER BY col, elem, sid, seq
+                """)
+            defer { statement.reset() }
+            statement.bind(1, isOpen)
+            statement.bind(2, Int64(table))
+            statement.bind(3, row.identifier)
+            try readExtras(statement, table, row, into: &state)
+        }
+    }
+
+    private func readExtras(
+        _ statement: Statement, _ table: UInt32, _ row: RowID, into state: inout RowState
+    ) throws(StoreError) {
+        // The open ones of a cell come after the others of it.
+        func take(_ key: CellKey, _ ops: [LiveOp]) {
+            state.set(key, Cell(state[key].live + ops))
+        }
         var (last, ops): (CellKey?, [LiveOp]) = (nil, [])
         while try statement.step() {
             let key = CellKey(UInt32(statement.integer(0)), element: statement.blob(1))
             if let last, last != key {
-                state.set(last, Cell(ops))
+                take(last, ops)
                 ops = []
             }
             last = key
@@ -234,7 +248,7 @@ final class RowStore {
                     time: HybridTime(rawValue: UInt64(bitPattern: statement.integer(4))),
                     action: action))
         }
-        if let last { state.set(last, Cell(ops)) }
+        if let last { take(last, ops) }
     }
 
     /// Writes a row whole: what it shows, its clock, and the live ops beside.
@@ -303,13 +317,76 @@ final class RowStore {
             layout.values[place] = column.keeps(value) ? value : nil
         }
         for op in entry.cell.live {
-            if op.dot == fold.shown?.dot, case .put(let value) = op.action, column.keeps(value) {
-                continue
+            if let extra = Self.extra(op, of: entry.key, fold, column) {
+                layout.extras.append(extra)
             }
-            let isCandidate = fold.candidates.contains { $0.dot == op.dot }
-            layout.extras.append(
-                RowLayout.Extra(key: entry.key, op: op, isOpen: fold.isConflict && isCandidate))
         }
+    }
+
+    /// What of a register lies beside its table: all but the value that is shown, if the table can
+    /// hold that.
+    private static func extra(
+        _ op: LiveOp, of key: CellKey, _ fold: RegisterFold, _ column: Column
+    ) -> ExtraOp? {
+        if op.dot == fold.shown?.dot, case .put(let value) = op.action, column.keeps(value) {
+            return nil
+        }
+        let isCandidate = fold.candidates.contains { $0.dot == op.dot }
+        return ExtraOp(key: key, op: op, isOpen: fold.isConflict && isCandidate)
+    }
+
+    // MARK: Some cells of a row
+
+    /// Puts a register of a row that its table shows into ``update``.
+    func fold(
+        _ key: CellKey, _ cell: Cell, _ access: TableAccess
+    ) throws(StoreError) {
+        guard let place = access.place(of: key.column) else { return }
+        update.keys.append(key)
+        if cell.live.count == 1, case .put(let value) = cell.live[0].action,
+            access.keeps(value, at: place)
+        {
+            update.shown.append((key.column, try entry(cell.live[0])))
+            update.values.append((key.column, value))
+            return
+        }
+        let column = access.table.columns[place]
+        let fold = RegisterFold(cell, policy: column.policy)
+        if let shown = fold.shown {
+            let entry = try entry(shown)
+            update.shown.append((key.column, entry))
+            let value = shown.action.value ?? .null
+            update.values.append((key.column, column.keeps(value) ? value : .null))
+        }
+        for op in cell.live {
+            if let extra = Self.extra(op, of: key, fold, column) { update.extras.append(extra) }
+        }
+    }
+
+    /// Writes ``update``, and the clock as it then is; ``scratch`` holds the one in the file.
+    func writeUpdate(_ access: TableAccess, _ row: RowID) throws(StoreError) {
+        // What is shown as before need not be written again.
+        for (column, entry) in update.shown {
+            if scratch[column] == entry {
+                update.values.removeAll { $0.column == column }
+            } else {
+                scratch.set(column, entry)
+            }
+        }
+        if update.hadExtras {
+            let statement = try connection.statement(
+                "DELETE FROM sy_live WHERE open IN (0, 1) AND tbl = ? AND id = ? AND col = ?")
+            for key in update.keys {
+                statement.bind(1, Int64(access.table.id))
+                statement.bind(2, row.identifier)
+                statement.bind(3, Int64(key.column))
+                try statement.step()
+            }
+        }
+        for extra in update.extras { try write(access.table.id, row, extra) }
+        scratch.hasExtras = update.hasOthers || !update.extras.isEmpty
+        scratch.pack(into: &clockBytes)
+        try access.update(row, update.values, clock: clockBytes)
     }
 
     private func writeExtras(
@@ -317,7 +394,7 @@ final class RowStore {
     ) throws(StoreError) {
         if old?.hasExtras == true {
             let statement = try connection.statement(
-                "DELETE FROM sy_live WHERE tbl = ? AND id = ?")
+                "DELETE FROM sy_live WHERE open IN (0, 1) AND tbl = ? AND id = ?")
             statement.bind(1, Int64(table))
             statement.bind(2, row.identifier)
             try statement.step()
@@ -326,37 +403,61 @@ final class RowStore {
     }
 
     private func write(
-        _ table: UInt32, _ row: RowID, _ extra: RowLayout.Extra
+        _ table: UInt32, _ row: RowID, _ extra: ExtraOp
     ) throws(StoreError) {
         let statement = try connection.statement(
             "INSERT INTO sy_live VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         let entry = try entry(extra.op)
-        statement.bind(1, Int64(table))
-        statement.bind(2, row.identifier)
-        statement.bind(3, Int64(extra.key.column))
-        statement.bind(4, blob: extra.key.element)
-        statement.bind(5, entry.sid)
-        statement.bind(6, Int64(entry.seq))
-        statement.bind(7, Int64(bitPattern: entry.time.rawValue))
-        statement.bind(8, extra.op.action.storedKind)
-        statement.bind(9, blob: extra.op.action.storedValue)
-        statement.bind(10, extra.isOpen ? 1 : 0)
+        statement.bind(1, extra.isOpen ? 1 : 0)
+        statement.bind(2, Int64(table))
+        statement.bind(3, row.identifier)
+        statement.bind(4, Int64(extra.key.column))
+        statement.bind(5, blob: extra.key.element)
+        statement.bind(6, entry.sid)
+        statement.bind(7, Int64(entry.seq))
+        statement.bind(8, Int64(bitPattern: entry.time.rawValue))
+        statement.bind(9, extra.op.action.storedKind)
+        statement.bind(10, blob: extra.op.action.storedValue)
         try statement.step()
+    }
+}
+
+/// A live op that lies in `sy_live`.
+struct ExtraOp {
+    var key: CellKey
+    var op: LiveOp
+    /// Whether it is one of several values of which a person must choose.
+    var isOpen: Bool
+}
+
+/// What changes in some registers of a row that its table shows.
+struct CellUpdate {
+    /// Whether anything of the row lay in `sy_live`.
+    private(set) var hadExtras = false
+    /// Whether anything of its other cells does.
+    var hasOthers = false
+    var keys: [CellKey] = []
+    var shown: [(column: UInt32, entry: RowClock.Entry)] = []
+    var values: [(column: UInt32, value: Value)] = []
+    var extras: [ExtraOp] = []
+
+    /// Forgets the row before, and keeps its buffers.
+    mutating func start(hadExtras: Bool) {
+        self.hadExtras = hadExtras
+        hasOthers = false
+        keys.removeAll(keepingCapacity: true)
+        shown.removeAll(keepingCapacity: true)
+        values.removeAll(keepingCapacity: true)
+        extras.removeAll(keepingCapacity: true)
     }
 }
 
 /// Where the parts of a row go.
 private struct RowLayout {
-    struct Extra {
-        var key: CellKey
-        var op: LiveOp
-        var isOpen: Bool
-    }
-
     var clock = RowClock()
     /// By place.
     var values: [Value?]
-    var extras: [Extra] = []
+    var extras: [ExtraOp] = []
 
     init(hidden: Bool, columns: [Column]) {
         clock.isHidden = hidden
@@ -367,7 +468,7 @@ private struct RowLayout {
         for op in entry.cell.live {
             var isOpen = false
             if open, case .delete = op.action { isOpen = true }
-            extras.append(Extra(key: entry.key, op: op, isOpen: isOpen))
+            extras.append(ExtraOp(key: entry.key, op: op, isOpen: isOpen))
         }
     }
 }

@@ -29,6 +29,7 @@ final class TableAccess {
         var column: UInt32
         /// `nil` for what is no register of one scalar.
         var scalar: ScalarType?
+        var isRegister: Bool
     }
 
     init(_ table: Table, connection: Connection) {
@@ -48,9 +49,9 @@ final class TableAccess {
         names = table.sqlColumns.map(\.name).joined(separator: ", ")
         traits = table.columns.map { column in
             if case .register(let scalar) = column.shape {
-                Trait(column: column.id, scalar: scalar)
+                Trait(column: column.id, scalar: scalar, isRegister: true)
             } else {
-                Trait(column: column.id, scalar: nil)
+                Trait(column: column.id, scalar: nil, isRegister: column.isRegister)
             }
         }
         hasReferences = table.columns.contains { column in
@@ -207,7 +208,7 @@ final class TableAccess {
         }
     }
 
-    private func value(at place: Int, of statement: Statement) -> Value {
+    func value(at place: Int, of statement: Statement) -> Value {
         let first = sqlPlaces[place]
         guard case .composite(let parts) = table.columns[place].shape else {
             return statement.value(first)

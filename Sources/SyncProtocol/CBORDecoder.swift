@@ -156,10 +156,11 @@ public struct CBORDecoder: Sendable {
 
     public mutating func text(limit: Int = Limits.valueBytes) throws(CBORError) -> String {
         let range = try range(3, limit: limit)
-        guard let text = String(validating: bytes[range], as: UTF8.self) else {
-            throw error(.invalidUTF8)
+        do {
+            return String(copying: try UTF8Span(validating: bytes.span.extracting(range)))
+        } catch {
+            throw self.error(.invalidUTF8)
         }
-        return text
     }
 
     /// The number of items that follow; no more than there are bytes left.

@@ -7,7 +7,12 @@ internal import ReplicaStore
 /// Asks the replica in SQL.
 struct SQL: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "sql", abstract: "Run a SELECT over the replica's tables and views.")
+        commandName: "sql", abstract: "Run a SELECT over the replica's tables and views.",
+        discussion: """
+            A column named \(clockColumn), which holds what the engine knows of a row, is left out \
+            of what is printed; name it `AS` something else to see it.
+            """)
+    private static let clockColumn = "sy_clk"
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "One statement that reads.")
@@ -16,7 +21,10 @@ struct SQL: ParsableCommand {
     func run() throws {
         let replica = try common.open("sql")
         defer { replica.close() }
-        let (columns, rows) = try replica.readOnlyQuery(statement)
+        let (names, found) = try replica.readOnlyQuery(statement)
+        let places = names.indices.filter { names[$0] != Self.clockColumn }
+        let columns = places.map { names[$0] }
+        let rows = found.map { row in places.map { row[$0] } }
         var output = TextTable(columns)
         for row in rows { output.add(row.map(text)) }
         common.print(

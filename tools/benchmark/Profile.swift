@@ -12,6 +12,7 @@ enum Profile: String, ExpressibleByArgument, CaseIterable {
     case insert = "insert"
     case update = "update"
     case apply = "apply"
+    case merge = "merge"
     case plainInsert1 = "plain-insert-1"
     case plainInsert = "plain-insert"
     case plainUpdate = "plain-update"
@@ -33,12 +34,29 @@ enum Profile: String, ExpressibleByArgument, CaseIterable {
             try writer.update(
                 written, workload.withOtherStatus, [.status], rowsPerTransaction: Bench.updateRows)
         }
-        guard self == .apply else { return }
         try writer.replica.seal()
+        if self == .merge { return try merge(writer, written, workload, workplace) }
+        guard self == .apply else { return }
         let target = try EngineWriter(workplace, "target")
         defer { target.replica.close() }
         try target.ingest(
             try writer.replica.sealedRuns(after: VersionVector()), isDurable: false)
+    }
+
+    private func merge(
+        _ a: EngineWriter, _ ids: [RowID], _ workload: Workload, _ workplace: Workplace
+    ) throws {
+        let b = try EngineWriter(workplace, "target")
+        defer { b.replica.close() }
+        let base = a.replica.versionVector()
+        for run in try a.replica.sealedRuns(after: VersionVector()) {
+            _ = try b.replica.ingest([run])
+        }
+        let batch = Bench.updateRows
+        try a.update(ids, workload.changedByA, [.status, .note], rowsPerTransaction: batch)
+        try b.update(ids, workload.changedByB, [.status, .arrivedAt], rowsPerTransaction: batch)
+        try b.replica.seal()
+        try a.ingest(try b.replica.sealedRuns(after: base), isDurable: false)
     }
 
     private func plain(_ workload: Workload, _ workplace: Workplace) throws {
