@@ -121,6 +121,7 @@ let package = Package(
         tests(
             "HubTests", ["Hub", "SyncProtocol", .product(name: "Logging", package: "swift-log")]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),
+        .target(name: "CFaultVFS", dependencies: ["CSQLite"], path: "Tests/CFaultVFS"),
         tests("CausalityTests", ["TestSupport", "Causality"]),
         tests("MergeTests", ["TestSupport", "Merge", "Causality"]),
         tests("SyncProtocolTests", ["TestSupport", "SyncProtocol", "Merge", "Causality"]),
@@ -140,7 +141,7 @@ let package = Package(
         tests(
             "ReplicaStoreTests",
             [
-                "TestSupport", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge",
+                "TestSupport", "CFaultVFS", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge",
                 "Causality",
             ]),
     ]

@@ -13,6 +13,10 @@ public struct Environment: Sendable {
     public var command: String
     /// How long a write waits for another process.
     public var lockLimitMilliseconds: Int64
+    /// SQLite's file system (VFS), by its name; `nil` for the system's. Tests let a disk fail.
+    public var fileSystem: String?
+    /// How many pages the write-ahead log may hold before it is carried into the file.
+    public var checkpointFrames = 1_024
 
     public init(
         wallMilliseconds: @escaping @Sendable () -> Int64,

@@ -166,10 +166,17 @@ enum Layout {
             ]
         }
         let refusal = "SELECT RAISE(ABORT, '\(clockColumn) is kept by karvan: leave it out');"
+        // Marked, so that the clocks that go are not kept as the row's.
+        let clear = """
+            INSERT INTO sy_dirty VALUES(\(table.id), NEW.id, -1);
+            UPDATE \(name) SET \(clockColumn) = NULL WHERE id = NEW.id;
+            DELETE FROM sy_dirty WHERE tbl = \(table.id) AND id = NEW.id AND col = -1;
+            """
         let isThere = "EXISTS(SELECT 1 FROM \(name) WHERE id = NEW.id)"
         let whole =
+            // A copy of a row, made with all of its columns: the clocks are not the new row's.
             trigger(
-                "clock", "BEFORE INSERT ON \(name) WHEN NEW.\(clockColumn) IS NOT NULL", refusal)
+                "clock", "AFTER INSERT ON \(name) WHEN NEW.\(clockColumn) IS NOT NULL", clear)
             + trigger(
                 "change_clock",
                 """
@@ -196,11 +203,8 @@ enum Layout {
                 keep("OLD") + keep("NEW"))
             + trigger(
                 "move", "AFTER UPDATE OF id ON \(name) WHEN NEW.id IS NOT OLD.id",
-                // The clocks that came along are the old row's: they are not kept as the new one's.
                 """
-                INSERT INTO sy_dirty VALUES(\(table.id), NEW.id, -1);
-                UPDATE \(name) SET \(clockColumn) = NULL WHERE id = NEW.id;
-                DELETE FROM sy_dirty WHERE tbl = \(table.id) AND id = NEW.id AND col = -1;
+                \(clear)
                 \(note("OLD", 0)) \(note("NEW", 0))
                 """)
         let single = table.columns.flatMap { column in

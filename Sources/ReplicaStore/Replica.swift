@@ -13,8 +13,8 @@ public final class Replica {
     public let path: String
     public let schema: Schema
     public let environment: Environment
-    package let connection: Connection
-    let rows: RowStore
+    package private(set) var connection: Connection
+    private(set) var rows: RowStore
     private var lock: ReplicaLock?
     private var keyInMemory: DeviceKey?
     /// The stream that this replica writes to.
@@ -74,7 +74,8 @@ public final class Replica {
         try reserve(path)
         do throws(StoreError) {
             try DeviceKeyFile.create(key, replica: path)
-            let connection = try Connection(path: path, isWritable: true)
+            let connection = try Connection(
+                path: path, isWritable: true, fileSystem: environment.fileSystem)
             try configure(connection)
             try lay(
                 out: schema, name: name, key: key, keepsFeed: keepsFeed, in: connection, environment
@@ -134,7 +135,8 @@ public final class Replica {
     ) throws(StoreError) -> Replica {
         guard access(path, F_OK) == 0 else { throw .missing(path: path) }
         let lostCommits = try lostCommits(path, environment)
-        let connection = try Connection(path: path, isWritable: true)
+        let connection = try Connection(
+            path: path, isWritable: true, fileSystem: environment.fileSystem)
         try identify(connection, schema)
         try configure(connection)
         let replica = try Replica(
@@ -252,9 +254,15 @@ public final class Replica {
     ) throws -> T {
         try takeLock()
         defer { lock?.release() }
+        try reopenIfPoisoned()
+        defer { if connection.isPoisoned { lock?.mark(logInDoubt: true) } }
         try setDurable(isDurable)
         try connection.run("BEGIN IMMEDIATE")
         do {
+            if lock?.isLogInDoubt == true {
+                try connection.rewriteLog()
+                lock?.mark(logInDoubt: false)
+            }
             try refresh()
             let result = try body()
             try writeTail()
@@ -273,6 +281,30 @@ public final class Replica {
             }
             throw error
         }
+    }
+
+    /// After a failed write or sync the file is opened anew before anything is written, and never
+    /// synced again by the connection that failed: the system forgets what it could not write. The
+    /// new connection comes before the old one goes, so that the log's index stays as it is, without
+    /// the transaction that failed.
+    private func reopenIfPoisoned() throws(StoreError) {
+        guard connection.isPoisoned else { return }
+        let fresh = try Connection(
+            path: path, isWritable: true, fileSystem: environment.fileSystem)
+        do throws(StoreError) {
+            try Self.configure(fresh)
+            let store = RowStore(fresh, schema: schema)
+            store.streams = try StreamTable(reading: fresh)
+            connection.close()
+            connection = fresh
+            rows = store
+        } catch {
+            fresh.close()
+            throw error
+        }
+        own = rows.streams[sid: own.sid] ?? own
+        (dataVersion, streamsVersion, isDurable) = (-1, -1, true)
+        forgetCaches()
     }
 
     /// As above, for bodies that fail only as the store does.
@@ -312,6 +344,7 @@ public final class Replica {
     /// transaction, or of another read, it is part of that.
     public func read<T>(_ body: () throws -> T) throws -> T {
         guard !connection.isInTransaction else { return try body() }
+        try reopenIfPoisoned()
         try connection.execute("BEGIN")
         defer { try? connection.execute("COMMIT") }
         try refreshStreams()
@@ -321,6 +354,7 @@ public final class Replica {
     /// As above, for bodies that fail only as the store does.
     func read<T>(_ body: () throws(StoreError) -> T) throws(StoreError) -> T {
         guard !connection.isInTransaction else { return try body() }
+        try reopenIfPoisoned()
         try connection.execute("BEGIN")
         defer { try? connection.execute("COMMIT") }
         try refreshStreams()
@@ -385,13 +419,10 @@ public final class Replica {
 
     /// The WAL is carried into the database by whoever holds the lock, when it has grown.
     private func checkpointIfDue() {
-        guard connection.logFrames > Self.checkpointFrames else { return }
+        guard connection.logFrames > environment.checkpointFrames else { return }
         // A reader may be in the way; the next writer tries again.
         try? connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     }
-
-    /// 4 MiB of pages.
-    private static let checkpointFrames = 1_024
 }
 
 extension Connection {

@@ -21,6 +21,9 @@ final class ReplicaLock {
     private let descriptor: Int32
     private let command: String
     private var depth = 0
+    /// Whether a sync of the log has failed since it was last known to be whole, in this process or
+    /// in another: what is appended behind a hole would be lost with it. Known while it is held.
+    private(set) var isLogInDoubt = false
 
     init(replica: String, command: String) throws(StoreError) {
         path = replica + ".lock"
@@ -64,11 +67,30 @@ final class ReplicaLock {
         if depth == 0 { flock(descriptor, LOCK_UN) }
     }
 
-    /// Writes who holds it, unless that stands there already: a write would make the next fsync
-    /// wait for this file's times too. Only for people: nothing depends on it.
+    /// Reads what stands there, and writes who holds it unless that does: a write would make the
+    /// next fsync wait for this file's times too. The name is for people; the mark of a doubtful
+    /// log need not outlive the machine, whose next start reads the log from the disk.
     private func sign() {
-        let text = Array("\(getpid()) \(command)\n".utf8)
-        guard read() != text else { return }
+        let found = read()
+        isLogInDoubt = found.suffix(Self.doubt.count).elementsEqual(Self.doubt)
+        let text = content
+        if found != text { write(text) }
+    }
+
+    private static let doubt = Array("log in doubt\n".utf8)
+
+    private var content: [UInt8] {
+        Array("\(getpid()) \(command)\n".utf8) + (isLogInDoubt ? Self.doubt : [])
+    }
+
+    /// Tells whoever takes the lock next. While it is held.
+    func mark(logInDoubt: Bool) {
+        guard isLogInDoubt != logInDoubt else { return }
+        isLogInDoubt = logInDoubt
+        write(content)
+    }
+
+    private func write(_ text: [UInt8]) {
         _ = text.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
         _ = ftruncate(descriptor, off_t(text.count))
     }

@@ -51,7 +51,11 @@ public enum StoreError: Error, Sendable {
         case .damaged(let path, let detail):
             "\(path) is damaged (\(detail)). Keep the file as it is and run `karvan verify`"
         case .disk(let path, let code, let detail):
-            "\(path): \(detail) (SQLite error \(code)). Nothing was written"
+            "\(path): \(detail) (SQLite error \(code)). "
+                + (code & 0xff == 10
+                    ? "The disk failed: whether the last change was kept is not certain, all before "
+                        + "it was. Look at the record before you repeat the change"
+                    : "Nothing was written")
         case .key(let path, let detail):
             "the device's key in \(path) can't be used (\(detail)). Put it back beside the replica"
         case .invalid(let detail): detail

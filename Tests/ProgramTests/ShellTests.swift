@@ -31,8 +31,10 @@ import Testing
             WHERE badge = 'AZ-060'
             """,
             """
-            INSERT OR REPLACE INTO person SELECT id, badge, name_native, name_latin, 'guest',
-              languages, delegation, merged_into FROM person WHERE badge = 'AZ-061'
+            INSERT OR REPLACE INTO person(id, badge, name_native, name_latin, role, languages,
+              delegation, merged_into)
+            SELECT id, badge, name_native, name_latin, 'guest', languages, delegation, merged_into
+            FROM person WHERE badge = 'AZ-061'
             """,
             "DELETE FROM person WHERE badge = 'AZ-062'",
         ]
@@ -61,8 +63,10 @@ import Testing
         """,
         // SQLite deletes the row and inserts another one.
         """
-        INSERT OR REPLACE INTO person SELECT id, badge, name_native, name_latin, 'guest',
-          languages, delegation, merged_into FROM person WHERE badge = 'AZ-060'
+        INSERT OR REPLACE INTO person(id, badge, name_native, name_latin, role, languages,
+          delegation, merged_into)
+        SELECT id, badge, name_native, name_latin, 'guest', languages, delegation, merged_into
+        FROM person WHERE badge = 'AZ-060'
         """,
         """
         CREATE TEMP TABLE kept AS SELECT * FROM person WHERE badge = 'AZ-060';

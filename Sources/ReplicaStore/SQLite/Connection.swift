@@ -11,15 +11,23 @@ package final class Connection {
     /// The frames in the write-ahead log after the last commit here, those of other processes too.
     private(set) var logFrames = 0
 
+    /// A write or a sync has failed: what this connection and the system take for written may not
+    /// be on the disk, and a sync that is tried again would say that it is. It must not write again.
+    private(set) var isPoisoned = false
+
     /// Opens an existing file.
     ///
-    /// - Parameter isWritable: a reader never makes or changes a file.
-    package init(path: String, isWritable: Bool) throws(StoreError) {
+    /// - Parameters:
+    ///   - isWritable: a reader never makes or changes a file.
+    ///   - fileSystem: SQLite's VFS, by its name; `nil` for the system's.
+    package init(
+        path: String, isWritable: Bool, fileSystem: String? = nil
+    ) throws(StoreError) {
         self.path = path
         let flags =
             (isWritable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY)
             | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
-        let code = sqlite3_open_v2(path, &handle, flags, nil)
+        let code = sqlite3_open_v2(path, &handle, flags, fileSystem)
         guard code == SQLITE_OK else {
             let error = self.error(code)
             sqlite3_close_v2(handle)
@@ -43,6 +51,15 @@ package final class Connection {
                 }
                 return SQLITE_OK
             }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    /// Writes the whole log once more and syncs it: what a failed sync may have lost is in it again,
+    /// as long as the system has it in memory. Nobody may be writing.
+    func rewriteLog() throws(StoreError) {
+        // The log is open once something was read in a transaction.
+        guard let file = karvan_log_file(handle) else { return }
+        let code = karvan_rewrite(file)
+        guard code == SQLITE_OK else { throw error(code) }
     }
 
     deinit { close() }
@@ -116,6 +133,7 @@ package final class Connection {
 
     func error(_ code: Int32) -> StoreError {
         let detail = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
+        if code & 0xff == SQLITE_IOERR, code != Self.sharedMemorySizeError { isPoisoned = true }
         switch code & 0xff {
         case _ where code == Self.sharedMemorySizeError: return .full(path: path)
         case SQLITE_FULL: return .full(path: path)
