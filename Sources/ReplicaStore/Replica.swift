@@ -379,6 +379,8 @@ public final class Replica {
     public func withLock<T>(_ body: () throws -> T) throws -> T {
         try takeLock()
         defer { lock?.release() }
+        // What another program appends must not lie behind a hole.
+        if lock?.isLogInDoubt == true { try transaction {} }
         return try body()
     }
 
