@@ -39,6 +39,9 @@ struct Main: ParsableCommand {
     @Option(help: "Run one piece of work once, without plain SQLite, for a profiler.")
     var profile: Profile?
 
+    @Option(help: "Print growth curves up to so many rows as CSV, and nothing else.")
+    var growth: Int?
+
     @Option(help: ArgumentHelp("What a child process does.", visibility: .private))
     var child: String?
 
@@ -54,6 +57,10 @@ struct Main: ParsableCommand {
             workplace: workplace, settings: try workplace.settings(), workload: workload,
             repetitions: pairs ?? (quick ? 3 : 5), singleRowCount: quick ? 1_000 : 5_000,
             progress: progress)
+        if let growth {
+            let points = try Growth(bench: bench, mostRows: growth).points()
+            return print(Growth.csv(points), terminator: "")
+        }
         let programs = Programs(
             bench: CommandLine.arguments[0], karvan: karvan, sample: sample)
         var report = Report(

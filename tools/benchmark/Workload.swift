@@ -104,6 +104,8 @@ struct Workload {
         }
     }
 
+    static func status(after row: Attendance) -> String { Words.next(after: row.status) }
+
     /// (e) What A changes: status and note.
     var changedByA: [Attendance] {
         var random = SplitMix64(seed: 4)
