@@ -75,9 +75,9 @@ struct Growth {
             for _ in 0..<Self.updatesPerRow {
                 try update(first..<count, each: 10_000, "", at: size)
             }
-            try insert(Self.sampleRows, each: Self.sampleBatch, "insert, 100 each", at: size)
-            try insert(Self.singleRows, each: 1, "insert, 1 each", at: size)
-            try update(0..<1_000, each: Self.sampleBatch, "update, 100 each", at: size)
+            try insert(Self.sampleRows, each: Self.sampleBatch, "insert by 100", at: size)
+            try insert(Self.singleRows, each: 1, "insert by 1", at: size)
+            try update(0..<1_000, each: Self.sampleBatch, "update by 100", at: size)
         }
         return points
     }
