@@ -15,8 +15,8 @@ import Testing
         let isWhole = ProcessInfo.processInfo.environment["KARVAN_FAULT_POINTS"] == "all"
         let (_, count) = try Day.run(victim, fault, at: 0)
         #expect(count > 100)
-        // Primes, so that each part of the day has its turn.
-        let stride = isWhole ? 1 : [13, 17, 19, 23, 29][Int(fault.rawValue) - 1]
+        // Primes, so that each part of the day has its turn; a failed sync matters at few points.
+        let stride = isWhole ? 1 : [13, 17, 19, 23, 5][Int(fault.rawValue) - 1]
         var fired = 0
         for point in Swift.stride(from: 1, through: count, by: stride) {
             do {
