@@ -27,7 +27,9 @@ final class Channel {
         self.cancellation = cancellation
         received = ReceivedBody(limitBytes: Limits.messageBytes)
         easy = EasyHandle()
-        guard let multi = curl_multi_init() else { preconditionFailure("no memory for libcurl") }
+        guard let multi = karvan_curl_multi_init() else {
+            preconditionFailure("no memory for libcurl")
+        }
         self.multi = multi
         easy.restrict()
         easy.apply(trust)
@@ -38,7 +40,7 @@ final class Channel {
 
     deinit {
         easy.close()
-        curl_multi_cleanup(multi)
+        karvan_curl_multi_cleanup(multi)
     }
 
     var statistics: TransportStatistics {
@@ -105,22 +107,22 @@ extension Channel {
     }
 
     private func perform() -> End {
-        check(curl_multi_add_handle(multi, easy.pointer))
-        defer { check(curl_multi_remove_handle(multi, easy.pointer)) }
+        check(karvan_curl_multi_add_handle(multi, easy.pointer))
+        defer { check(karvan_curl_multi_remove_handle(multi, easy.pointer)) }
         var silence = SilenceWatch(limitMilliseconds: limits.silenceMilliseconds)
         while true {
             var runningCount: Int32 = 0
-            check(curl_multi_perform(multi, &runningCount))
+            check(karvan_curl_multi_perform(multi, &runningCount))
             if let code = finishedCode() { return .finished(code) }
             guard !cancellation.isCancelled else { return .cancelled }
             guard !silence.isOver(movedBytes: movedBytes) else { return .silent }
-            check(curl_multi_poll(multi, nil, 0, Self.pollMilliseconds, nil))
+            check(karvan_curl_multi_poll(multi, Self.pollMilliseconds))
         }
     }
 
     private func finishedCode() -> CURLcode? {
         var waitingCount: Int32 = 0
-        while let message = curl_multi_info_read(multi, &waitingCount) {
+        while let message = karvan_curl_multi_info_read(multi, &waitingCount) {
             if message.pointee.msg == CURLMSG_DONE { return message.pointee.data.result }
         }
         return nil
@@ -132,7 +134,8 @@ extension Channel {
     }
 
     private func check(_ code: CURLMcode) {
-        precondition(code == CURLM_OK, "libcurl: \(String(cString: curl_multi_strerror(code)))")
+        precondition(
+            code == CURLM_OK, "libcurl: \(String(cString: karvan_curl_multi_strerror(code)))")
     }
 
     private func failure(of end: End) -> TransportFailure? {

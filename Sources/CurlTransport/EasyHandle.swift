@@ -7,13 +7,15 @@ struct EasyHandle {
 
     /// Once per process, before any handle; a `static let` is set by one thread.
     private static let global: Void = {
-        let code = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+        let code = karvan_curl_global_init(Int(CURL_GLOBAL_DEFAULT))
         precondition(code == CURLE_OK, "libcurl can't start: \(describe(code))")
     }()
 
     init() {
         Self.global
-        guard let pointer = curl_easy_init() else { preconditionFailure("no memory for libcurl") }
+        guard let pointer = karvan_curl_easy_init() else {
+            preconditionFailure("no memory for libcurl")
+        }
         self.pointer = pointer
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
@@ -22,7 +24,7 @@ struct EasyHandle {
     }
 
     func close() {
-        curl_easy_cleanup(pointer)
+        karvan_curl_easy_cleanup(pointer)
         errorText.deallocate()
     }
 
@@ -33,7 +35,7 @@ struct EasyHandle {
     }
 
     private static func describe(_ code: CURLcode) -> String {
-        String(cString: curl_easy_strerror(code))
+        String(cString: karvan_curl_easy_strerror(code))
     }
 }
 
@@ -158,12 +160,12 @@ final class HeaderList {
 
     init(_ lines: [String]) {
         for line in lines {
-            guard let longer = curl_slist_append(pointer, line) else {
+            guard let longer = karvan_curl_slist_append(pointer, line) else {
                 preconditionFailure("no memory for libcurl")
             }
             pointer = longer
         }
     }
 
-    deinit { curl_slist_free_all(pointer) }
+    deinit { karvan_curl_slist_free_all(pointer) }
 }

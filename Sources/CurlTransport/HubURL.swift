@@ -7,6 +7,8 @@ public enum HubURLProblem: Error, Hashable, Sendable, CustomStringConvertible {
     /// The text names a user, a query or a fragment.
     case surplus(String)
     case malformed(String)
+    /// There is nothing to reach a hub with: libcurl's own words.
+    case noLibrary(String)
 
     public var description: String {
         switch self {
@@ -18,6 +20,9 @@ public enum HubURLProblem: Error, Hashable, Sendable, CustomStringConvertible {
             "'\(text)' holds more than a host and a path: leave out user, '?' and '#'"
         case .malformed(let text):
             "'\(text)' is not an address: give it as https://hub.example.org"
+        case .noLibrary(let detail):
+            "no hub can be reached without libcurl (\(detail)): install the package libcurl4. "
+                + "What is recorded here is safe meanwhile"
         }
     }
 }
@@ -30,14 +35,15 @@ public enum HubURL {
     ///
     /// The parser is libcurl's, so what is checked here is what will be connected to.
     public static func normalise(_ text: String) throws(HubURLProblem) -> String {
+        if let problem = karvan_curl_problem() { throw .noLibrary(String(cString: problem)) }
         // libcurl would take less: other schemes, one slash or three, and a text up to its NUL.
         let prefix = "https://"
         guard text.lowercased().hasPrefix(prefix) else { throw .notHTTPS(text) }
         guard !text.contains("\0") else { throw .malformed(text) }
         guard !text.dropFirst(prefix.count).hasPrefix("/") else { throw .noHost(text) }
-        guard let parts = curl_url() else { throw .malformed(text) }
-        defer { curl_url_cleanup(parts) }
-        switch curl_url_set(parts, CURLUPART_URL, text, 0) {
+        guard let parts = karvan_curl_url() else { throw .malformed(text) }
+        defer { karvan_curl_url_cleanup(parts) }
+        switch karvan_curl_url_set(parts, CURLUPART_URL, text, 0) {
         case CURLUE_OK: break
         case CURLUE_NO_HOST, CURLUE_BAD_HOSTNAME: throw .noHost(text)
         default: throw .malformed(text)
@@ -55,10 +61,10 @@ public enum HubURL {
 
     private static func part(_ part: CURLUPart, of parts: OpaquePointer) -> String? {
         var text: UnsafeMutablePointer<CChar>?
-        guard curl_url_get(parts, part, &text, UInt32(CURLU_NO_DEFAULT_PORT)) == CURLUE_OK,
+        guard karvan_curl_url_get(parts, part, &text, UInt32(CURLU_NO_DEFAULT_PORT)) == CURLUE_OK,
             let text
         else { return nil }
-        defer { curl_free(text) }
+        defer { karvan_curl_free(text) }
         return String(cString: text)
     }
 }

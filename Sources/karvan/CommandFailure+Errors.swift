@@ -16,7 +16,12 @@ extension CommandFailure {
         case let error as RecordError: self.init(.badInput, error.explanation)
         case let error as ImportErrors: self.init(importing: error)
         case let error as InstantError: self.init(.badInput, "\(error)")
-        case let error as HubURLProblem: self.init(.badInput, "\(error)")
+        case let error as HubURLProblem:
+            if case .noLibrary = error {
+                self.init(.configuration, "\(error)")
+            } else {
+                self.init(.badInput, "\(error)")
+            }
         case let error as TransportFailure: self.init(transport: error)
         case let error as Refusal: self.init(refusal: error)
         case let error as ConflictError:
@@ -34,7 +39,7 @@ extension CommandFailure {
             case .held: .held
             case .missing, .exists, .invalid: .badInput
             case .notAReplica, .newer, .newerSchema, .otherSchema, .key: .configuration
-            case .readOnly, .full, .damaged, .disk: .disk
+            case .readOnly, .full, .damaged, .disk, .replaced: .disk
             case .stale: .stale
             }
         var facts: [(String, JSONValue)] = []

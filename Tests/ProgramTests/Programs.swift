@@ -40,6 +40,28 @@ enum Programs {
 
     static func path(_ name: String) -> String { directory.appending(path: name).path }
 
+    /// What keeps the programs from being tested: the package manager builds the tests without them.
+    private static let problem: ProgramError? = {
+        let sources = FileManager.default.enumerator(
+            at: checkout.appending(path: "Sources"), includingPropertiesForKeys: nil)
+        let changed = (sources?.compactMap { ($0 as? URL).flatMap { modified($0.path) } } ?? [])
+            .max()
+        // A change may concern but one of them.
+        let built = ["karvan", "karvan-hub"].compactMap { modified(path($0)) }
+        guard let changed, built.count == 2, let newest = built.max(), newest >= changed else {
+            return ProgramError(
+                description: "the programs in \(directory.path) are missing or older than Sources: "
+                    + "run tools/test")
+        }
+        return nil
+    }()
+
+    private static func modified(_ path: String) -> Date? {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        guard attributes?[.type] as? FileAttributeType == .typeRegular else { return nil }
+        return attributes?[.modificationDate] as? Date
+    }
+
     /// The top of the checkout: for the sample forum.
     static let checkout = URL(filePath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
@@ -58,6 +80,7 @@ enum Programs {
     fileprivate static func start(
         _ process: Process, log: FileHandle? = nil
     ) throws -> (output: Pipe, errors: Pipe) {
+        if let problem { throw problem }
         spawning.lock()
         defer { spawning.unlock() }
         let (output, errors) = (Pipe(), Pipe())
