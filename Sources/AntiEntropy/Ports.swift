@@ -34,11 +34,17 @@ public struct Applied: Hashable, Sendable {
     public var quarantinedCount: UInt64
     /// The feed named a run that the replica doesn't hold after all: it has to ask again, in full.
     public var lacksBodies: Bool
+    /// Something can be sent now that could not before.
+    public var hasMoreToSend: Bool
 
-    public init(changesetCount: UInt64, quarantinedCount: UInt64, lacksBodies: Bool) {
+    public init(
+        changesetCount: UInt64, quarantinedCount: UInt64, lacksBodies: Bool,
+        hasMoreToSend: Bool = false
+    ) {
         self.changesetCount = changesetCount
         self.quarantinedCount = quarantinedCount
         self.lacksBodies = lacksBodies
+        self.hasMoreToSend = hasMoreToSend
     }
 }
 

@@ -131,7 +131,7 @@ public struct SyncSession: Sendable {
         progress.receivedChangesets += applied.changesetCount
         progress.quarantinedRuns += applied.quarantinedCount
         asksForBodies = applied.lacksBodies
-        if wantsMore || applied.lacksBodies {
+        if wantsMore || applied.lacksBodies || applied.hasMoreToSend {
             guard idleExchanges < Self.idleLimit else {
                 return finish(
                     rejections.isEmpty

@@ -33,6 +33,12 @@ static inline sqlite3_file *karvan_log_file(sqlite3 *db) {
     return file && file->pMethods ? file : NULL;
 }
 
+/* Whether another file lies where the database was opened, or none. */
+static inline int karvan_has_moved(sqlite3 *db) {
+    int moved = 0;
+    return sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+}
+
 /* Writes what the file holds once more, and syncs it. A code of SQLite's. */
 static inline int karvan_rewrite(sqlite3_file *file) {
     char buffer[1 << 14];

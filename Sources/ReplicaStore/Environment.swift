@@ -17,6 +17,8 @@ public struct Environment: Sendable {
     public var fileSystem: String?
     /// How many pages the write-ahead log may hold before it is carried into the file.
     public var checkpointFrames = 1_024
+    /// Told when a file that was copied or put back has gone on as a new incarnation.
+    public var onNewIncarnation: @Sendable (NewIncarnation) -> Void = { _ in }
 
     public init(
         wallMilliseconds: @escaping @Sendable () -> Int64,

@@ -6,7 +6,7 @@ enum Layout {
     /// Marks the file as Karvan's ("krvn"): `PRAGMA application_id`.
     static let applicationID: Int64 = 0x6b72_766e
     /// The number of this layout: `PRAGMA user_version`, plus one so that 0 stays "not ours".
-    static let version: Int64 = 2
+    static let version: Int64 = 3
     /// The column of each declared table that holds the row's clocks; no schema may declare it.
     static let clockColumn = "sy_clk"
 
@@ -22,6 +22,7 @@ enum Layout {
             clock INTEGER NOT NULL
         ) STRICT;
         \(tail);
+        \(left);
         CREATE TABLE sy_run(
             sid INTEGER NOT NULL, last_seq INTEGER NOT NULL, first_seq INTEGER NOT NULL,
             received INTEGER NOT NULL, hash BLOB NOT NULL, head BLOB NOT NULL, sig BLOB NOT NULL,
@@ -78,7 +79,15 @@ enum Layout {
         ) STRICT
         """
 
-    /// What brings a file of version 1 to this one: there all clocks lay in `sy_row`.
+    /// Changesets that an earlier incarnation of this replica wrote and didn't seal.
+    static let left = """
+        CREATE TABLE sy_left(
+            sid INTEGER NOT NULL, seq INTEGER NOT NULL, refs BLOB NOT NULL, body BLOB NOT NULL,
+            PRIMARY KEY(sid, seq)
+        ) STRICT, WITHOUT ROWID
+        """
+
+    /// What brings a file of version 1 to version 2: there all clocks lay in `sy_row`.
     static func upgrade(_ tables: [Table]) -> [String] {
         ["ALTER TABLE sy_row RENAME TO sy_row_1", rowsBeside]
             + [

@@ -39,6 +39,7 @@ extension Replica {
     public func feedEntries(
         after cursor: Cursor?, ahead: [RunStub]
     ) throws -> (entries: [FeedEntry], cursor: Cursor, hasMore: Bool) {
+        try keepInstall()
         let end = try feedEnd()
         let start = cursor ?? .start(epoch: end.epoch, scope: Self.scope)
         try check(start, against: end)

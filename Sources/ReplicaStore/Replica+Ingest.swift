@@ -37,7 +37,7 @@ extension Replica {
         do {
             if try isHeld(run) { return .duplicate }
             let record = try admit(run)
-            let changesets = try read(run, record)
+            let changesets = try withoutLeft(try read(run, record), record)
             return try apply(run, changesets, record)
         } catch let refusal as Refusal {
             return .refused(refusal)
@@ -107,7 +107,7 @@ extension Replica {
     }
 
     private func apply(
-        _ run: SealedRun, _ changesets: [Changeset], _ known: StreamRecord?
+        _ run: SealedRun, _ changesets: ArraySlice<Changeset>, _ known: StreamRecord?
     ) throws -> IngestResult {
         try connection.execute("SAVEPOINT run")
         do {
@@ -120,7 +120,8 @@ extension Replica {
                 }
                 record = try rows.streams.add(origin, to: connection)
             }
-            try apply(changesets, record.sid)
+            if record.head > record.sealed { try forgetLeft(record) }
+            try apply(Array(changesets), record.sid)
             let now = environment.wallMilliseconds()
             if let last = changesets.last { clock.observe(last.time, wallMilliseconds: now) }
             try keep(run, of: &record, received: now)

@@ -38,6 +38,8 @@ public struct AppliedReply: Hashable, Sendable {
     public var changesetCount: UInt64 = 0
     public var quarantinedCount: UInt64 = 0
     public var lacksBodies = false
+    /// Something can be sent now that could not before.
+    public var hasMoreToSend = false
 }
 
 extension Replica {
@@ -120,6 +122,7 @@ extension Replica {
     /// - Parameter asksForBodies: leave out what the replica holds ahead of its cursor.
     public func outgoingBatch(asksForBodies: Bool = false) throws(StoreError) -> OutgoingBatch {
         try seal()
+        try keepInstall()
         let heads = try peerHeads()
         var batch = OutgoingBatch(cursor: try cursor())
         var queues: [[SealedRun]] = []
@@ -139,6 +142,7 @@ extension Replica {
 
     /// Every sealed run that `vector` does not hold, each behind those that it depends on.
     public func sealedRuns(after vector: VersionVector) throws(StoreError) -> [SealedRun] {
+        try keepInstall()
         var held = vector
         var queues: [[SealedRun]] = []
         for record in rows.streams.sorted where record.sealed > vector[record.stream] {
@@ -212,11 +216,14 @@ extension Replica {
             throw Refusal(.poison, "the hub's entries don't lead to its cursor")
         }
         var applied = AppliedReply()
+        let leftBefore = try left().count
         var index = 0
         while index < reply.entries.count, !applied.lacksBodies {
             index = try take(reply.entries, from: index, at: &position, &applied)
         }
         try remember(reply, position)
+        if !reply.hasMore, !applied.lacksBodies { try adoptPutBack() }
+        applied.hasMoreToSend = try left().count < leftBefore
         return applied
     }
 

@@ -15,20 +15,30 @@ extension Replica {
         guard try connection.value("PRAGMA user_version") != .integer(Layout.version) else {
             return
         }
-        try transaction { () throws(StoreError) in
+        try transaction(checksIdentity: false) { () throws(StoreError) in
             // Another process may have been quicker.
-            guard try connection.value("PRAGMA user_version") == .integer(1) else { return }
-            var present: [Table] = []
-            for table in schema.tables {
-                let isThere = try connection.value(
-                    "SELECT 1 FROM pragma_table_info(?)", .text(table.name))
-                if isThere != nil { present.append(table) }
+            guard case .integer(let version)? = try connection.value("PRAGMA user_version"),
+                version < Layout.version
+            else { return }
+            if version == 1 {
+                let present = try presentTables()
+                for statement in Layout.upgrade(present) { try connection.execute(statement) }
+                for statement in Layout.triggers(present) { try connection.execute(statement) }
             }
-            for statement in Layout.upgrade(present) { try connection.execute(statement) }
-            for statement in Layout.triggers(present) { try connection.execute(statement) }
+            try connection.execute(Layout.left)
             try connection.execute("PRAGMA user_version = \(Layout.version)")
             rows.forget()
         }
+    }
+
+    private func presentTables() throws(StoreError) -> [Table] {
+        var present: [Table] = []
+        for table in schema.tables {
+            let isThere = try connection.value(
+                "SELECT 1 FROM pragma_table_info(?)", .text(table.name))
+            if isThere != nil { present.append(table) }
+        }
+        return present
     }
 
     /// Adds the tables and columns that the file lacks, and shows what had waited for them in

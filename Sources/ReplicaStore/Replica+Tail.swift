@@ -3,22 +3,37 @@ internal import Merge
 internal import RecordSchema
 internal import SyncProtocol
 
-/// The tail: own changesets that no run holds yet, and how they are sealed.
 /// An own changeset that no run holds yet.
 struct TailPiece {
     var seq: UInt64
     /// The streams that got their numbers in it.
     var streams: [StreamID]
     var body: [UInt8]
+
+    init(seq: UInt64, streams: [StreamID], body: [UInt8]) {
+        (self.seq, self.streams, self.body) = (seq, streams, body)
+    }
+
+    /// - Parameter statement: at a row of (seq, refs, body).
+    init(_ statement: Statement) {
+        let refs = statement.blob(1)
+        self.init(
+            seq: UInt64(statement.integer(0)),
+            streams: stride(from: 0, to: refs.count - 15, by: 16).map {
+                StreamID(Identifier(refs[$0..<$0 + 16])!)
+            },
+            body: statement.blob(2))
+    }
 }
 
+/// The tail: own changesets that no run holds yet, and how they are sealed.
 extension Replica {
     /// Reads the tail, so that the next changeset can refer to what the run has named.
     func resumeTail() throws(StoreError) {
         writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
         tailCount = 0
         tailBytes = 0
-        var reader = tailReader()
+        var reader = tailReader(own)
         try forEachTailPiece { seq, streams, body throws(StoreError) in
             tailCount += 1
             tailBytes += body.count
@@ -33,9 +48,10 @@ extension Replica {
         clock = HybridClock(last: max(clock.last, reader.lastTime))
     }
 
-    func tailReader() -> BodyReader {
+    func tailReader(_ record: StreamRecord) -> BodyReader {
         BodyReader(
-            body: [], stream: own.stream, firstSeq: own.sealed + 1, previousRun: own.runHash,
+            body: [], stream: record.stream, firstSeq: record.sealed + 1,
+            previousRun: record.runHash,
             streams: [], namespace: schema.namespace)
     }
 
@@ -45,11 +61,8 @@ extension Replica {
         let statement = try connection.statement("SELECT seq, refs, body FROM sy_tail ORDER BY seq")
         defer { statement.reset() }
         while try statement.step() {
-            let refs = statement.blob(1)
-            let streams = stride(from: 0, to: refs.count - 15, by: 16).map {
-                StreamID(Identifier(refs[$0..<$0 + 16])!)
-            }
-            try body(UInt64(statement.integer(0)), streams, statement.blob(2))
+            let piece = TailPiece(statement)
+            try body(piece.seq, piece.streams, piece.body)
         }
         for piece in unwrittenTail { try body(piece.seq, piece.streams, piece.body) }
     }
@@ -87,7 +100,7 @@ extension Replica {
 
     /// Seals all own changesets, so that they can leave.
     ///
-    /// - Returns: how many were sealed.
+    /// - Returns: how many were sealed; none when they name what an earlier incarnation left.
     @discardableResult
     public func seal() throws(StoreError) -> Int {
         guard try connection.value("SELECT 1 FROM sy_tail LIMIT 1") != nil else { return 0 }
@@ -97,7 +110,7 @@ extension Replica {
     /// Puts the tail's pieces together as a run, as they are. Inside of a transaction.
     @discardableResult
     func sealTail() throws(StoreError) -> Int {
-        guard tailCount > 0 else { return 0 }
+        guard tailCount > 0, try !isTailWaiting() else { return 0 }
         var body: [UInt8] = []
         body.reserveCapacity(tailBytes)
         try forEachTailPiece { _, _, piece throws(StoreError) in body += piece }

@@ -16,6 +16,7 @@ public final class Replica {
     package private(set) var connection: Connection
     private(set) var rows: RowStore
     private var lock: ReplicaLock?
+    let install: InstallFile
     private var keyInMemory: DeviceKey?
     /// The stream that this replica writes to.
     var own: StreamRecord
@@ -45,6 +46,7 @@ public final class Replica {
         self.schema = schema
         self.environment = environment
         self.connection = connection
+        install = InstallFile(replica: path)
         rows = RowStore(connection, schema: schema)
         rows.streams = try StreamTable(reading: connection)
         guard case .integer(let sid)? = try connection.meta("own"),
@@ -80,11 +82,15 @@ public final class Replica {
             try lay(
                 out: schema, name: name, key: key, keepsFeed: keepsFeed, in: connection, environment
             )
-            return try Replica(
+            let replica = try Replica(
                 path: path, schema: schema, environment: environment, connection: connection)
+            try replica.install.reserve()
+            try replica.install.sync(InstallFile.Mark(replica.own))
+            return replica
         } catch {
             // Nobody was told of it yet, so nothing is lost with it.
             for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
+            unlink(InstallFile.path(replica: path))
             if case .exists = error { throw error }
             unlink(DeviceKeyFile.path(replica: path))
             throw error
@@ -112,6 +118,7 @@ public final class Replica {
         var streams = StreamTable()
         let own = try streams.add(origin, to: connection)
         try connection.setMeta("own", .integer(own.sid))
+        try connection.setMeta("install", .integer(1))
         try connection.setMeta("name", .text(name))
         try connection.setMeta("schema", .text(schema.name))
         try connection.setMeta("schema_version", .integer(Int64(schema.version)))
@@ -249,12 +256,16 @@ public final class Replica {
 
     /// Runs `body` in one transaction under the replica's lock: all of it is durable afterwards,
     /// or none.
+    ///
+    /// - Parameter checksIdentity: whether a file that was copied or put back goes on as a new
+    ///   incarnation first.
     package func transaction<T>(
-        isDurable: Bool = true, _ body: () throws -> T
+        isDurable: Bool = true, checksIdentity: Bool = true, _ body: () throws -> T
     ) throws -> T {
         try takeLock()
         defer { lock?.release() }
         try reopenIfPoisoned()
+        guard !connection.hasMoved else { throw StoreError.replaced(path: path) }
         defer { if connection.isPoisoned { lock?.mark(logInDoubt: true) } }
         try setDurable(isDurable)
         try connection.run("BEGIN IMMEDIATE")
@@ -263,10 +274,14 @@ public final class Replica {
                 try connection.rewriteLog()
                 lock?.mark(logInDoubt: false)
             }
-            try refresh()
+            try refresh(checksIdentity: checksIdentity)
             let result = try body()
             try writeTail()
             try connection.run("COMMIT")
+            // What the disk may still lose must not be named there.
+            if isDurable {
+                install.note(InstallFile.Mark(own))
+            }
             checkpointIfDue()
             return result
         } catch {
@@ -276,7 +291,7 @@ public final class Replica {
             unwrittenTail = []
             if let streams = try? StreamTable(reading: connection) {
                 rows.streams = streams
-                own = streams[sid: own.sid] ?? own
+                own = (try? ownRecord()) ?? own
                 forgetCaches()
             }
             throw error
@@ -302,17 +317,19 @@ public final class Replica {
             fresh.close()
             throw error
         }
-        own = rows.streams[sid: own.sid] ?? own
+        own = try ownRecord()
         (dataVersion, streamsVersion, isDurable) = (-1, -1, true)
         forgetCaches()
     }
 
     /// As above, for bodies that fail only as the store does.
     func transaction<T>(
-        isDurable: Bool = true, _ body: () throws(StoreError) -> T
+        isDurable: Bool = true, checksIdentity: Bool = true, _ body: () throws(StoreError) -> T
     ) throws(StoreError) -> T {
         do {
-            return try transaction(isDurable: isDurable) { () throws in try body() }
+            return try transaction(isDurable: isDurable, checksIdentity: checksIdentity) {
+                () throws in try body()
+            }
         } catch let error as StoreError {
             throw error
         } catch {
@@ -327,7 +344,7 @@ public final class Replica {
         self.isDurable = isDurable
     }
 
-    private func takeLock() throws(StoreError) {
+    func takeLock() throws(StoreError) {
         let lock: ReplicaLock
         if let opened = self.lock {
             lock = opened
@@ -339,6 +356,8 @@ public final class Replica {
             replica: path, limitMilliseconds: environment.lockLimitMilliseconds,
             now: environment.monotonicMilliseconds)
     }
+
+    func letGo() { lock?.release() }
 
     /// Runs `body` on one state of the file, whatever other processes write meanwhile. Inside of a
     /// transaction, or of another read, it is part of that.
@@ -369,7 +388,7 @@ public final class Replica {
         guard version != streamsVersion else { return }
         rows.streams = try StreamTable(reading: connection)
         // The writer is read anew by the next transaction, which sees that it is behind.
-        own = rows.streams[sid: own.sid] ?? own
+        own = try ownRecord()
         forgetCaches()
         streamsVersion = version
     }
@@ -385,13 +404,26 @@ public final class Replica {
     }
 
     /// Reads anew what another process may have changed. Inside of a transaction.
-    private func refresh() throws(StoreError) {
+    private func refresh(checksIdentity: Bool) throws(StoreError) {
         guard case .integer(let version)? = try connection.value("PRAGMA data_version"),
             version != dataVersion
         else { return }
         try reload()
+        if checksIdentity, try !isThisInstall() {
+            try takeNewIncarnation()
+            try connection.run("BEGIN IMMEDIATE")
+            try reload()
+        }
         dataVersion = version
         streamsVersion = version
+    }
+
+    /// The stream that this replica writes to, which another process may have changed.
+    private func ownRecord() throws(StoreError) -> StreamRecord {
+        guard case .integer(let sid)? = try connection.meta("own"),
+            let own = rows.streams[sid: sid]
+        else { throw .damaged(path: path, detail: "its own stream is missing") }
+        return own
     }
 
     /// A number that changes when another process has written.
@@ -410,10 +442,7 @@ public final class Replica {
 
     private func reload() throws(StoreError) {
         rows.streams = try StreamTable(reading: connection)
-        guard let own = rows.streams[sid: own.sid] else {
-            throw .damaged(path: path, detail: "its own stream is missing")
-        }
-        self.own = own
+        own = try ownRecord()
         clock = HybridClock(last: max(own.clock, clock.last))
         forgetCaches()
         try resumeTail()

@@ -60,7 +60,7 @@ extension Replica {
             return nil
         }
         if dot.seq > record.sealed {
-            return try tailChangesets().first { $0.dot == dot }
+            return try unsealedChangesets(record).first { $0.dot == dot }
         }
         return try runChangesets(record, holding: dot.seq).first { $0.dot == dot }
     }
@@ -95,7 +95,7 @@ extension Replica {
 
     /// Own changesets that no run holds yet, in order.
     public func tailChangesets() throws(StoreError) -> [Changeset] {
-        var reader = tailReader()
+        var reader = tailReader(own)
         var changesets: [Changeset] = []
         try forEachTailPiece { seq, streams, body throws(StoreError) in
             reader.append(body, newStreams: streams)
@@ -108,6 +108,12 @@ extension Replica {
         return changesets
     }
 
+    /// What no run of the stream holds.
+    private func unsealedChangesets(_ record: StreamRecord) throws(StoreError) -> [Changeset] {
+        if record.sid == own.sid { return try tailChangesets() }
+        return record.head > record.sealed ? try leftChangesets(record) : []
+    }
+
     /// Every changeset that is part of the state, stream by stream.
     public func forEachChangeset(
         _ body: (Changeset, _ receivedMilliseconds: Int64?) throws -> Void
@@ -118,13 +124,13 @@ extension Replica {
             defer { statement.finalize() }
             statement.bind(1, record.sid)
             while try statement.step() {
-                let received = record.sid == own.sid ? nil : statement.integer(3)
+                let isOwn = record.publicKey == own.publicKey
+                let received = isOwn ? nil : statement.integer(3)
                 for changeset in try decode(try sealedRun(statement)) {
                     try body(changeset, received)
                 }
             }
-            guard record.sid == own.sid else { continue }
-            for changeset in try tailChangesets() { try body(changeset, nil) }
+            for changeset in try unsealedChangesets(record) { try body(changeset, nil) }
         }
     }
 

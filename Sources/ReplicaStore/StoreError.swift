@@ -15,6 +15,8 @@ public enum StoreError: Error, Sendable {
     case readOnly(path: String, detail: String)
     case full(path: String)
     case damaged(path: String, detail: String)
+    /// Another file was put in its place, or it was deleted, while this program had it open.
+    case replaced(path: String)
     /// Any other error of the disk or of SQLite, by its extended result code.
     case disk(path: String, code: Int32, detail: String)
     /// The device's key file is missing or is not one.
@@ -50,6 +52,9 @@ public enum StoreError: Error, Sendable {
                 + "again"
         case .damaged(let path, let detail):
             "\(path) is damaged (\(detail)). Keep the file as it is and run `karvan verify`"
+        case .replaced(let path):
+            "\(path) was moved, deleted or replaced while this program had it open. Nothing was "
+                + "written; see that the right file lies there, and start again"
         case .disk(let path, let code, let detail):
             "\(path): \(detail) (SQLite error \(code)). "
                 + (code & 0xff == 10

@@ -43,7 +43,7 @@ public final class WriteTransaction {
 
     func begin() throws(StoreError) {
         guard !isOpen else { return }
-        if replica.isTailFull { try replica.sealTail() }
+        if replica.isTailFull { try sealTail() }
         let time = replica.clock.next(wallMilliseconds: replica.environment.wallMilliseconds())
         dot = Dot(replica.own.stream, replica.own.head + 1)
         entry = RowClock.Entry(sid: replica.own.sid, seq: dot.seq, time: time)
@@ -77,8 +77,16 @@ public final class WriteTransaction {
                     .prefix(16))
         }
         try end()
-        if sealing { try replica.sealTail() }
+        if sealing { try sealTail() }
         try begin()
+    }
+
+    private func sealTail() throws(StoreError) {
+        try replica.sealTail()
+        guard replica.tailCount > 0 else { return }
+        throw .invalid(
+            "\(replica.tailCount) changes here wait for others that this file was copied with, and "
+                + "there is no room for more. Run `karvan sync`, or see `karvan adopt --help`")
     }
 
     func splitIfLarge() throws(StoreError) {

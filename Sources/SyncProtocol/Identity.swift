@@ -13,7 +13,7 @@ extension DeviceID {
 extension StreamID {
     /// The stream of `device` in `scope`, for one life of its file.
     ///
-    /// - Parameter incarnation: counts from 0; a file that was copied or restored starts the next.
+    /// - Parameter incarnation: 0 for a new replica; a file that was copied or restored takes a random one.
     public init(device: DeviceID, scope: String, incarnation: UInt64) {
         var encoder = CBOREncoder()
         encoder.unsigned(incarnation)

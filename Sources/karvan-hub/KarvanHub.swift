@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import Hub
+internal import Logging
 internal import ProgramOutput
 internal import ReplicaStore
 internal import SyncProtocol
@@ -49,7 +50,7 @@ extension CommandFailure {
                 case .held: .held
                 case .missing, .exists, .invalid, .stale: .badInput
                 case .notAReplica, .newer, .newerSchema, .otherSchema, .key: .configuration
-                case .readOnly, .full, .damaged, .disk: .disk
+                case .readOnly, .full, .damaged, .disk, .replaced: .disk
                 }
             self.init(status, error.explanation)
         case let error as HubCertificateError: self.init(.configuration, "\(error)")
@@ -77,7 +78,12 @@ struct CommonOptions: ParsableArguments {
     }
 
     func openStore(_ command: String) throws -> HubStore {
-        try HubStore(path: store, environment: .system(command: "karvan-hub \(command)"))
+        var environment = Environment.system(command: "karvan-hub \(command)")
+        let logger = HubLog.logger(wallMilliseconds: environment.wallMilliseconds)
+        environment.onNewIncarnation = { incarnation in
+            logger.warning("store_replaced", metadata: ["found": .string("\(incarnation)")])
+        }
+        return try HubStore(path: store, environment: environment)
     }
 
     /// - Parameter names: what laptops reach the hub by, for a certificate that is made now.

@@ -25,8 +25,24 @@ struct CommonOptions: ParsableArguments {
     var author: String { person ?? ProcessInfo.processInfo.environment["KARVAN_AS"] ?? "" }
 
     func open(_ command: String) throws -> Replica {
-        try Replica.open(
-            at: path, schema: Forum.schema, environment: .system(command: "karvan \(command)"))
+        var environment = Environment.system(command: "karvan \(command)")
+        if !json { environment.onNewIncarnation = Self.tell }
+        return try Replica.open(at: path, schema: Forum.schema, environment: environment)
+    }
+
+    /// Beside what the command prints, and before it.
+    private static func tell(_ incarnation: NewIncarnation) {
+        let text =
+            switch incarnation {
+            case .copied:
+                "This file is a copy: from here on it records under a name of its own. What it held "
+                    + "unsent waits for the file that it was copied from; see `karvan status`."
+            case .putBack:
+                "This file is older than the one that lay here before: from here on it records under "
+                    + "a new name. What the hub has comes back with `karvan sync`; what was recorded "
+                    + "since and not sent is only in the newer file, if you still have it."
+            }
+        FileHandle.standardError.write(Data("karvan: \(text)\n".utf8))
     }
 
     func records(_ command: String) throws -> Records { Records(try open(command)) }

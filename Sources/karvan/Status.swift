@@ -33,6 +33,7 @@ private struct Facts {
     var unreadable: [(table: String, row: RowID)]
     var counts: (rows: Int64, changesets: Int64, runs: Int64)
     var lostCommits: Int64
+    var left: (count: UInt64, adoptedCount: UInt64)
 
     init(_ replica: Replica) throws {
         name = try replica.name
@@ -46,6 +47,7 @@ private struct Facts {
         unreadable = try replica.unreadableForeignWrites()
         counts = try replica.counts()
         lostCommits = try replica.lostCommits()
+        left = try replica.left()
     }
 
     private func age(_ milliseconds: Int64) -> String {
@@ -71,6 +73,17 @@ private struct Facts {
                 "damage         the disk lost about \(lostCommits) writes of this replica: compare "
                     + "with paper, run `karvan verify`, and replace the disk")
         }
+        if left.adoptedCount > 0 {
+            lines.append(
+                "put back       \(changes(left.adoptedCount)) recorded before an older copy of this "
+                    + "file was put back: they go with the next sync")
+        }
+        if left.count > left.adoptedCount {
+            lines.append(
+                "copied         \(changes(left.count - left.adoptedCount)) recorded before this file "
+                    + "was copied: the file it was copied from will send them; if that is gone for "
+                    + "good, run `karvan adopt`")
+        }
         for entry in quarantined {
             lines.append("kept aside     \(entry.stub): \(TextTable.printable(entry.reason))")
         }
@@ -82,6 +95,10 @@ private struct Facts {
         return lines.joined(separator: "\n")
     }
 
+    private func changes(_ count: UInt64) -> String {
+        "\(count) change\(count == 1 ? "" : "s")"
+    }
+
     private var open: String {
         let deferred = conflicts.deferred > 0 ? ", \(conflicts.deferred) of them deferred" : ""
         return "\(conflicts.toDecide) to decide, \(conflicts.toNote) to note\(deferred)"
@@ -90,7 +107,7 @@ private struct Facts {
     private var toSend: String {
         guard pending.count > 0 else { return "nothing" }
         let oldest = pending.oldestMilliseconds.map { " (oldest \(age($0)))" } ?? ""
-        return "\(pending.count) change\(pending.count == 1 ? "" : "s")\(oldest)"
+        return "\(changes(pending.count))\(oldest)"
     }
 
     private var lastSuccess: String {
@@ -131,6 +148,7 @@ private struct Facts {
                     })
             ),
             ("lost_commits", .integer(lostCommits)),
+            ("left", .integer(Int64(clamping: left.count))),
             ("unreadable_rows", .integer(Int64(unreadable.count))),
             ("rows", .integer(counts.rows)), ("changes", .integer(counts.changesets)),
         ])

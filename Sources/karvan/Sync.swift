@@ -140,7 +140,7 @@ private final class SyncingReplica: ReplicaPort {
         let applied = try replica.apply(reply, from: cursor)
         return Applied(
             changesetCount: applied.changesetCount, quarantinedCount: applied.quarantinedCount,
-            lacksBodies: applied.lacksBodies)
+            lacksBodies: applied.lacksBodies, hasMoreToSend: applied.hasMoreToSend)
     }
 
     func forgetHub(scope: String) throws { try replica.forgetHub() }

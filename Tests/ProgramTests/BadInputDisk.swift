@@ -66,7 +66,7 @@ struct BadInputDisk {
     /// A laptop of the sample forum on a disk of its own.
     private func laptop(in forum: Forum, kibibytes: Int) throws -> SmallDisk {
         let disk = try SmallDisk(forum.path("disk"), kibibytes: kibibytes)
-        for suffix in ["", "-wal", ".key"] where forum.exists("L1.sqlite\(suffix)") {
+        for suffix in ["", "-wal", ".key", ".install"] where forum.exists("L1.sqlite\(suffix)") {
             try FileManager.default.moveItem(
                 at: forum.path("L1.sqlite\(suffix)"), to: forum.path("disk/L1.sqlite\(suffix)"))
         }

@@ -57,7 +57,7 @@ import Testing
             "status",
             members: """
                 replica name device hub waiting oldest_waiting last_success clock_offset_ms \
-                open_conflicts quarantined lost_commits unreadable_rows rows changes
+                open_conflicts quarantined lost_commits left unreadable_rows rows changes
                 """),
         Printed("verify", members: "runs changes rows state_hash problems"),
         Printed("verify", "--state-hash", members: "state_hash"),

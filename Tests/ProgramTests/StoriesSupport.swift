@@ -24,7 +24,7 @@ private enum Prepared {
 
     /// A replica that nobody has open is these three files; a hub's certificate lies beside it.
     static func files(of store: String) throws -> [URL] {
-        let suffixes = ["", "-wal", ".key", ".tls-cert.pem", ".tls-key.pem"]
+        let suffixes = ["", "-wal", ".key", ".install", ".tls-cert.pem", ".tls-key.pem"]
         return try suffixes.map { try directory.get().appending(path: "\(store).sqlite\($0)") }
             .filter { FileManager.default.fileExists(atPath: $0.path) }
     }

@@ -31,7 +31,9 @@ struct Workplace {
     func path(_ name: String) -> String { directory.appending(path: name + ".sqlite").path }
 
     func remove(_ name: String) {
-        for suffix in ["", "-wal", "-shm", ".key", ".lock"] { unlink(path(name) + suffix) }
+        for suffix in ["", "-wal", "-shm", ".key", ".install", ".lock"] {
+            unlink(path(name) + suffix)
+        }
     }
 
     /// All that parts have left, but not the directory.

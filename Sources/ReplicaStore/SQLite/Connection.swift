@@ -125,6 +125,9 @@ package final class Connection {
         _ = karvan_db_config_flag(handle, option, isOn ? 1 : 0, nil)
     }
 
+    /// Whether another file lies at the path by now, or none: what is written here is lost then.
+    var hasMoved: Bool { karvan_has_moved(handle) != 0 }
+
     /// Whether a transaction is open.
     package var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 

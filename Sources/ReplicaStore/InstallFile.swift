@@ -1,0 +1,158 @@
+package import Causality
+internal import Foundation
+
+/// What the replica at this place wrote last: the file `REPLICA.install`, beside the replica and
+/// never in it.
+///
+/// A copy of the replica lies beside no such file, or beside another's; an older copy that was put
+/// back holds fewer changes or runs than it names. It is written after each commit that the disk has kept,
+/// so that it is never ahead of the replica, and synced before a run leaves. It holds one record of
+/// ``byteCount`` bytes, always written whole.
+package final class InstallFile {
+    /// A stream, its last changeset, and the last that lies in a run.
+    package struct Mark: Equatable {
+        package var stream: StreamID
+        package var head: UInt64
+        package var sealed: UInt64
+
+        package init(stream: StreamID, head: UInt64, sealed: UInt64 = 0) {
+            (self.stream, self.head, self.sealed) = (stream, head, sealed)
+        }
+
+        init(_ record: StreamRecord) {
+            self.init(stream: record.stream, head: record.head, sealed: record.sealed)
+        }
+
+        /// Whether a file that stands at `record` holds all that this tells of. One that has the
+        /// changesets and not the run would seal them anew, behind other deps maybe: another run
+        /// under the same numbers.
+        func isHeld(by record: StreamRecord) -> Bool {
+            stream == record.stream && head <= record.head && sealed <= record.sealed
+        }
+    }
+
+    package static func path(replica: String) -> String { replica + ".install" }
+
+    private let path: String
+    private var descriptor: Int32 = -1
+    /// What stands in the file, as far as this process wrote or read it.
+    private var written: Mark?
+    /// What is on the disk, in the file of this number.
+    private var durable: (mark: Mark, inode: UInt64)?
+
+    private static let heading = Array("karvan install 0\n".utf8)
+    private static let digits = Array("0123456789abcdef".utf8)
+    private static let space = UInt8(ascii: " ")
+    private static let byteCount = 128
+
+    package init(replica: String) { path = Self.path(replica: replica) }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// What the file says; `nil` without a file, or for one that doesn't hold a record.
+    func read() -> Mark? {
+        // Another may lie there by now.
+        if descriptor >= 0 { close(descriptor) }
+        (descriptor, written) = (-1, nil)
+        guard open(making: false) else { return nil }
+        let bytes = [UInt8](unsafeUninitializedCapacity: Self.byteCount) { buffer, count in
+            count = max(pread(descriptor, buffer.baseAddress, buffer.count, 0), 0)
+        }
+        written = Self.parse(bytes)
+        return written
+    }
+
+    /// Makes the file unless there is one, and syncs it with its folder. A new one names nothing.
+    func reserve() throws(StoreError) {
+        if open(making: false) { return }
+        guard open(making: true), write(Array(repeating: Self.space, count: Self.byteCount)),
+            fsync(descriptor) == 0
+        else { throw DeviceKeyFile.failure(path) }
+        written = nil
+        let folder = Foundation.open(
+            URL(filePath: path).deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
+        guard folder >= 0 else { throw DeviceKeyFile.failure(path) }
+        defer { close(folder) }
+        guard fsync(folder) == 0 else { throw DeviceKeyFile.failure(path) }
+    }
+
+    /// Notes what the replica has kept. Without an error: what stands there is older then, which is
+    /// less to compare with, and never wrong.
+    package func note(_ mark: Mark) {
+        guard mark != written, open(making: false), write(Self.record(mark)) else { return }
+        written = mark
+    }
+
+    /// Brings `mark` to the disk.
+    func sync(_ mark: Mark) throws(StoreError) {
+        guard open(making: false), let inode else { throw DeviceKeyFile.failure(path) }
+        if let durable, durable == (mark, inode), written == mark { return }
+        guard write(Self.record(mark)), fdatasync(descriptor) == 0 else {
+            throw DeviceKeyFile.failure(path)
+        }
+        (written, durable) = (mark, (mark, inode))
+    }
+
+    private func open(making: Bool) -> Bool {
+        if descriptor < 0 {
+            let flags = O_RDWR | O_CLOEXEC | (making ? O_CREAT : 0)
+            descriptor = Foundation.open(path, flags, 0o600)
+        }
+        return descriptor >= 0
+    }
+
+    private var inode: UInt64? {
+        var facts = stat()
+        return fstat(descriptor, &facts) == 0 ? UInt64(facts.st_ino) : nil
+    }
+
+    private func write(_ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) } == bytes.count
+    }
+
+    /// The heading, then stream, head, sealed head and check in hexadecimal digits, then spaces.
+    private static func record(_ mark: Mark) -> [UInt8] {
+        var record = heading
+        record.reserveCapacity(byteCount)
+        append(mark.stream.identifier.high, to: &record)
+        append(mark.stream.identifier.low, to: &record)
+        record.append(space)
+        append(mark.head, to: &record)
+        record.append(space)
+        append(mark.sealed, to: &record)
+        record.append(space)
+        append(check(mark), to: &record)
+        while record.count < byteCount - 1 { record.append(space) }
+        record.append(UInt8(ascii: "\n"))
+        return record
+    }
+
+    private static func append(_ number: UInt64, to record: inout [UInt8]) {
+        for shift in stride(from: 60, through: 0, by: -4) {
+            record.append(digits[Int(number >> UInt64(shift) & 15)])
+        }
+    }
+
+    /// FNV-1a over the four words: against a torn or damaged record.
+    private static func check(_ mark: Mark) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        let stream = mark.stream.identifier
+        for word in [stream.high, stream.low, mark.head, mark.sealed] {
+            for shift in stride(from: 56, through: 0, by: -8) {
+                hash = (hash ^ (word >> UInt64(shift) & 0xff)) &* 0x100_0000_01b3
+            }
+        }
+        return hash
+    }
+
+    private static func parse(_ bytes: [UInt8]) -> Mark? {
+        guard bytes.count == byteCount, bytes.starts(with: heading) else { return nil }
+        let words = String(decoding: bytes.dropFirst(heading.count), as: UTF8.self)
+            .split(whereSeparator: \.isWhitespace)
+        guard words.count == 4, let stream = Identifier(hexadecimal: words[0]),
+            let head = UInt64(words[1], radix: 16), let sealed = UInt64(words[2], radix: 16)
+        else { return nil }
+        let mark = Mark(stream: StreamID(stream), head: head, sealed: sealed)
+        return record(mark) == bytes ? mark : nil
+    }
+}

@@ -1,0 +1,234 @@
+internal import Causality
+internal import Merge
+internal import RecordSchema
+internal import SyncProtocol
+
+/// Why a file goes on under another stream.
+public enum NewIncarnation: Hashable, Sendable {
+    /// It lies in another place than the file that it was copied from, or beside nothing that names
+    /// what was written last.
+    case copied
+    /// An older state of the file lies in its place: a copy that was put back, or a disk that lost
+    /// the last writes.
+    case putBack
+}
+
+/// A file that was copied, put back or cut short goes on as a new incarnation: the numbers behind
+/// its last change may have been used by another file, or by this one in a life that it lost.
+///
+/// What the old incarnation had not sealed stays part of the state, in `sy_left`. Another file may
+/// seal it too, so it waits until that run arrives, or until it is adopted.
+extension Replica {
+    /// Whether this file is the one that wrote here last. Inside of a transaction, with `own` as the
+    /// file has it.
+    func isThisInstall() throws(StoreError) -> Bool {
+        if let mark = install.read() { return mark.isHeld(by: own) }
+        // Before there were such files, a copy could not be told.
+        guard try connection.meta("install") == nil else { return false }
+        try connection.setMeta("install", .integer(1))
+        try install.reserve()
+        try install.sync(InstallFile.Mark(own))
+        return true
+    }
+
+    /// Starts a new stream and leaves the tail to the old one. Ends the transaction that it is
+    /// called in, so that nothing is written under a name that the file beside does not hold yet.
+    func takeNewIncarnation() throws(StoreError) {
+        let isPutBack = install.read()?.stream == own.stream
+        try install.reserve()
+        try connection.run(
+            "INSERT INTO sy_left SELECT ?, seq, refs, body FROM sy_tail", .integer(own.sid))
+        try connection.run("DELETE FROM sy_tail")
+        try rows.streams.update(own, in: connection)
+        // An older copy in the same place: nobody else goes on in its name.
+        if isPutBack, own.head > own.sealed {
+            try connection.setMeta(Self.adoption(own), .integer(1))
+        }
+        // Two copies must not take the same.
+        let random = environment.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
+        let origin = StreamOrigin(
+            publicKey: own.publicKey, scope: own.scope, incarnation: random >> 2 | 1)
+        own = try rows.streams.add(origin, to: connection)
+        own.clock = clock.last
+        try rows.streams.update(own, in: connection)
+        try connection.setMeta("own", .integer(own.sid))
+        try connection.run("COMMIT")
+        try install.sync(InstallFile.Mark(own))
+        environment.onNewIncarnation(isPutBack ? .putBack : .copied)
+    }
+
+    private static func adoption(_ record: StreamRecord) -> String { "adopt_\(record.sid)" }
+
+    // MARK: What was left
+
+    /// Streams of earlier incarnations with changesets that no run holds.
+    private var leaving: [StreamRecord] {
+        rows.streams.sorted.filter { $0.sid != own.sid && $0.head > $0.sealed }
+            .sorted { $0.sid < $1.sid }
+    }
+
+    /// Changesets of earlier incarnations that can't be sent yet.
+    ///
+    /// - Returns: how many there are, and how many of them go by themselves, at the next sync that
+    ///   finds nobody who has sent them.
+    public func left() throws(StoreError) -> (count: UInt64, adoptedCount: UInt64) {
+        try read { () throws(StoreError) in
+            var (count, adoptedCount): (UInt64, UInt64) = (0, 0)
+            for record in leaving {
+                count += record.head - record.sealed
+                if try connection.meta(Self.adoption(record)) != nil {
+                    adoptedCount += record.head - record.sealed
+                }
+            }
+            return (count, adoptedCount)
+        }
+    }
+
+    private func leftPieces(_ record: StreamRecord) throws(StoreError) -> [TailPiece] {
+        let statement = try connection.statement(
+            "SELECT seq, refs, body FROM sy_left WHERE sid = ? ORDER BY seq")
+        defer { statement.reset() }
+        statement.bind(1, record.sid)
+        var pieces: [TailPiece] = []
+        while try statement.step() { pieces.append(TailPiece(statement)) }
+        return pieces
+    }
+
+    /// The changesets that an earlier incarnation left, in order.
+    func leftChangesets(_ record: StreamRecord) throws(StoreError) -> [Changeset] {
+        var reader = tailReader(record)
+        var changesets: [Changeset] = []
+        for piece in try leftPieces(record) {
+            reader.append(piece.body, newStreams: piece.streams)
+            do throws(CBORError) {
+                while let changeset = try reader.next() { changesets.append(changeset) }
+            } catch {
+                throw rows.damaged("change \(record.stream):\(piece.seq): \(error)")
+            }
+        }
+        return changesets
+    }
+
+    /// What of a run is new here: all of it, or what follows the changesets that were left.
+    ///
+    /// - Throws: ``Refusal`` FORK when the run holds others in their place; both are kept then.
+    func withoutLeft(
+        _ changesets: [Changeset], _ record: StreamRecord?
+    ) throws -> ArraySlice<Changeset> {
+        guard let record, record.sid != own.sid, record.head > record.sealed else {
+            return changesets[...]
+        }
+        let left = try leftChangesets(record)
+        guard changesets.starts(with: left) else {
+            throw Refusal(
+                .fork, "this file and another one of \(record.stream) recorded different changes")
+        }
+        return changesets.dropFirst(left.count)
+    }
+
+    /// The run of an earlier incarnation is here: what it left lies in it.
+    func forgetLeft(_ record: StreamRecord) throws(StoreError) {
+        try connection.run("DELETE FROM sy_left WHERE sid = ?", .integer(record.sid))
+        try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(Self.adoption(record)))
+    }
+
+    /// Whether the tail names a changeset that no run holds: it can't leave before that.
+    func isTailWaiting() throws(StoreError) -> Bool {
+        guard !leaving.isEmpty else { return false }
+        return try tailChangesets().contains { namesUnsealed($0, in: own) }
+    }
+
+    private func namesUnsealed(_ changeset: Changeset, in record: StreamRecord) -> Bool {
+        changeset.rows.contains { row in
+            row.operations.contains { operation in
+                operation.namedDots.contains { dot in
+                    dot.stream != record.stream && dot.seq > rows.streams[dot.stream]?.sealed ?? 0
+                }
+            }
+        }
+    }
+
+    // MARK: Adopting
+
+    /// Seals what earlier incarnations left, so that it can be sent: for when the file that this one
+    /// is a copy of is gone for good, or never had it sealed. Should it be sealed there too, the hub
+    /// keeps what comes first.
+    ///
+    /// - Returns: how many changesets.
+    @discardableResult
+    public func adoptLeft() throws(StoreError) -> Int {
+        try transaction { () throws(StoreError) in
+            try drain()
+            return try adopt { _ throws(StoreError) in true }
+        }
+    }
+
+    /// After a hub has told all it holds: what was left in this place by a life that was lost, and
+    /// that the hub has not.
+    func adoptPutBack() throws(StoreError) {
+        guard !leaving.isEmpty else { return }
+        try transaction { () throws(StoreError) in
+            _ = try adopt { record throws(StoreError) in
+                try connection.meta(Self.adoption(record)) != nil
+            }
+        }
+    }
+
+    private func adopt(
+        _ isChosen: (StreamRecord) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Int {
+        var count = 0
+        for record in leaving {
+            guard try isChosen(record), try !isForked(record) else { continue }
+            // One that names what an earlier one left follows it.
+            guard try !leftChangesets(record).contains(where: { namesUnsealed($0, in: record) })
+            else { continue }
+            count += try sealLeft(record)
+        }
+        return count
+    }
+
+    /// Whether a run of the stream came that does not fit.
+    private func isForked(_ record: StreamRecord) throws(StoreError) -> Bool {
+        try connection.value(
+            "SELECT 1 FROM sy_quar WHERE stream = ? AND last_seq > ?",
+            .blob(record.stream.identifier.bytes), .integer(Int64(record.sealed))) != nil
+    }
+
+    private func sealLeft(_ record: StreamRecord) throws(StoreError) -> Int {
+        let pieces = try leftPieces(record)
+        let named = try pieces.flatMap(\.streams).map { stream throws(StoreError) in
+            guard let other = rows.streams[stream], let hash = other.runHash else {
+                throw rows.damaged("the tail names a stream that is not known")
+            }
+            return Dependency(stream: stream, seq: other.sealed, run: hash)
+        }
+        var record = record
+        let run = SealedRun(
+            sealing: pieces.flatMap(\.body), stream: record.stream, firstSeq: record.sealed + 1,
+            count: pieces.count, previous: record.runHash, dependencies: named,
+            schemaVersion: schema.version,
+            origin: StreamOrigin(
+                publicKey: record.publicKey, scope: record.scope, incarnation: record.incarnation),
+            key: try key())
+        try keep(run, of: &record, received: environment.wallMilliseconds())
+        try rows.streams.update(record, in: connection)
+        try forgetLeft(record)
+        return pieces.count
+    }
+
+    // MARK: The file beside
+
+    /// Brings the last change's number to the disk before a run with it leaves.
+    func keepInstall() throws(StoreError) {
+        guard own.sealed > 0 else { return }
+        try takeLock()
+        defer { letGo() }
+        // Another process may have written more by now, or gone on as another incarnation.
+        guard let mark = install.read(), mark.stream == own.stream else { return }
+        try install.sync(
+            InstallFile.Mark(
+                stream: own.stream, head: max(mark.head, own.head),
+                sealed: max(mark.sealed, own.sealed)))
+    }
+}
