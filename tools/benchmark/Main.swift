@@ -42,6 +42,9 @@ struct Main: ParsableCommand {
     @Option(help: "Print growth curves up to so many rows as CSV, and nothing else.")
     var growth: Int?
 
+    @Option(help: "Write the workload as SQL and CSV to this folder, and measure nothing.")
+    var export: String?
+
     @Option(help: ArgumentHelp("What a child process does.", visibility: .private))
     var child: String?
 
@@ -52,6 +55,12 @@ struct Main: ParsableCommand {
         let workplace = try Workplace(in: directory)
         defer { workplace.removeAll() }
         let workload = Workload(count: rowCount)
+        if let export {
+            return try WorkloadExport(
+                workload: workload, settings: try workplace.settings(),
+                directory: URL(filePath: export)
+            ).write()
+        }
         if let profile { return try profile.run(workload, workplace) }
         let bench = Bench(
             workplace: workplace, settings: try workplace.settings(), workload: workload,
