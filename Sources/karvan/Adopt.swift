@@ -5,6 +5,7 @@ internal import ReplicaStore
 /// Sends what the file that this one is a copy of never sent.
 struct Adopt: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "adopt",
         abstract: "Send what was recorded before this file was copied, when the other is gone.",
         discussion: """
             A file that was copied goes on under a new name, and what it held unsent waits: the file \

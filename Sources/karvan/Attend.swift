@@ -8,6 +8,7 @@ internal import ReplicaStore
 /// Records who is there.
 struct Attend: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "attend",
         abstract: "Record people at an item: in (the default), out, absent or excused.",
         discussion: """
             Example: karvan attend P07 AZ-014 AZ-015 --door B

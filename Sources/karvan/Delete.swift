@@ -8,6 +8,7 @@ internal import Recording
 /// Hides a record.
 struct Delete: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "delete",
         abstract: "Delete a record. An edit that someone makes meanwhile brings it back.")
 
     @OptionGroup var common: CommonOptions

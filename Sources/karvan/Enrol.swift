@@ -8,6 +8,7 @@ internal import SyncProtocol
 /// Lets a hub know this laptop.
 struct Enrol: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "enrol",
         abstract: "Join a hub with the token that its operator gave you.")
 
     @OptionGroup var common: CommonOptions

@@ -7,6 +7,7 @@ internal import ReplicaStore
 /// Shows all that was ever written to a record.
 struct History: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "history",
         abstract: "Show all that was ever written to a record, deleted or not.",
         discussion: """
             Example: karvan history visit V12/KZ --column actual_arrival

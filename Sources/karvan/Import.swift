@@ -8,6 +8,7 @@ internal import Recording
 /// Reads lists that were made elsewhere.
 struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "import",
         abstract: "Import delegations, people, sites or the programme from a CSV file.",
         discussion: """
             Nothing is imported when any line is wrong; all problems are named by line. A new \

@@ -7,6 +7,7 @@ internal import ReplicaStore
 /// Makes a replica.
 struct Init: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "init",
         abstract: "Make a new replica and the key of this device.")
 
     @OptionGroup var common: CommonOptions

@@ -9,6 +9,7 @@ internal import ReplicaStore
 /// Shows the rows of a table.
 struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "list",
         abstract: "List a table, or attendance.",
         discussion: """
             Examples: karvan list attendance --item P07

@@ -8,6 +8,7 @@ internal import Recording
 /// Changes a record.
 struct Set: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "set",
         abstract: "Set columns of a record.",
         discussion: """
             Example: karvan set person AZ-014 role=speaker languages+=ru

@@ -6,6 +6,7 @@ internal import ReplicaStore
 /// Opens SQLite's own shell on the replica, while no other Karvan process can write.
 struct Shell: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "shell",
         abstract: "Run sqlite3 on the replica under its lock; what it writes becomes changes.",
         discussion: "Arguments behind -- go to sqlite3: karvan shell -- \"UPDATE …\"")
 

@@ -9,6 +9,7 @@ internal import Recording
 /// Shows one record with who wrote what.
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "show",
         abstract: "Show a record: each value with who wrote it and when.",
         discussion: """
             Example: karvan show visit V12/KZ --at 10:30

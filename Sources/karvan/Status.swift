@@ -9,6 +9,7 @@ internal import ReplicaStore
 /// Says how things stand: without the network, and without promises.
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "status",
         abstract: "Show what is unsent, the last successful sync, the clock and open conflicts.")
 
     @OptionGroup var common: CommonOptions

@@ -11,6 +11,7 @@ internal import SyncProtocol
 /// Brings hub and laptop together.
 struct Sync: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "sync",
         abstract: "Send what was recorded here and fetch what others recorded.",
         discussion: """
             Ends with 0 when both sides hold the same. When no hub answers it ends with 69 and says

@@ -6,6 +6,7 @@ internal import ReplicaStore
 /// Counts heads.
 struct Tally: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "tally",
         abstract: "Count heads in a zone.",
         discussion: """
             Example: karvan tally P07 "door A" +3

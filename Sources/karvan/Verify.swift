@@ -7,6 +7,7 @@ internal import SyncProtocol
 /// Holds the replica against itself.
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "verify",
         abstract: "Check the file: signatures, chains, clocks, the conflict index, SQLite itself.")
 
     @OptionGroup var common: CommonOptions

@@ -8,6 +8,7 @@ internal import ReplicaStore
 /// Records a delegation's visit.
 struct Visit: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "visit",
         abstract: "Record a delegation's visit: arrival, departure, outcome, a note.",
         discussion: "Example: karvan visit V12 KZ --arrived 11:20 --headcount 14")
 
