@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the growth curves of karvan-bench: reads rows,part,plain_us,engine_us, writes an SVG.
+"""Draws the growth curves of karvan-bench: reads rows,ids,part,plain_us,engine_us, writes an SVG.
 
 usage: plot.py CURVES.csv PICTURE.svg
 """
@@ -9,7 +9,7 @@ import math
 import sys
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 420, 70, 30, 60
-COLOURS = ["#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad"]
+COLOURS = ["#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad", "#b9770e", "#566573"]
 
 
 def main():
@@ -19,6 +19,8 @@ def main():
         points = list(csv.DictReader(file))
     if not points:
         sys.exit(f"{sys.argv[1]}: no points")
+    for point in points:
+        point["part"] += f", {point['ids']} ids"
     parts = list(dict.fromkeys(point["part"] for point in points))
     rows = sorted({int(point["rows"]) for point in points})
     costs = [float(point[side]) for point in points for side in ("plain_us", "engine_us")]
