@@ -164,6 +164,32 @@ import ReplicaStore
         #expect(try again.verify().problems == [])
     }
 
+    @Test func `a log that lost its tail is noticed, and what was sent of it comes back`() throws {
+        let hub = try bench.create("hub", keepsFeed: true)
+        let laptop = try bench.create("a")
+        for number in 0..<10 { try note(laptop, "\(number)") }
+        try exchange(laptop, hub)
+        try bench.copy("a", to: "b")
+        try FileManager.default.copyItem(
+            atPath: InstallFile.path(replica: bench.path("a")),
+            toPath: InstallFile.path(replica: bench.path("b")))
+        let log = URL(filePath: bench.path("b") + "-wal")
+        var bytes = try Data(contentsOf: log)
+        bytes[bytes.count - 9 * 4_120 - 100] ^= 1
+        try bytes.write(to: log)
+        let damaged = try bench.open("b")
+        #expect(try damaged.lostCommits() > 0)
+        let (_, dot) = try note(damaged, "after")
+        #expect(dot == Dot(damaged.stream, 1))
+        #expect(damaged.stream != laptop.stream)
+        try exchange(damaged, hub)
+        #expect(try damaged.left() == (0, 0))
+        #expect(try damaged.quarantined().isEmpty)
+        #expect(try damaged.query("SELECT count(*) FROM note") == [[.integer(11)]])
+        #expect(try damaged.stateHash() == hub.stateHash())
+        #expect(try damaged.verify().problems == [])
+    }
+
     @Test func `two files of one name that went apart are told, and both keep their work`() throws {
         let hub = try bench.create("hub", keepsFeed: true)
         let laptop = try bench.create("a")
