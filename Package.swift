@@ -147,7 +147,7 @@ let package = Package(
                 "RecordSchema", "SyncProtocol", "Merge", "Causality",
             ]),
         // Not on the programs that it starts: their linking is not the tests'.
-        tests("ProgramTests", []),
+        tests("ProgramTests", ["ProgramOutput"]),
         tests(
             "ReplicaStoreTests",
             [

@@ -48,6 +48,17 @@ public struct Applied: Hashable, Sendable {
     }
 }
 
+/// Thrown by ``ReplicaPort/apply(_:scope:from:)`` to end the session there, because somebody asked
+/// for it: what was taken in until then is kept, and the next session goes on behind it.
+public struct SyncStopped: Error, Hashable, Sendable {
+    /// What the reply had changed by then.
+    public var applied: Applied
+
+    public init(applied: Applied) {
+        self.applied = applied
+    }
+}
+
 /// The replica's side of a session. Every call is durable when it returns.
 public protocol ReplicaPort: AnyObject {
     /// Seals what is not sealed, and gathers the next batch.
@@ -56,6 +67,8 @@ public protocol ReplicaPort: AnyObject {
     func prepare(scope: String, asksForBodies: Bool) throws -> Outgoing
 
     /// Takes in a reply: its entries, then its cursor, then what the hub now holds.
+    ///
+    /// - Throws: ``SyncStopped`` to end the session.
     func apply(_ reply: ExchangeReply, scope: String, from cursor: Cursor?) throws -> Applied
 
     /// Forgets the cursor and what the hub was known to hold: it is not the hub it was.

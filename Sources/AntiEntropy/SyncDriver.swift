@@ -32,7 +32,11 @@ public struct SyncDriver {
             case .exchange(let request):
                 event = answer(to: request)
             case .apply(let reply, let cursor):
-                event = .applied(try replica.apply(reply, scope: scope, from: cursor))
+                do {
+                    event = .applied(try replica.apply(reply, scope: scope, from: cursor))
+                } catch let stop as SyncStopped {
+                    event = .stopped(stop.applied)
+                }
                 observe(session.progress)
             case .forgetHub:
                 try replica.forgetHub(scope: scope)

@@ -19,6 +19,8 @@ public struct SyncSession: Sendable {
         case replied(ExchangeReply, wallMilliseconds: Int64)
         case failed(TransportFailure)
         case applied(Applied)
+        /// A part of the reply was applied, and somebody wants to end.
+        case stopped(Applied)
         case forgotHub
     }
 
@@ -83,6 +85,9 @@ public struct SyncSession: Sendable {
             return recover(from: failure)
         case (.applying, .applied(let applied)):
             return settle(applied)
+        case (.applying, .stopped(let applied)):
+            count(applied)
+            return finish(.failed(.cancelled))
         default:
             preconditionFailure("the session can't take \(event) now")
         }
@@ -127,9 +132,13 @@ public struct SyncSession: Sendable {
         return .apply(reply, from: outgoing.cursor)
     }
 
-    private mutating func settle(_ applied: Applied) -> Action {
+    private mutating func count(_ applied: Applied) {
         progress.receivedChangesets += applied.changesetCount
         progress.quarantinedRuns += applied.quarantinedCount
+    }
+
+    private mutating func settle(_ applied: Applied) -> Action {
+        count(applied)
         asksForBodies = applied.lacksBodies
         if wantsMore || applied.lacksBodies || applied.hasMoreToSend {
             guard idleExchanges < Self.idleLimit else {

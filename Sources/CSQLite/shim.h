@@ -25,6 +25,11 @@ static inline int karvan_bind_blob_static(sqlite3_stmt *s, int i, const void *by
     return sqlite3_bind_blob(s, i, bytes, length, SQLITE_STATIC);
 }
 
+/* What a function gives back; the caller promises that it outlives the statement's step. */
+static inline void karvan_result_blob(sqlite3_context *context, const void *bytes, int length) {
+    sqlite3_result_blob(context, bytes, length, SQLITE_STATIC);
+}
+
 /* The write-ahead log as a file of SQLite's; NULL when it isn't open. */
 static inline sqlite3_file *karvan_log_file(sqlite3 *db) {
     sqlite3_file *file = NULL;

@@ -19,6 +19,8 @@ public enum ExitStatus: Int32, Sendable, CaseIterable {
     case protocolError = 76
     case refused = 77
     case configuration = 78
+    /// Ctrl-C or SIGTERM: ended between two transactions. The message says what is done.
+    case stopped = 130
 }
 
 /// Why a command did not do what it was asked.

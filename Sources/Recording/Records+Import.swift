@@ -16,11 +16,13 @@ extension Records {
     /// - Parameters:
     ///   - label: what to call the list; the file's name unless given.
     ///   - isPartial: the file is a part of the list, and what it lacks means nothing.
+    ///   - observe: called after each row with how many are done, and of how many. What it throws
+    ///     ends the import, and then nothing is imported.
     /// - Throws: ``ImportErrors`` when a line refers to something that is neither in the replica
     ///   nor in the file; then nothing is imported.
     public func importFile(
         _ file: ImportFile, label: String? = nil, isPartial: Bool = false, author: String,
-        isDryRun: Bool
+        isDryRun: Bool, observe: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) throws -> (summary: ImportSummary, receipt: WriteReceipt) {
         try check(file)
         var summary = ImportSummary()
@@ -30,8 +32,15 @@ extension Records {
             let (_, receipt) = try replica.write(author: author, source: source) { transaction in
                 let past = try ImportPast(
                     replica, tables: [file.kind.table, Forum.contact, Forum.proposal])
-                for row in file.rows { try write(row, past, in: transaction, &summary) }
-                for row in file.emptied { try clear(row, past, in: transaction, &summary) }
+                let total = file.rows.count + file.emptied.count
+                for (index, row) in file.rows.enumerated() {
+                    try write(row, past, in: transaction, &summary)
+                    try observe(index + 1, total)
+                }
+                for (index, row) in file.emptied.enumerated() {
+                    try clear(row, past, in: transaction, &summary)
+                    try observe(file.rows.count + index + 1, total)
+                }
                 try propose(
                     file, isPartial: isPartial, source, past, in: transaction, &summary)
                 if isDryRun { throw DryRun() }

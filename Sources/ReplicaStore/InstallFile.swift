@@ -41,7 +41,6 @@ package final class InstallFile {
     private var durable: (mark: Mark, inode: UInt64)?
 
     private static let heading = Array("karvan install 0\n".utf8)
-    private static let digits = Array("0123456789abcdef".utf8)
     private static let space = UInt8(ascii: " ")
     private static let byteCount = 128
 
@@ -112,24 +111,28 @@ package final class InstallFile {
 
     /// The heading, then stream, head, sealed head and check in hexadecimal digits, then spaces.
     private static func record(_ mark: Mark) -> [UInt8] {
-        var record = heading
-        record.reserveCapacity(byteCount)
-        append(mark.stream.identifier.high, to: &record)
-        append(mark.stream.identifier.low, to: &record)
-        record.append(space)
-        append(mark.head, to: &record)
-        record.append(space)
-        append(mark.sealed, to: &record)
-        record.append(space)
-        append(check(mark), to: &record)
-        while record.count < byteCount - 1 { record.append(space) }
-        record.append(UInt8(ascii: "\n"))
-        return record
+        [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+            buffer.initialize(repeating: space)
+            for place in heading.indices { buffer[place] = heading[place] }
+            let stream = mark.stream.identifier
+            write(stream.high, to: buffer, at: heading.count)
+            var place = heading.count + 16
+            write(stream.low, to: buffer, at: place)
+            for word in [mark.head, mark.sealed, check(mark)] {
+                place += 17
+                write(word, to: buffer, at: place)
+            }
+            buffer[byteCount - 1] = UInt8(ascii: "\n")
+            count = byteCount
+        }
     }
 
-    private static func append(_ number: UInt64, to record: inout [UInt8]) {
-        for shift in stride(from: 60, through: 0, by: -4) {
-            record.append(digits[Int(number >> UInt64(shift) & 15)])
+    private static func write(
+        _ number: UInt64, to record: UnsafeMutableBufferPointer<UInt8>, at place: Int
+    ) {
+        for digit in 0..<16 {
+            let value = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * digit)) & 15
+            record[place + digit] = value < 10 ? 0x30 + value : 0x57 + value
         }
     }
 

@@ -109,21 +109,17 @@ extension Replica {
         return changesets
     }
 
-    /// What of a run is new here: all of it, or what follows the changesets that were left.
+    /// How many changesets at the start of a run are part of the state, because they were left here.
     ///
     /// - Throws: ``Refusal`` FORK when the run holds others in their place; both are kept then.
-    func withoutLeft(
-        _ changesets: [Changeset], _ record: StreamRecord?
-    ) throws -> ArraySlice<Changeset> {
-        guard let record, record.sid != own.sid, record.head > record.sealed else {
-            return changesets[...]
-        }
+    func leftCount(in changes: RunChanges, _ record: StreamRecord?) throws -> Int {
+        guard let record, record.sid != own.sid, record.head > record.sealed else { return 0 }
         let left = try leftChangesets(record)
-        guard changesets.starts(with: left) else {
+        guard changes.changesets.starts(with: left) else {
             throw Refusal(
                 .fork, "this file and another one of \(record.stream) recorded different changes")
         }
-        return changesets.dropFirst(left.count)
+        return left.count
     }
 
     /// The run of an earlier incarnation is here: what it left lies in it.

@@ -13,35 +13,159 @@ public enum IngestResult: Sendable {
     case refused(Refusal)
 }
 
+/// What one transaction has taken in.
+public struct IngestProgress: Hashable, Sendable {
+    public var runCount = 0
+    /// Changesets that are part of the state now and weren't before.
+    public var changesetCount: UInt64 = 0
+    public var refusedCount = 0
+    /// What the changesets do to rows.
+    public var rowCount = 0
+    /// The bodies, expanded.
+    public var bodyBytes = 0
+}
+
+/// A run that is to be taken in, and what it holds, as far as that was read already.
+struct IncomingRun {
+    typealias Contents = (changes: RunChanges, order: [UInt32]?)
+
+    var run: SealedRun
+    var contents: Result<Contents, Refusal>?
+
+    /// What it does to rows; as long as that was not read, a row for each changeset.
+    var rowCount: Int {
+        guard case .success(let contents)? = contents else { return run.header.count }
+        return contents.changes.changes.count
+    }
+}
+
+/// Runs that one transaction takes in: other processes wait for the lock meanwhile, so it is a
+/// bounded piece of work. A run goes whole, whatever its size.
+struct IngestSlice {
+    static let bodyBytes = 64 << 10
+    static let rows = 1_024
+    /// Entries of a feed, those without a body among them.
+    static let entries = 256
+
+    private(set) var entryCount = 0
+    private var bytes = 0
+    private var rowCount = 0
+    /// By stream: the last changeset of what was added, and whose it is.
+    private var heads: [StreamID: UInt64] = [:]
+    private var publicKeys: [StreamID: [UInt8]] = [:]
+
+    func head(of stream: StreamID) -> UInt64? { heads[stream] }
+    func publicKey(of stream: StreamID) -> [UInt8]? { publicKeys[stream] }
+
+    /// Whether there may be room for `run`, as far as its header says; `nil` for an entry without a
+    /// body.
+    func hasRoom(for run: SealedRun?) -> Bool {
+        entryCount == 0
+            || entryCount < Self.entries
+                && bytes + (run?.header.expandedBytes ?? 0) <= Self.bodyBytes
+    }
+
+    /// Whether there is room for it, now that its rows were counted.
+    func fits(_ incoming: IncomingRun?) -> Bool {
+        entryCount == 0 || rowCount + (incoming?.rowCount ?? 0) <= Self.rows
+    }
+
+    mutating func add(_ incoming: IncomingRun?) {
+        entryCount += 1
+        guard let incoming else { return }
+        bytes += incoming.run.header.expandedBytes
+        rowCount += incoming.rowCount
+        heads[incoming.run.header.stream] = incoming.run.header.lastSeq
+        if let origin = incoming.run.header.origin {
+            publicKeys[incoming.run.header.stream] = origin.publicKey
+        }
+    }
+}
+
 extension Replica {
-    /// Takes runs into the state, each whole or not at all.
+    /// The most rows that a transaction changes that takes in more than one run.
+    package static var ingestRowGoal: Int { IngestSlice.rows }
+
+    /// Takes runs into the state, each whole or not at all, a few in each transaction.
     ///
     /// - Parameters:
     ///   - runs: in causal order.
     ///   - isDurable: on disk when this returns. A laptop that can fetch a run again need not wait.
-    ///   - also: runs in the same transaction, after the runs.
+    ///   - also: runs in the last of the transactions, after the runs.
+    ///   - observe: called after each transaction. What it throws ends the work there.
     public func ingest(
         _ runs: [SealedRun], isDurable: Bool = true,
-        also: ([IngestResult]) throws -> Void = { _ in }
+        also: ([IngestResult]) throws -> Void = { _ in },
+        observe: (IngestProgress) throws -> Void = { _ in }
     ) throws -> [IngestResult] {
-        try transaction(isDurable: isDurable) {
-            try drain()
-            let results = try runs.map { try ingestOne($0) }
-            try rows.streams.update(own, in: connection)
-            try also(results)
-            return results
+        var results: [IngestResult] = []
+        var rest = runs[...]
+        // One that was read, and had no room in its slice.
+        var ahead: IncomingRun?
+        repeat {
+            var slice = IngestSlice()
+            var incoming: [IncomingRun] = []
+            while let run = rest.first, slice.hasRoom(for: run) {
+                let next = ahead ?? self.incoming(run, in: slice)
+                ahead = next
+                guard slice.fits(next) else { break }
+                incoming.append(next)
+                slice.add(next)
+                rest.removeFirst()
+                ahead = nil
+            }
+            var progress = IngestProgress()
+            try transaction(isDurable: isDurable, isBulk: true) {
+                try drain()
+                for run in incoming {
+                    let result = try ingestOne(run)
+                    progress.add(run, result)
+                    results.append(result)
+                }
+                try rows.streams.update(own, in: connection)
+                if rest.isEmpty { try also(results) }
+            }
+            try observe(progress)
+        } while !rest.isEmpty
+        return results
+    }
+
+    /// Reads a run that may come next, before the lock is taken for it.
+    func incoming(_ run: SealedRun, in slice: IngestSlice) -> IncomingRun {
+        let record = rows.streams[run.header.stream]
+        let head = slice.head(of: run.header.stream) ?? record?.sealed ?? 0
+        guard run.header.firstSeq == head + 1,
+            let publicKey = record?.publicKey ?? run.header.origin?.publicKey
+                ?? slice.publicKey(of: run.header.stream)
+        else { return IncomingRun(run: run) }
+        do throws(Refusal) {
+            return IncomingRun(run: run, contents: .success(try read(run, publicKey)))
+        } catch {
+            return IncomingRun(run: run, contents: .failure(error))
         }
     }
 
-    func ingestOne(_ run: SealedRun) throws -> IngestResult {
+    func ingestOne(_ incoming: IncomingRun) throws -> IngestResult {
+        let run = incoming.run
         do {
             if try isHeld(run) { return .duplicate }
             let record = try admit(run)
-            let changesets = try withoutLeft(try read(run, record), record)
-            return try apply(run, changesets, record)
+            let (changes, order) = try contents(of: incoming, record)
+            let leftCount = try leftCount(in: changes, record)
+            return try apply(run, changes, order, leftCount, record)
         } catch let refusal as Refusal {
             return .refused(refusal)
         }
+    }
+
+    private func contents(
+        of incoming: IncomingRun, _ record: StreamRecord?
+    ) throws(Refusal) -> IncomingRun.Contents {
+        if let contents = incoming.contents { return try contents.get() }
+        guard let publicKey = record?.publicKey ?? incoming.run.header.origin?.publicKey else {
+            throw Refusal(.poison, "its stream's first run is missing")
+        }
+        return try read(incoming.run, publicKey)
     }
 
     /// Whether this very run is held; another one in its place is a fork.
@@ -91,23 +215,24 @@ extension Replica {
         }
     }
 
-    private func read(_ run: SealedRun, _ record: StreamRecord?) throws -> [Changeset] {
-        guard let publicKey = record?.publicKey ?? run.header.origin?.publicKey else {
-            throw Refusal(.poison, "its stream's first run is missing")
-        }
+    private func read(
+        _ run: SealedRun, _ publicKey: [UInt8]
+    ) throws(Refusal) -> IncomingRun.Contents {
         if let origin = run.header.origin, origin.scope != Self.scope {
             throw Refusal(.scope, "its scope \(origin.scope) is not replicated here")
         }
         do throws(RunError) {
             try run.verify(publicKey: publicKey)
-            return try run.changesets(namespace: schema.namespace)
+            return try run.changes(namespace: schema.namespace)
         } catch {
             throw Refusal(.poison, error.explanation)
         }
     }
 
+    /// - Parameter leftCount: so many of the changesets are part of the state already.
     private func apply(
-        _ run: SealedRun, _ changesets: ArraySlice<Changeset>, _ known: StreamRecord?
+        _ run: SealedRun, _ changes: RunChanges, _ order: [UInt32]?, _ leftCount: Int,
+        _ known: StreamRecord?
     ) throws -> IngestResult {
         try connection.execute("SAVEPOINT run")
         do {
@@ -121,9 +246,11 @@ extension Replica {
                 record = try rows.streams.add(origin, to: connection)
             }
             if record.head > record.sealed { try forgetLeft(record) }
-            try apply(Array(changesets), record.sid)
+            try rows.apply(changes, order, sid: record.sid, skipping: leftCount)
             let now = environment.wallMilliseconds()
-            if let last = changesets.last { clock.observe(last.time, wallMilliseconds: now) }
+            if let last = changes.heads.dropFirst(leftCount).last {
+                clock.observe(last.time, wallMilliseconds: now)
+            }
             try keep(run, of: &record, received: now)
             try rows.streams.update(record, in: connection)
             if record.sid == own.sid {
@@ -132,7 +259,7 @@ extension Replica {
             }
             own.clock = clock.last
             try connection.execute("RELEASE run")
-            return .applied(changesets.count)
+            return .applied(changes.heads.count - leftCount)
         } catch {
             try connection.execute("ROLLBACK TO run")
             try connection.execute("RELEASE run")
@@ -140,39 +267,15 @@ extension Replica {
             throw error
         }
     }
+}
 
-    /// Applies the changes of each row in their order, and the rows in the order of their ids: so
-    /// that neighbours in a table come after one another.
-    private func apply(_ changesets: [Changeset], _ sid: Int64) throws(StoreError) {
-        var places: [ChangePlace] = []
-        places.reserveCapacity(changesets.reduce(0) { $0 + $1.rows.count })
-        var isInOrder = true
-        for (index, changeset) in changesets.enumerated() {
-            for (row, change) in changeset.rows.enumerated() {
-                let place = ChangePlace(
-                    table: change.table, row: change.row, changeset: index, index: row)
-                if let last = places.last, place < last { isInOrder = false }
-                places.append(place)
-            }
-        }
-        if !isInOrder { places.sort() }
-        for place in places {
-            let changeset = changesets[place.changeset]
-            try rows.apply(
-                changeset.rows[place.index], dot: changeset.dot, sid: sid, time: changeset.time)
-        }
-    }
-
-    private struct ChangePlace: Comparable {
-        var table: UInt32
-        var row: RowID
-        var changeset: Int
-        var index: Int
-
-        static func < (a: Self, b: Self) -> Bool {
-            if a.table != b.table { return a.table < b.table }
-            if a.row != b.row { return a.row < b.row }
-            return (a.changeset, a.index) < (b.changeset, b.index)
-        }
+extension IngestProgress {
+    mutating func add(_ incoming: IncomingRun, _ result: IngestResult) {
+        runCount += 1
+        if case .refused = result { refusedCount += 1 }
+        guard case .applied(let count) = result else { return }
+        changesetCount += UInt64(count)
+        rowCount += incoming.rowCount
+        bodyBytes += incoming.run.header.expandedBytes
     }
 }

@@ -125,7 +125,7 @@ extension Replica {
         try keepInstall()
         let heads = try peerHeads()
         var batch = OutgoingBatch(cursor: try cursor())
-        var queues: [[SealedRun]] = []
+        var queues: [RunQueue] = []
         for record in rows.streams.sorted where record.sealed > 0 {
             let known = heads[record.sid] ?? (has: 0, fed: 0)
             if !asksForBodies, record.sealed > known.fed, let hash = record.runHash {
@@ -134,10 +134,18 @@ extension Replica {
             }
             guard record.sealed > known.has else { continue }
             batch.remainingCount += record.sealed - known.has
-            queues.append(try runs(of: record, after: known.has))
+            queues.append(
+                RunQueue(record: record, next: try runs(of: record, after: known.has, .head).first))
         }
-        fill(&batch, from: queues, heads)
+        try fill(&batch, from: queues, heads)
         return batch
+    }
+
+    /// The runs of a stream that wait: the next one without its body, so that many streams take no
+    /// room.
+    private struct RunQueue {
+        var record: StreamRecord
+        var next: SealedRun?
     }
 
     /// Every sealed run that `vector` does not hold, each behind those that it depends on.
@@ -146,7 +154,7 @@ extension Replica {
         var held = vector
         var queues: [[SealedRun]] = []
         for record in rows.streams.sorted where record.sealed > vector[record.stream] {
-            queues.append(try runs(of: record, after: vector[record.stream], limit: .max))
+            queues.append(try runs(of: record, after: vector[record.stream], .all))
         }
         var result: [SealedRun] = []
         while let index = queues.firstIndex(where: { isReady($0.first, held) }) {
@@ -157,42 +165,50 @@ extension Replica {
         return result
     }
 
+    private enum Extent {
+        /// All runs.
+        case all
+        /// The first one.
+        case first
+        /// The first one, without its body.
+        case head
+    }
+
     private func runs(
-        of record: StreamRecord, after seq: UInt64, limit: Int = Limits.batchBytes
+        of record: StreamRecord, after seq: UInt64, _ extent: Extent
     ) throws(StoreError) -> [SealedRun] {
         let statement = try connection.statement(
             """
-            SELECT head, sig, body FROM sy_run WHERE sid = ? AND last_seq > ? ORDER BY last_seq
+            SELECT head, sig, \(extent == .head ? "x''" : "body") FROM sy_run
+            WHERE sid = ? AND last_seq > ? ORDER BY last_seq \(extent == .all ? "" : "LIMIT 1")
             """)
         defer { statement.reset() }
         statement.bind(1, record.sid)
         statement.bind(2, Int64(seq))
         var runs: [SealedRun] = []
-        var size = 0
-        while size <= limit, try statement.step() {
-            let run = try sealedRun(statement)
-            size += run.storedBytes
-            runs.append(run)
-        }
+        while try statement.step() { runs.append(try sealedRun(statement)) }
         return runs
     }
 
     /// Takes runs from the queues so that each comes after those that it depends on.
     private func fill(
-        _ batch: inout OutgoingBatch, from queues: [[SealedRun]],
+        _ batch: inout OutgoingBatch, from queues: [RunQueue],
         _ heads: [Int64: (has: UInt64, fed: UInt64)]
-    ) {
+    ) throws(StoreError) {
         var queues = queues
         var held = VersionVector(
             rows.streams.sorted.map { ($0.stream, heads[$0.sid]?.has ?? 0) })
         var size = 0
-        while let index = queues.firstIndex(where: { isReady($0.first, held) }) {
-            let run = queues[index].removeFirst()
+        while let index = queues.firstIndex(where: { isReady($0.next, held) }) {
+            let record = queues[index].record
+            let before = held[record.stream]
+            guard let run = try runs(of: record, after: before, .first).first else { break }
             guard batch.runs.isEmpty || size + run.storedBytes <= Limits.batchBytes else { break }
             size += run.storedBytes
             held[run.header.stream] = run.header.lastSeq
             batch.runs.append(run)
             batch.changesetCount += UInt64(run.header.count)
+            queues[index].next = try runs(of: record, after: run.header.lastSeq, .head).first
         }
         batch.remainingCount -= min(batch.remainingCount, batch.changesetCount)
     }
@@ -206,10 +222,16 @@ extension Replica {
 
     /// Takes in a hub's reply: what is new, then where the feed stands, then what the hub holds.
     ///
-    /// - Parameter start: the cursor that the request named.
+    /// - Parameters:
+    ///   - start: the cursor that the request named.
+    ///   - observe: called after each transaction. What it throws ends the work there: runs and cursor
+    ///     have moved together, and the next sync goes on behind them.
     /// - Throws: ``Refusal`` POISON when the entries don't lead to the reply's cursor; then
     ///   nothing is taken in.
-    public func apply(_ reply: ExchangeReply, from start: Cursor?) throws -> AppliedReply {
+    public func apply(
+        _ reply: ExchangeReply, from start: Cursor?,
+        observe: (IngestProgress) throws -> Void = { _ in }
+    ) throws -> AppliedReply {
         var position = start ?? .start(epoch: reply.cursor.epoch, scope: Self.scope)
         let end = reply.entries.reduce(position) { $0.advanced(by: $1.stub) }
         guard end == reply.cursor else {
@@ -218,8 +240,12 @@ extension Replica {
         var applied = AppliedReply()
         let leftBefore = try left().count
         var index = 0
+        var ahead: IncomingRun?
         while index < reply.entries.count, !applied.lacksBodies {
-            index = try take(reply.entries, from: index, at: &position, &applied)
+            var progress = IngestProgress()
+            index = try take(
+                reply.entries, from: index, at: &position, &applied, &progress, &ahead)
+            try observe(progress)
         }
         try remember(reply, position)
         if !reply.hasMore, !applied.lacksBodies { try adoptPutBack() }
@@ -227,46 +253,62 @@ extension Replica {
         return applied
     }
 
-    /// How long one transaction may take in entries, in milliseconds: others wait for the lock.
-    private static let sliceMilliseconds: Int64 = 25
-
     /// Takes in some entries in one transaction, and moves the cursor with them.
+    ///
+    /// - Parameter ahead: the first of them, where it was read already; then the one behind them.
     private func take(
         _ entries: [FeedEntry], from first: Int, at position: inout Cursor,
-        _ applied: inout AppliedReply
+        _ applied: inout AppliedReply, _ progress: inout IngestProgress,
+        _ ahead: inout IncomingRun?
     ) throws -> Int {
-        var (index, cursor, result) = (first, position, applied)
-        try transaction(isDurable: false) {
-            try drain()
-            let start = environment.monotonicMilliseconds()
-            repeat {
-                switch entries[index] {
-                case .whole(let run):
-                    try take(run, &result)
-                case .stub(let stub):
-                    result.lacksBodies = try run(stub) == nil
-                }
-                if result.lacksBodies { break }
-                let stub = entries[index].stub
-                cursor = cursor.advanced(by: stub)
-                try setFed(stub)
-                index += 1
-            } while index < entries.count
-                && environment.monotonicMilliseconds() - start < Self.sliceMilliseconds
-            try rows.streams.update(own, in: connection)
-            try setCursor(cursor)
+        var slice = IngestSlice()
+        var incoming: [IncomingRun?] = []
+        for entry in entries[first...] {
+            var run: SealedRun?
+            if case .whole(let whole) = entry { run = whole }
+            guard slice.hasRoom(for: run) else { break }
+            let next = ahead ?? run.map { self.incoming($0, in: slice) }
+            ahead = next
+            guard slice.fits(next) else { break }
+            incoming.append(next)
+            slice.add(next)
+            ahead = nil
         }
-        (position, applied) = (cursor, result)
+        var (index, cursor, result) = (first, position, applied)
+        var taken = IngestProgress()
+        try transaction(isDurable: false, isBulk: true) {
+            try drain()
+            let peer = try peer()
+            for run in incoming {
+                let stub = entries[index].stub
+                if let run {
+                    try take(run, &result, &taken)
+                } else if try self.run(stub) == nil {
+                    result.lacksBodies = true
+                    break
+                }
+                cursor = cursor.advanced(by: stub)
+                try setFed(stub, peer)
+                index += 1
+            }
+            try rows.streams.update(own, in: connection)
+            try setCursor(cursor, peer)
+        }
+        (position, applied, progress) = (cursor, result, taken)
         return index
     }
 
-    private func take(_ run: SealedRun, _ applied: inout AppliedReply) throws {
-        switch try ingestOne(run) {
+    private func take(
+        _ incoming: IncomingRun, _ applied: inout AppliedReply, _ progress: inout IngestProgress
+    ) throws {
+        let result = try ingestOne(incoming)
+        progress.add(incoming, result)
+        switch result {
         case .applied(let count): applied.changesetCount += UInt64(count)
         case .duplicate: break
         case .refused(let refusal):
             applied.quarantinedCount += 1
-            try quarantine(run, refusal)
+            try quarantine(incoming.run, refusal)
         }
     }
 
@@ -292,28 +334,29 @@ extension Replica {
         }
     }
 
-    private func setCursor(_ cursor: Cursor) throws(StoreError) {
+    private func setCursor(_ cursor: Cursor, _ peer: Value) throws(StoreError) {
         try connection.run(
-            "INSERT OR REPLACE INTO sy_peer VALUES(?, ?, ?, ?, ?)", try peer(),
+            "INSERT OR REPLACE INTO sy_peer VALUES(?, ?, ?, ?, ?)", peer,
             .text(Self.scope), .blob(cursor.epoch.bytes), .integer(Int64(cursor.offset)),
             .blob(cursor.chain.bytes))
     }
 
     /// The feed has named a run: the hub holds it, and this replica needn't name it again.
-    private func setFed(_ stub: RunStub) throws(StoreError) {
+    private func setFed(_ stub: RunStub, _ peer: Value) throws(StoreError) {
         guard let sid = rows.streams.sid(of: stub.stream) else { return }
         let seq = Value.integer(Int64(stub.lastSeq))
         try connection.run(
             """
             INSERT INTO sy_peer_head VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE
             SET has = max(has, excluded.has), fed = max(fed, excluded.fed)
-            """, try peer(), .integer(sid), seq, seq)
+            """, peer, .integer(sid), seq, seq)
     }
 
     /// What the hub says it holds stands, even where that is less than was thought.
     private func remember(_ reply: ExchangeReply, _ cursor: Cursor) throws(StoreError) {
         // Should a power cut take it, the hub says it again.
         try transaction(isDurable: false) { () throws(StoreError) in
+            let peer = try peer()
             for head in reply.heads {
                 guard let sid = rows.streams.sid(of: head.stream) else { continue }
                 let seq = Value.integer(Int64(head.lastSeq))
@@ -321,9 +364,9 @@ extension Replica {
                     """
                     INSERT INTO sy_peer_head VALUES(?, ?, ?, 0) ON CONFLICT DO UPDATE
                     SET has = excluded.has
-                    """, try peer(), .integer(sid), seq)
+                    """, peer, .integer(sid), seq)
             }
-            try setCursor(cursor)
+            try setCursor(cursor, peer)
             try connection.setMeta("last_sync", .integer(environment.wallMilliseconds()))
             try connection.setMeta(
                 "clock_offset",

@@ -39,7 +39,7 @@ extension Replica {
             tailBytes += body.count
             reader.append(body, newStreams: streams)
             do throws(CBORError) {
-                while try reader.next() != nil {}
+                while try reader.skip() {}
             } catch {
                 throw rows.damaged("change \(seq) of the tail: \(error)")
             }

@@ -55,7 +55,8 @@ public final class Replica {
         self.own = own
         writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
         keepsFeed = try connection.meta("feed") == .integer(1)
-        try reload()
+        // The first transaction reads the tail: most of what is opened is only read, or written once.
+        clock = HybridClock(last: own.clock)
     }
 
     // MARK: Making and opening
@@ -215,6 +216,8 @@ public final class Replica {
         try connection.execute("PRAGMA synchronous = FULL")
         // Whoever holds the lock decides when to checkpoint.
         try connection.watchLog()
+        // What the log was while runs were taken in, it need not stay: whoever opens the file reads it.
+        try connection.execute("PRAGMA journal_size_limit = \(4 << 20)")
         try connection.execute("PRAGMA temp_store = MEMORY")
         try connection.execute("PRAGMA cache_size = -16384")
         connection.setFlag(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
@@ -257,10 +260,14 @@ public final class Replica {
     /// Runs `body` in one transaction under the replica's lock: all of it is durable afterwards,
     /// or none.
     ///
-    /// - Parameter checksIdentity: whether a file that was copied or put back goes on as a new
-    ///   incarnation first.
+    /// - Parameters:
+    ///   - isBulk: one of many that take in runs: the log may grow further before it is carried into
+    ///     the file, so that pages which each of them writes are carried over once.
+    ///   - checksIdentity: whether a file that was copied or put back goes on as a new incarnation
+    ///     first.
     package func transaction<T>(
-        isDurable: Bool = true, checksIdentity: Bool = true, _ body: () throws -> T
+        isDurable: Bool = true, isBulk: Bool = false, checksIdentity: Bool = true,
+        _ body: () throws -> T
     ) throws -> T {
         try takeLock()
         defer { lock?.release() }
@@ -282,7 +289,7 @@ public final class Replica {
             if isDurable {
                 install.note(InstallFile.Mark(own))
             }
-            checkpointIfDue()
+            checkpointIfDue(isBulk: isBulk)
             return result
         } catch {
             if connection.isInTransaction { try? connection.execute("ROLLBACK") }
@@ -448,9 +455,13 @@ public final class Replica {
         try resumeTail()
     }
 
+    /// How much further than otherwise the log may grow while runs are taken in.
+    private static let bulkFactor = 8
+
     /// The WAL is carried into the database by whoever holds the lock, when it has grown.
-    private func checkpointIfDue() {
-        guard connection.logFrames > environment.checkpointFrames else { return }
+    private func checkpointIfDue(isBulk: Bool) {
+        let limit = environment.checkpointFrames * (isBulk ? Self.bulkFactor : 1)
+        guard connection.logFrames > limit else { return }
         // A reader may be in the way; the next writer tries again.
         try? connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     }

@@ -4,15 +4,110 @@ internal import RecordSchema
 internal import SyncProtocol
 
 extension RowStore {
-    /// Takes the ops of one changeset on one row into the state.
+    /// Takes changes of one stream into the state.
+    ///
+    /// - Parameters:
+    ///   - order: places in `changes`, those of one row in their order; `nil` for as they lie.
+    ///   - skipping: so many changesets that are part of the state already.
     func apply(
-        _ change: RowChange, dot: Dot, sid: Int64, time: HybridTime
+        _ changes: RunChanges, _ order: [UInt32]?, sid: Int64, skipping skippedCount: Int
     ) throws(StoreError) {
-        let entry = RowClock.Entry(sid: sid, seq: dot.seq, time: time)
-        let access = access(change.table)
-        if let access {
+        let exchange = try exchange()
+        exchange.row.forget()
+        expectsLosses = false
+        try changes.bytes.withUnsafeBufferPointer { bytes throws(StoreError) in
+            let body = UnsafeRawBufferPointer(bytes)
+            for index in changes.changes.indices {
+                let place = order.map { Int($0[index]) } ?? index
+                guard changes.changes[place].changeset >= skippedCount else { continue }
+                try apply(place, of: changes, body, sid: sid, exchange)
+            }
+        }
+    }
+
+    private func apply(
+        _ place: Int, of changes: RunChanges, _ body: UnsafeRawBufferPointer, sid: Int64,
+        _ exchange: RowExchange
+    ) throws(StoreError) {
+        let change = changes.changes[place]
+        let entry = RowClock.Entry(
+            sid: sid, seq: changes.heads[change.changeset].dot.seq,
+            time: changes.heads[change.changeset].time)
+        if let access = access(change.table), arePlain(change, of: changes, access) {
+            let isFirst =
+                change.isNew || change.operations.allSatisfy { changes.ops[$0].overCount == 0 }
+            if isFirst, try insert(access, change, of: changes, body, entry) { return }
+            if change.operations.count <= RowExchange.cellLimit,
+                try put(change, of: changes, body, access, exchange, entry)
+            {
+                return
+            }
+        }
+        try apply(changes.rowChange(change), changes.heads[change.changeset].dot, entry)
+    }
+
+    /// Whether a change is nothing but puts that the table can hold, by ascending columns.
+    private func arePlain(
+        _ change: RunChanges.Change, of changes: RunChanges, _ access: TableAccess
+    ) -> Bool {
+        var last: UInt32 = 0
+        for index in change.operations {
+            let op = changes.ops[index]
+            guard op.column > last, let place = access.place(of: op.column),
+                access.keeps(op, of: changes, at: place)
+            else { return false }
+            last = op.column
+        }
+        return last > 0
+    }
+
+    /// Puts plain values into a row that its table shows and of which nothing lies beside.
+    private func put(
+        _ change: RunChanges.Change, of changes: RunChanges, _ body: UnsafeRawBufferPointer,
+        _ access: TableAccess, _ exchange: RowExchange, _ entry: RowClock.Entry
+    ) throws(StoreError) -> Bool {
+        while true {
+            Self.start(&exchange.row, change, of: changes, access, entry, isChoosing: expectsLosses)
+            let statement = try access.exchange(
+                exchange.row.cells, isChoosing: expectsLosses)
+            for (place, index) in change.operations.enumerated() {
+                statement.bind(Int32(place + 1), changes.ops[index], of: changes, body)
+            }
+            try access.run(statement, exchange, change.row)
+            guard exchange.row.verdict == .lost, !expectsLosses else { break }
+            // Where one has lost, most of the run do.
+            expectsLosses = true
+        }
+        guard exchange.row.verdict == .written else { return false }
+        if !exchange.row.beside.isEmpty {
+            try write(access.table.id, change.row, exchange.row.beside)
+        }
+        return true
+    }
+
+    private static func start(
+        _ row: inout ExchangedRow, _ change: RunChanges.Change, of changes: RunChanges,
+        _ access: TableAccess, _ entry: RowClock.Entry, isChoosing: Bool
+    ) {
+        row.start(applied: entry, isChoosing: isChoosing)
+        for index in change.operations {
+            let op = changes.ops[index]
+            var cell = ExchangedRow.Cell(column: op.column)
+            cell.isLatest = access.place(of: op.column).map { access.traits[$0].isLatest } ?? false
+            if op.overCount > 0 { cell.over = changes.over(op).first }
+            if op.overCount > 1 { cell.furtherOver = Array(changes.over(op).dropFirst()) }
+            row.cells.append(cell)
+        }
+    }
+
+    /// Takes the ops of one changeset on one row into the state, whatever they are.
+    private func apply(
+        _ change: RowChange, _ dot: Dot, _ entry: RowClock.Entry
+    ) throws(StoreError) {
+        if let access = access(change.table) {
             if change.isNew || change.operations.allSatisfy({ $0.over.isEmpty }),
-                plainRow(change, access), try insert(access, change.row, values, entry)
+                let values = Self.plainValues(change, access),
+                try insert(access, change.row, values, entry)
             {
                 return
             }
@@ -21,23 +116,22 @@ extension RowStore {
         let clock = try clock(change.table, change.row)
         var state = try load(change.table, change.row, clock)
         for operation in change.operations {
-            state.apply(operation, dot: dot, time: time)
+            state.apply(operation, dot: dot, time: entry.time)
         }
         try store(change.table, change.row, state, replacing: clock)
     }
 
-    /// Fills `values`, when the change is nothing but puts that the table can hold.
-    private func plainRow(_ change: RowChange, _ access: TableAccess) -> Bool {
-        values.removeAll(keepingCapacity: true)
-        for _ in access.traits.indices { values.append(nil) }
+    /// The values by place, when the change is nothing but puts that the table can hold.
+    private static func plainValues(_ change: RowChange, _ access: TableAccess) -> [Value?]? {
+        var values = [Value?](repeating: nil, count: access.traits.count)
         for operation in change.operations {
             guard case .put(let value) = operation.action, operation.cell.element.isEmpty,
                 let place = access.place(of: operation.cell.column),
                 access.keeps(value, at: place)
-            else { return false }
+            else { return nil }
             values[place] = value
         }
-        return true
+        return values
     }
 
     /// Takes puts and decisions into the registers of a row that its table shows: only the cells

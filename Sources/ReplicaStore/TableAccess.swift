@@ -24,12 +24,16 @@ final class TableAccess {
     private var inserting: Statement?
     private var replacing: Statement?
     private var finding: Statement?
+    private var exchanges: [ExchangeStatement] = []
+    private var lastExchange: ExchangeStatement?
 
     struct Trait {
         var column: UInt32
         /// `nil` for what is no register of one scalar.
         var scalar: ScalarType?
         var isRegister: Bool
+        /// Whether the latest of several values is shown.
+        var isLatest: Bool
     }
 
     init(_ table: Table, connection: Connection) {
@@ -49,9 +53,12 @@ final class TableAccess {
         names = table.sqlColumns.map(\.name).joined(separator: ", ")
         traits = table.columns.map { column in
             if case .register(let scalar) = column.shape {
-                Trait(column: column.id, scalar: scalar, isRegister: true)
+                Trait(
+                    column: column.id, scalar: scalar, isRegister: true,
+                    isLatest: column.policy == .latest)
             } else {
-                Trait(column: column.id, scalar: nil, isRegister: column.isRegister)
+                Trait(
+                    column: column.id, scalar: nil, isRegister: column.isRegister, isLatest: false)
             }
         }
         hasReferences = table.columns.contains { column in
@@ -69,6 +76,25 @@ final class TableAccess {
     func keeps(_ value: Value, at place: Int) -> Bool {
         if let scalar = traits[place].scalar { return scalar.keeps(value) }
         return table.columns[place].keeps(value)
+    }
+
+    /// As above, for the value of an op where it lies; `false` for what is no register of one scalar.
+    func keeps(_ op: RunChanges.Op, of changes: RunChanges, at place: Int) -> Bool {
+        guard let scalar = traits[place].scalar else { return false }
+        switch op.kind {
+        case .null: return true
+        case .integer: return scalar == .integer || scalar == .time
+        case .real: return scalar.keeps(.real(op.real))
+        case .text: return scalar == .text
+        case .blob:
+            if case .reference = scalar { return op.range.count == 16 }
+            return scalar == .blob
+        case .row:
+            if case .reference = scalar { return true }
+            return scalar == .blob
+        case .value: return scalar.keeps(changes.value(op))
+        case .other: return false
+        }
     }
 
     // MARK: Writing
@@ -118,6 +144,83 @@ final class TableAccess {
         guard let statement = inserting else { return false }
         try run(statement, id, values, clock)
         return connection.changes > 0
+    }
+
+    /// As above, a row of puts where they lie; ``keeps(_:at:)`` holds for each, and their columns
+    /// ascend.
+    ///
+    /// - Parameter body: the bytes of `changes`.
+    func insert(
+        _ change: RunChanges.Change, of changes: RunChanges, _ body: UnsafeRawBufferPointer,
+        clock: [UInt8]
+    ) throws(StoreError) -> Bool {
+        if inserting == nil { inserting = try prepareInsert(or: "IGNORE") }
+        guard let statement = inserting else { return false }
+        statement.bind(1, change.row.identifier)
+        var next: Int32 = 2
+        for index in change.operations {
+            let op = changes.ops[index]
+            guard let place = place(of: op.column) else { return false }
+            let parameter = sqlPlaces[place] + 2
+            while next < parameter {
+                statement.bindNull(next)
+                next += 1
+            }
+            statement.bind(parameter, op, of: changes, body)
+            next += 1
+        }
+        while next < sqlCount + 2 {
+            statement.bindNull(next)
+            next += 1
+        }
+        statement.bind(sqlCount + 2, blob: clock)
+        try statement.step()
+        return connection.changes > 0
+    }
+
+    /// The statement that changes cells of a row in one search: their values come first, then the
+    /// row's id.
+    ///
+    /// - Parameter isChoosing: whether it can leave a column as it is.
+    func exchange(
+        _ cells: [ExchangedRow.Cell], isChoosing: Bool
+    ) throws(StoreError) -> Statement {
+        if let lastExchange, lastExchange.fits(cells, isChoosing) { return lastExchange.statement }
+        if let known = exchanges.first(where: { $0.fits(cells, isChoosing) }) {
+            lastExchange = known
+            return known.statement
+        }
+        let columns = cells.map(\.column)
+        let names = columns.compactMap { place(of: $0).map { table.columns[$0].name } }
+        let sets = names.enumerated().map { place, name in
+            isChoosing
+                ? "\(name) = CASE WHEN sy_wins(\(place)) THEN ?\(place + 1) ELSE \(name) END, "
+                : "\(name) = ?\(place + 1), "
+        }
+        let pairs = names.enumerated().map { place, name in ", \(name), ?\(place + 1)" }
+        let clock = Layout.clockColumn
+        let statement = try connection.prepare(
+            """
+            UPDATE \(table.name) SET \(sets.joined())\(clock) = sy_packed()
+            WHERE id = ?\(names.count + 1) AND sy_takes(\(clock)\(pairs.joined()))
+            """)
+        if exchanges.count >= 16 { exchanges.removeFirst() }
+        let exchange = ExchangeStatement(columns, isChoosing: isChoosing, statement)
+        exchanges.append(exchange)
+        lastExchange = exchange
+        return statement
+    }
+
+    /// Runs a statement of ``exchange(_:)`` whose values are bound.
+    func run(
+        _ statement: Statement, _ exchange: RowExchange, _ id: RowID
+    ) throws(StoreError) {
+        statement.bind(Int32(exchange.row.cells.count + 1), id.identifier)
+        try statement.step()
+        exchange.row.finish(changes: connection.changes)
+        if exchange.row.verdict == .damaged {
+            throw .damaged(path: connection.path, detail: "the clock of row \(id) of \(table.name)")
+        }
     }
 
     /// Writes a row, whether it is there or not: another program may have put one there that can't
@@ -226,5 +329,24 @@ final class TableAccess {
                 !statement.isValidText(sqlPlaces[place] + Int32($0))
             }
         }.map { table.columns[$0] }
+    }
+}
+
+/// A statement that changes some columns of a row in one search; see ``RowExchange``.
+private final class ExchangeStatement {
+    let columns: [UInt32]
+    let isChoosing: Bool
+    let statement: Statement
+
+    init(_ columns: [UInt32], isChoosing: Bool, _ statement: Statement) {
+        self.columns = columns
+        self.isChoosing = isChoosing
+        self.statement = statement
+    }
+
+    func fits(_ cells: [ExchangedRow.Cell], _ isChoosing: Bool) -> Bool {
+        guard isChoosing == self.isChoosing, columns.count == cells.count else { return false }
+        for place in columns.indices where columns[place] != cells[place].column { return false }
+        return true
     }
 }

@@ -12,14 +12,15 @@ extension WriteTransaction {
     @discardableResult
     public func insert(into table: Table, _ values: [Value?]) throws -> RowID {
         let access = try access(table)
-        try check(values, access)
+        let (limit, isKept) = try check(values, access)
         let wires = try wires(values, access)
-        try makeRoom(for: RowName.new.wireLimit + Self.limit(values, wires))
+        try makeRoom(for: RowName.new.wireLimit + Self.limit(limit, wires))
         guard let id = replica.writer.makeRowID() else {
             throw StoreError.invalid("a changeset creates too many rows")
         }
-        let isWritten = try writeRow(access, id, values)
-        try record(access, id, .new, values, wires)
+        let isWritten = try isKept && rows.insert(access, id, values, entry)
+        receipt.operationCount += Self.record(
+            access, id, .new, values, wires, in: &replica.writer)
         if !isWritten { try store(access.table.id, id, puts(values, access.table.columns)) }
         try splitIfLarge()
         return id
@@ -28,27 +29,17 @@ extension WriteTransaction {
     /// Creates a row whose id the application chose: nobody else may have made it.
     public func insert(into table: Table, id: RowID, _ values: [Value?]) throws {
         let access = try access(table)
-        try check(values, access)
+        let (limit, isKept) = try check(values, access)
         let wires = try wires(values, access)
-        try makeRoom(for: RowName.whole.wireLimit + Self.limit(values, wires))
-        let isWritten = try writeRow(access, id, values)
+        try makeRoom(for: RowName.whole.wireLimit + Self.limit(limit, wires))
+        let isWritten = try isKept && rows.insert(access, id, values, entry)
         guard try isWritten || rows.clock(table.id, id) == nil else {
             throw StoreError.invalid("row \(id) of \(table.name) exists already")
         }
-        try record(access, id, .whole, values, wires)
+        receipt.operationCount += Self.record(
+            access, id, .whole, values, wires, in: &replica.writer)
         if !isWritten { try store(access.table.id, id, puts(values, access.table.columns)) }
         try splitIfLarge()
-    }
-
-    /// Writes a row of which nothing is known as its table can hold it; `false` where it can't, or
-    /// where there is one.
-    private func writeRow(
-        _ access: TableAccess, _ id: RowID, _ values: [Value?]
-    ) throws(StoreError) -> Bool {
-        for place in values.indices {
-            if let value = values[place], !access.keeps(value, at: place) { return false }
-        }
-        return try rows.insert(access, id, values, entry)
     }
 
     /// The forms in which values travel, by place; empty where each travels as it is, or as a time.
@@ -64,32 +55,34 @@ extension WriteTransaction {
     }
 
     /// The most that the values take as puts, in bytes.
-    private static func limit(_ values: [Value?], _ wires: [WireValue?]) -> Int {
-        guard wires.isEmpty else { return wires.reduce(0) { $0 + 9 + ($1?.wireLimit ?? 0) } }
-        // A time takes as much as any number, and the head of its distance.
-        return values.reduce(0) { $0 + 18 + ($1?.wireLimit ?? 0) }
+    ///
+    /// - Parameter limit: of the values as they are.
+    private static func limit(_ limit: Int, _ wires: [WireValue?]) -> Int {
+        wires.isEmpty ? limit : wires.reduce(0) { $0 + 9 + ($1?.wireLimit ?? 0) }
     }
 
     /// Puts the row into the changeset.
-    private func record(
+    ///
+    /// - Returns: of how many ops it is.
+    private static func record(
         _ access: TableAccess, _ id: RowID, _ name: RowName, _ values: [Value?],
-        _ wires: [WireValue?]
-    ) throws(StoreError) {
+        _ wires: [WireValue?], in writer: inout BodyWriter
+    ) -> Int {
         let count = values.reduce(0) { $1 == nil ? $0 : $0 + 1 }
-        replica.writer.row(
+        writer.row(
             table: access.table.id, id: id, name: name, itemCount: count * BodyWriter.putItemCount)
         for place in values.indices {
             guard let value = values[place] else { continue }
             let column = access.traits[place].column
             if !wires.isEmpty, let wire = wires[place] {
-                replica.writer.put(column: column, wire)
+                writer.put(column: column, wire)
             } else if case .time? = access.traits[place].scalar, case .integer(let time) = value {
-                replica.writer.put(column: column, .time(time))
+                writer.put(column: column, .time(time))
             } else {
-                replica.writer.put(column: column, .plain(value))
+                writer.put(column: column, .plain(value))
             }
         }
-        receipt.operationCount += count
+        return count
     }
 
     func puts(_ values: [Value?], _ columns: [Column]) -> [Operation] {
@@ -117,24 +110,35 @@ extension WriteTransaction {
         return access
     }
 
-    private func check(_ values: [Value?], _ access: TableAccess) throws(StoreError) {
+    /// Holds a new row's values against their columns.
+    ///
+    /// - Returns: the most that they take as puts, in bytes, where none is a reference; and whether
+    ///   SQLite gives back exactly each.
+    private func check(
+        _ values: [Value?], _ access: TableAccess
+    ) throws(StoreError) -> (limit: Int, isKept: Bool) {
         guard values.count == access.traits.count else {
             throw .invalid("\(access.table.name) has \(access.traits.count) columns")
         }
-        var isEmpty = true
+        var (limit, isEmpty, isKept) = (0, true, true)
         for place in values.indices {
             guard let value = values[place] else { continue }
             isEmpty = false
-            if let scalar = access.traits[place].scalar, scalar.accepts(value),
-                value.byteCount <= Limits.valueBytes
+            let size = value.wireLimit
+            // A time takes as much as any number, and the head of its distance.
+            limit += 18 + size
+            if let scalar = access.traits[place].scalar, scalar.keeps(value),
+                size <= Limits.valueBytes
             {
                 continue
             }
             let column = access.table.columns[place]
             try checkIsRegister(column, access.table)
             try check(value, column, access.table)
+            isKept = isKept && column.keeps(value)
         }
         guard !isEmpty else { throw .invalid("a new row of \(access.table.name) needs a value") }
+        return (limit, isKept)
     }
 
     func checkIsRegister(_ column: Column, _ table: Table) throws(StoreError) {

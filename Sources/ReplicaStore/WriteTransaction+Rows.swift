@@ -35,11 +35,12 @@ extension WriteTransaction {
         _ table: Table, _ id: RowID, _ values: [(Column, Value)], basis: [Dot]? = nil
     ) throws -> Bool {
         let access = try access(table)
-        for (column, value) in values {
-            try checkIsRegister(column, table)
-            try check(value, column, table)
+        let exchange = try rows.exchange()
+        exchange.row.start(authored: entry)
+        let isPlain = try values.withUnsafeBufferPointer { values throws(StoreError) in
+            try check(values, access, &exchange.row)
         }
-        if basis == nil, let isChanged = try setPlainly(access, id, values) { return isChanged }
+        if basis == nil, isPlain, let isChanged = try setPlainly(access, id) { return isChanged }
         return try author(table.id, id) { state in
             var operations: [Operation] = []
             for (column, value) in values {
@@ -57,85 +58,94 @@ extension WriteTransaction {
         }
     }
 
-    /// The common case: the row's table shows all that lives of it, and each cell takes a plain
-    /// value that replaces one. `nil` where it is another; then nothing was written.
-    private func setPlainly(
-        _ access: TableAccess, _ id: RowID, _ values: [(Column, Value)]
-    ) throws(StoreError) -> Bool? {
-        guard let statement = try access.find(id) else { return nil }
-        var isReset = false
-        defer { if !isReset { statement.reset() } }
-        guard try access.readClock(of: statement, id, into: &rows.scratch),
-            !rows.scratch.hasExtras
-        else { return nil }
-        var cells: [(column: UInt32, value: Value)] = []
-        var over: [Dot?] = []
-        var limit = 0
-        for (column, value) in values {
-            guard let place = access.place(of: column.id), access.keeps(value, at: place),
-                !cells.contains(where: { $0.column == column.id })
-            else { return nil }
-            var replaced: Dot?
-            if let current = rows.scratch[column.id] {
-                if access.shows(value, at: place, of: statement) { continue }
-                if isOpen, current.sid == entry.sid, current.seq == entry.seq { return nil }
-                replaced = try rows.dot(current)
+    /// Holds values against their columns, and puts them into the exchange.
+    ///
+    /// - Returns: whether the exchange can take all of them.
+    private func check(
+        _ values: UnsafeBufferPointer<(Column, Value)>, _ access: TableAccess,
+        _ row: inout ExchangedRow
+    ) throws(StoreError) -> Bool {
+        guard let start = values.baseAddress, !values.isEmpty else { return false }
+        var isPlain = values.count <= RowExchange.cellLimit
+        for index in values.indices {
+            // A column is large: it is looked at where it lies.
+            let value = start[index].1
+            let place = access.place(of: start[index].0.id)
+            if let place, let scalar = access.traits[place].scalar, scalar.accepts(value),
+                value.byteCount <= Limits.valueBytes
+            {
+                isPlain = isPlain && scalar.keeps(value) && row.append(start[index].0.id, value)
+                continue
             }
-            cells.append((column.id, value))
-            over.append(replaced)
-            limit += 36 + max(value.wireLimit, 18)
+            isPlain = false
+            try checkIsRegister(start[index].0, access.table)
+            try check(value, start[index].0, access.table)
         }
-        statement.reset()
-        isReset = true
-        guard !cells.isEmpty else { return false }
-        return try replace(access, id, cells, over, limit: limit)
+        return isPlain
     }
 
-    /// Puts values over the dots that the cells show.
-    ///
-    /// - Parameters:
-    ///   - over: what each replaces, if anything.
-    ///   - limit: the most that the puts take, in bytes, where none is a reference.
-    private func replace(
-        _ access: TableAccess, _ id: RowID, _ cells: [(column: UInt32, value: Value)],
-        _ over: [Dot?], limit: Int
-    ) throws(StoreError) -> Bool {
+    /// The common case: the row's table shows all that lives of it, and each column of the exchange
+    /// takes another plain value. `nil` where it is another; then nothing was written.
+    private func setPlainly(_ access: TableAccess, _ id: RowID) throws(StoreError) -> Bool? {
+        let exchange = try rows.exchange()
         let name: RowName =
             access.table.naturalKey.isEmpty ? .whole : try self.name(access.table.id, id)
-        var wires: [WireValue?] = []
-        var limit = limit + name.wireLimit
-        if access.hasReferences {
-            // Looking up a reference reads other rows, and may read this one.
-            let clock = rows.scratch
-            for cell in cells {
-                guard let column = access.table.column(id: cell.column) else { return false }
-                wires.append(try wire(cell.value, column))
-                limit += wires.last??.wireLimit ?? 0
-            }
-            rows.scratch = clock
+        let wires = access.hasReferences ? try wires(exchange.row.cells, access) : []
+        var limit = name.wireLimit + exchange.row.wireLimit
+        for wire in wires { limit += wire.wireLimit }
+        let count = exchange.row.cells.count
+        // How many streams the change names isn't known yet.
+        guard replica.writer.streams.count + count <= Limits.runDependencies else { return nil }
+        try makeRoom(for: limit)
+        exchange.row.begin(entry)
+        let statement = try access.exchange(exchange.row.cells, isChoosing: false)
+        exchange.row.bind(to: statement)
+        try access.run(statement, exchange, id)
+        switch exchange.row.verdict {
+        case .written: break
+        case .unchanged: return false
+        default: return nil
         }
-        try makeRoom(for: limit, replacing: over)
-        let count = over.reduce(0) {
-            $0 + ($1 == nil ? BodyWriter.putItemCount : BodyWriter.putOverItemCount)
-        }
-        replica.writer.row(table: access.table.id, id: id, name: name, itemCount: count)
-        for index in cells.indices {
-            let (column, value) = cells[index]
-            let place = access.place(of: column) ?? 0
-            let wire: WireValue
-            if !wires.isEmpty, let known = wires[index] {
-                wire = known
-            } else if case .time? = access.traits[place].scalar, case .integer(let time) = value {
-                wire = .time(time)
-            } else {
-                wire = .plain(value)
-            }
-            replica.writer.put(column: column, wire, over: over[index])
-        }
-        try rows.update(access, id, &rows.scratch, cells, entry)
-        receipt.operationCount += cells.count
+        Self.record(exchange.row.cells, wires, access, id, name, in: &replica.writer)
+        receipt.operationCount += count
         try splitIfLarge()
         return true
+    }
+
+    private func wires(
+        _ cells: [ExchangedRow.Cell], _ access: TableAccess
+    ) throws(StoreError) -> [WireValue] {
+        var wires: [WireValue] = []
+        for cell in cells {
+            guard let place = access.place(of: cell.column) else { continue }
+            wires.append(try wire(cell.value, access.table.columns[place]))
+        }
+        return wires
+    }
+
+    /// Puts the row into the changeset: values over the dots that the cells showed.
+    private static func record(
+        _ cells: [ExchangedRow.Cell], _ wires: [WireValue], _ access: TableAccess, _ id: RowID,
+        _ name: RowName, in writer: inout BodyWriter
+    ) {
+        let count = cells.reduce(0) {
+            $0 + ($1.replaced == nil ? BodyWriter.putItemCount : BodyWriter.putOverItemCount)
+        }
+        writer.row(table: access.table.id, id: id, name: name, itemCount: count)
+        for index in cells.indices {
+            let wire: WireValue
+            if !wires.isEmpty {
+                wire = wires[index]
+            } else if case .integer(let time) = cells[index].value,
+                access.place(of: cells[index].column)
+                    .map({ access.traits[$0].scalar == .time }) == true
+            {
+                wire = .time(time)
+            } else {
+                wire = .plain(cells[index].value)
+            }
+            writer.put(column: cells[index].column, wire, over: cells[index].replaced)
+        }
     }
 
     /// Puts elements into a set; those that are in already are left alone.

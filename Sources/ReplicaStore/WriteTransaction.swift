@@ -114,16 +114,6 @@ public final class WriteTransaction {
         try split(sealing: true)
     }
 
-    /// As above, for puts of which each replaces one dot at most.
-    func makeRoom(for byteCount: Int, replacing dots: [Dot?]) throws(StoreError) {
-        try makeRoom(for: byteCount)
-        // Fewer columns than streams that a header holds: a run of their own has room for them.
-        guard replica.writer.streams.count + dots.count > Limits.runDependencies else { return }
-        let unnamed = replica.writer.unnamedStreams(of: dots.compactMap { $0 })
-        guard replica.writer.streams.count + unnamed > Limits.runDependencies else { return }
-        try split(sealing: true)
-    }
-
     /// Ends the changeset when so many bytes might not fit into it any more.
     func makeRoom(for byteCount: Int) throws(StoreError) {
         guard byteCount <= Self.rowGoalBytes else {

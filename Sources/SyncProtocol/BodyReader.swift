@@ -47,26 +47,41 @@ public struct BodyReader: Sendable {
 
     /// The next changeset, or `nil` at the end of the body.
     public mutating func next() throws(CBORError) -> Changeset? {
-        guard !decoder.isAtEnd else { return nil }
+        var changes = RunChanges(bytes: decoder.bytes)
+        guard try next(into: &changes) else { return nil }
+        _ = try changes.order()
+        return changes.changesets[0]
+    }
+
+    /// Passes over the next changeset, and keeps what later ones may refer to; `false` at the end of
+    /// the body.
+    public mutating func skip() throws(CBORError) -> Bool {
+        var changes = RunChanges(bytes: decoder.bytes)
+        return try next(into: &changes)
+    }
+
+    /// Reads the next changeset behind those that `changes` holds; `false` at the end of the body.
+    /// That no changeset has two ops in a cell is held when their order is asked for.
+    mutating func next(into changes: inout RunChanges) throws(CBORError) -> Bool {
+        guard !decoder.isAtEnd else { return false }
         let start = decoder.offset
         dot = Dot(stream, nextSeq)
         var itemCount = try decoder.array()
         guard itemCount >= 1 else { throw decoder.error(.invalid) }
         try readTime(&itemCount)
         guard itemCount >= 1 else { throw decoder.error(.invalid) }
-        var changeset = Changeset(dot: dot, time: time)
-        try readMeta(into: &changeset)
+        var head = Changeset(dot: dot, time: time)
+        try readMeta(into: &head)
+        changes.begin(head)
         newRows = nil
         newRowCount = 0
-        changeset.rows.reserveCapacity(itemCount - 1)
-        for _ in 1..<itemCount { changeset.rows.append(try row()) }
-        try Self.check(changeset.rows, decoder)
+        for _ in 1..<itemCount { try row(into: &changes) }
         guard decoder.offset - start <= Limits.changesetBytes else {
             throw decoder.error(.tooLong)
         }
         lastTime = time
         nextSeq += 1
-        return changeset
+        return true
     }
 
     private mutating func readTime(_ itemCount: inout Int) throws(CBORError) {
@@ -104,67 +119,27 @@ public struct BodyReader: Sendable {
         changeset.source = source ?? ""
     }
 
-    private mutating func row() throws(CBORError) -> RowChange {
+    private mutating func row(into changes: inout RunChanges) throws(CBORError) {
         let itemCount = try decoder.array()
         guard itemCount >= 3 else { throw decoder.error(.invalid) }
         let table = try decoder.unsigned32()
-        var change = try rowName(table: table)
+        let (row, isNew) = try rowName(table: table)
+        changes.begin(table: table, row: row, isNew: isNew)
         var left = itemCount - 2
-        change.operations.reserveCapacity(left / 2)
         while left > 0 {
             let code = try decoder.unsigned()
             guard let shape = Shape(rawValue: code & 15), shape.itemCount <= left,
                 let column = UInt32(exactly: code >> 4), shape.isAllowed(in: column)
             else { throw decoder.error(.invalid) }
-            let operation = try operation(column: column, shape)
-            change.operations.append(operation)
+            try operation(column: column, shape, into: &changes)
             left -= shape.itemCount
         }
-        try Self.check(change.operations, decoder)
-        return change
+        guard changes.endRow() else { throw decoder.error(.invalid) }
     }
 
-    /// At most one op for each cell.
-    private static func check(
-        _ operations: [Operation], _ decoder: CBORDecoder
-    ) throws(CBORError) {
-        // Rows are short nearly always; a long one must not cost the square of its length.
-        let isLong = operations.count > 16
-        let isDoubled =
-            isLong
-            ? Set(operations.map(\.cell)).count < operations.count
-            : operations.indices.contains { index in
-                operations[..<index].contains { $0.cell == operations[index].cell }
-            }
-        guard !isDoubled else { throw decoder.error(.invalid) }
-    }
-
-    /// At most one op for each cell also where a row is named more than once.
-    private static func check(
-        _ rows: [RowChange], _ decoder: CBORDecoder
-    ) throws(CBORError) {
-        // The ids of new rows are derived one after another, and can't meet by chance.
-        guard rows.count > 1, rows.contains(where: { !$0.isNew }) else { return }
-        var places: [RowPlace: Int] = [:]
-        places.reserveCapacity(rows.count)
-        var cells: [RowPlace: Set<CellKey>] = [:]
-        for (index, row) in rows.enumerated() {
-            let place = RowPlace(table: row.table, row: row.row)
-            guard let first = places.updateValue(index, forKey: place) else { continue }
-            var known = cells[place] ?? Set(rows[first].operations.map(\.cell))
-            for operation in row.operations {
-                guard known.insert(operation.cell).inserted else { throw decoder.error(.invalid) }
-            }
-            cells[place] = known
-        }
-    }
-
-    private struct RowPlace: Hashable {
-        var table: UInt32
-        var row: RowID
-    }
-
-    private mutating func rowName(table: UInt32) throws(CBORError) -> RowChange {
+    private mutating func rowName(
+        table: UInt32
+    ) throws(CBORError) -> (row: RowID, isNew: Bool) {
         switch try decoder.peek() {
         case .null:
             try decoder.null()
@@ -172,14 +147,14 @@ public struct BodyReader: Sendable {
             let ids = newRows ?? NewRowIDs(dot: dot, time: time, previousRun: previousRun)
             newRows = ids
             newRowCount += 1
-            return RowChange(table: table, row: ids[newRowCount - 1], isNew: true)
-        case .unsigned: return RowChange(table: table, row: try numberedRow())
+            return (ids[newRowCount - 1], true)
+        case .unsigned: return (try numberedRow(), false)
         case .array:
             let key = try decoder.scalars(try decoder.array())
             let row = RowID(namespace: namespace, table: table, key: key)
             rows.append(row)
-            return RowChange(table: table, row: row)
-        case .blob: return RowChange(table: table, row: try wholeRow())
+            return (row, false)
+        case .blob: return (try wholeRow(), false)
         default: throw decoder.error(.unexpectedType)
         }
     }
@@ -191,35 +166,62 @@ public struct BodyReader: Sendable {
     }
 
     private mutating func wholeRow() throws(CBORError) -> RowID {
-        let row = RowID(Identifier(try decoder.blob(count: 16))!)
+        let row = RowID(try decoder.identifier())
         rows.append(row)
         return row
     }
 
+    /// A put of a plain value goes into the flat lists as it lies; any other op as a value.
     private mutating func operation(
-        column: UInt32, _ shape: Shape
-    ) throws(CBORError) -> Operation {
+        column: UInt32, _ shape: Shape, into changes: inout RunChanges
+    ) throws(CBORError) {
         switch shape {
-        case .put: return Operation(CellKey(column), .put(try value()))
+        case .put: _ = try put(column, into: &changes)
         case .putOver:
-            let value = try value()
-            return Operation(CellKey(column), .put(value), over: try dots())
+            if try put(column, into: &changes) {
+                var left = try decoder.array(limit: 2 * Limits.dotsPerOperation)
+                while left > 0 { changes.replace(try readDot(&left)) }
+            } else {
+                changes.replace(try dots())
+            }
         case .resolve:
             let value = try value()
             let over = try dots()
-            return Operation(CellKey(column), .resolve(value, covers: try dots()), over: over)
-        case .retract: return Operation(CellKey(column), .retract, over: try dots())
+            changes.append(
+                Operation(CellKey(column), .resolve(value, covers: try dots()), over: over))
+        case .retract: changes.append(Operation(CellKey(column), .retract, over: try dots()))
         case .delete:
             let over = try dots()
-            return Operation(CellKey(column), .delete(covers: try covers()), over: over)
-        case .add: return Operation(try element(column), .put(.null))
+            changes.append(Operation(CellKey(column), .delete(covers: try covers()), over: over))
+        case .add: changes.append(Operation(try element(column), .put(.null)))
         case .addOver:
             let cell = try element(column)
-            return Operation(cell, .put(.null), over: try dots())
+            changes.append(Operation(cell, .put(.null), over: try dots()))
         case .remove:
             let cell = try element(column)
-            return Operation(cell, .retract, over: try dots())
+            changes.append(Operation(cell, .retract, over: try dots()))
         }
+    }
+
+    /// - Returns: whether the value is a plain one.
+    private mutating func put(
+        _ column: UInt32, into changes: inout RunChanges
+    ) throws(CBORError) -> Bool {
+        guard try decoder.peek() == .array else {
+            let plain = try decoder.plain()
+            changes.put(column, plain.kind, plain.payload)
+            return true
+        }
+        let (count, tag) = try valueHead()
+        switch tag {
+        case 1, 2: changes.put(column, try reference(count, tag))
+        case 3: changes.put(column, .integer, UInt64(bitPattern: try timeAtDistance(count)))
+        default:
+            let value = try composite(count, tag)
+            changes.append(Operation(CellKey(column), .put(value)))
+            return false
+        }
+        return true
     }
 
     private mutating func element(_ column: UInt32) throws(CBORError) -> CellKey {
@@ -228,26 +230,45 @@ public struct BodyReader: Sendable {
 
     private mutating func value() throws(CBORError) -> Value {
         guard try decoder.peek() == .array else { return try decoder.scalar() }
+        let (count, tag) = try valueHead()
+        switch tag {
+        case 1, 2: return .blob(try reference(count, tag).identifier.bytes)
+        case 3: return .integer(try timeAtDistance(count))
+        default: return try composite(count, tag)
+        }
+    }
+
+    /// How many items a value of several has, and what it is.
+    private mutating func valueHead() throws(CBORError) -> (count: Int, tag: UInt64) {
         let count = try decoder.array()
         guard count >= 1 else { throw decoder.error(.invalid) }
-        switch try decoder.unsigned() {
-        case 0: return .composite(try decoder.scalars(count - 1))
-        case 1 where count >= 2:
+        return (count, try decoder.unsigned())
+    }
+
+    private mutating func composite(_ count: Int, _ tag: UInt64) throws(CBORError) -> Value {
+        guard tag == 0 else { throw decoder.error(.invalid) }
+        return .composite(try decoder.scalars(count - 1))
+    }
+
+    private mutating func reference(_ count: Int, _ tag: UInt64) throws(CBORError) -> RowID {
+        guard tag == 2 else {
+            guard count >= 2 else { throw decoder.error(.invalid) }
             let table = try decoder.unsigned32()
             let key = try decoder.scalars(count - 2)
             let row = RowID(namespace: namespace, table: table, key: key)
             rows.append(row)
-            return .blob(row.identifier.bytes)
-        case 2 where count == 2:
-            let row = try decoder.peek() == .blob ? try wholeRow() : try numberedRow()
-            return .blob(row.identifier.bytes)
-        case 3 where count == 2:
-            let distance = try decoder.integer()
-            let (sum, overflow) = time.milliseconds.addingReportingOverflow(distance)
-            guard !overflow else { throw decoder.error(.outOfRange) }
-            return .integer(sum)
-        default: throw decoder.error(.invalid)
+            return row
         }
+        guard count == 2 else { throw decoder.error(.invalid) }
+        return try decoder.peek() == .blob ? try wholeRow() : try numberedRow()
+    }
+
+    private mutating func timeAtDistance(_ count: Int) throws(CBORError) -> Int64 {
+        guard count == 2 else { throw decoder.error(.invalid) }
+        let distance = try decoder.integer()
+        let (sum, overflow) = time.milliseconds.addingReportingOverflow(distance)
+        guard !overflow else { throw decoder.error(.outOfRange) }
+        return sum
     }
 
     private mutating func readDot(_ left: inout Int) throws(CBORError) -> Dot {

@@ -1,3 +1,5 @@
+internal import Causality
+
 /// Why bytes aren't the deterministic CBOR that was expected, and where.
 public struct CBORError: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Reason: String, Hashable, Sendable {
@@ -154,12 +156,81 @@ public struct CBORDecoder: Sendable {
         return Array(bytes[range])
     }
 
+    /// A blob of 16 bytes.
+    mutating func identifier() throws(CBORError) -> Identifier {
+        let range = try range(2, limit: 16)
+        guard range.count == 16 else { throw error(.invalid) }
+        return bytes.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return Identifier(high: 0, low: 0) }
+            return Identifier(reading: start + range.lowerBound)
+        }
+    }
+
     public mutating func text(limit: Int = Limits.valueBytes) throws(CBORError) -> String {
         let range = try range(3, limit: limit)
         do {
             return String(copying: try UTF8Span(validating: bytes.span.extracting(range)))
         } catch {
             throw self.error(.invalidUTF8)
+        }
+    }
+
+    /// Where a text lies, held to be UTF-8.
+    private mutating func textRange() throws(CBORError) -> Range<Int> {
+        let range = try range(3, limit: Limits.valueBytes)
+        guard !isASCII(range) else { return range }
+        do {
+            _ = try UTF8Span(validating: bytes.span.extracting(range))
+        } catch {
+            throw self.error(.invalidUTF8)
+        }
+        return range
+    }
+
+    private func isASCII(_ range: Range<Int>) -> Bool {
+        bytes.withUnsafeBytes { bytes in
+            var (offset, high) = (range.lowerBound, UInt64(0))
+            while offset + 8 <= range.upperBound {
+                high |= bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                offset += 8
+            }
+            while offset < range.upperBound {
+                high |= UInt64(bytes[offset])
+                offset += 1
+            }
+            return high & 0x8080_8080_8080_8080 == 0
+        }
+    }
+
+    /// A scalar where it lies; see ``RunChanges/Op``.
+    struct Plain {
+        var kind: RunChanges.Kind
+        var payload: UInt64
+
+        init(_ kind: RunChanges.Kind, _ payload: UInt64) {
+            (self.kind, self.payload) = (kind, payload)
+        }
+
+        init(_ kind: RunChanges.Kind, _ range: Range<Int>) {
+            self.init(kind, UInt64(range.lowerBound) << 32 | UInt64(range.count))
+        }
+    }
+
+    /// A scalar, without a copy of it.
+    mutating func plain() throws(CBORError) -> Plain {
+        guard offset < end else { throw error(.truncated) }
+        switch bytes[offset] >> 5 {
+        case 0, 1: return Plain(.integer, UInt64(bitPattern: try integer()))
+        case 2: return Plain(.blob, try range(2, limit: Limits.valueBytes))
+        case 3: return Plain(.text, try textRange())
+        default:
+            switch try peek() {
+            case .null:
+                offset += 1
+                return Plain(.null, 0)
+            case .real: return Plain(.real, try real().bitPattern)
+            default: throw error(.unexpectedType)
+            }
         }
     }
 

@@ -64,6 +64,16 @@ public struct CBOREncoder: Sendable {
         }
     }
 
+    /// A text by its bytes; `false` when they are not UTF-8, and then nothing was written.
+    public mutating func text(_ utf8: UnsafeRawBufferPointer) -> Bool {
+        guard (try? UTF8Span(validating: utf8.bindMemory(to: UInt8.self).span)) != nil else {
+            return false
+        }
+        head(3, UInt64(utf8.count))
+        bytes.append(contentsOf: utf8)
+        return true
+    }
+
     public mutating func array(_ count: Int) { head(4, UInt64(count)) }
     public mutating func map(_ count: Int) { head(5, UInt64(count)) }
     public mutating func null() { bytes.append(0xf6) }

@@ -15,13 +15,16 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
     /// Hashes `parts` so that neither another domain nor another division gives the same hash:
     /// the domain's name, a zero byte, then each part behind its length (8 bytes, big-endian).
     public init(_ domain: Domain, _ parts: [UInt8]...) {
-        var hash = SHA256()
-        hash.update(data: Array(domain.rawValue.utf8) + [0])
+        var input: [UInt8] = []
+        input.reserveCapacity(parts.reduce(64) { $0 + 8 + $1.count })
+        input += domain.rawValue.utf8
+        input.append(0)
         for part in parts {
-            withUnsafeBytes(of: UInt64(part.count).bigEndian) { hash.update(bufferPointer: $0) }
-            hash.update(data: part)
+            withUnsafeBytes(of: UInt64(part.count).bigEndian) { input += $0 }
+            input += part
         }
-        bytes = Array(hash.finalize())
+        // One call for all: most hashes are of few bytes, and each call costs more than they do.
+        bytes = Array(SHA256.hash(data: input))
     }
 
     /// The plain SHA-256 of `bytes`.

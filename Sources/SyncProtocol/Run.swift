@@ -249,39 +249,34 @@ extension SealedRun {
 
     /// All changesets, in order; the run must have been verified.
     public func changesets(namespace: [UInt8]) throws(RunError) -> [Changeset] {
+        let changes = try changes(namespace: namespace).changes
+        return changes.changesets
+    }
+
+    /// The changesets as they are taken in, and the order of their changes by row; see
+    /// ``RunChanges/order()``. The run must have been verified.
+    public func changes(
+        namespace: [UInt8]
+    ) throws(RunError) -> (changes: RunChanges, order: [UInt32]?) {
         let body = try expandedBody()
         var reader = BodyReader(
             body: body, stream: header.stream, firstSeq: header.firstSeq,
             previousRun: header.previous, streams: header.dependencies.map(\.stream),
             namespace: namespace)
-        var changesets: [Changeset] = []
-        changesets.reserveCapacity(header.count)
+        var changes = RunChanges(bytes: body)
+        let order: [UInt32]?
         do throws(CBORError) {
-            while let changeset = try reader.next() {
-                guard changesets.count < header.count else { throw reader.trailingError }
-                changesets.append(changeset)
+            while try reader.next(into: &changes) {
+                guard changes.heads.count <= header.count else { throw reader.trailingError }
             }
+            order = try changes.order()
         } catch {
             throw .body(error)
         }
-        guard changesets.count == header.count else { throw .count }
-        try checkDots(changesets)
-        return changesets
-    }
-
-    /// Every dot of another stream lies at or below the dep that names the stream.
-    private func checkDots(_ changesets: [Changeset]) throws(RunError) {
-        guard !header.dependencies.isEmpty else { return }
+        guard changes.heads.count == header.count else { throw .count }
+        // Every dot of another stream lies at or below the dep that names the stream.
         let heads = VersionVector(header.dependencies.map { ($0.stream, $0.seq) })
-        for changeset in changesets {
-            for row in changeset.rows {
-                for operation in row.operations {
-                    for dot in operation.namedDots
-                    where dot.stream != header.stream && !heads.contains(dot) {
-                        throw .dependency
-                    }
-                }
-            }
-        }
+        guard changes.namesOnly(heads, besides: header.stream) else { throw .dependency }
+        return (changes, order)
     }
 }

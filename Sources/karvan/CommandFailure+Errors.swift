@@ -78,7 +78,7 @@ extension CommandFailure {
             self.init(.unreachable, Self.unended(text))
         case .wrongKey(let text): self.init(.protocolError, Self.unended(text))
         case .refused(let refusal): self.init(refusal: refusal)
-        case .cancelled: self.init(.unreachable, "the sync was cancelled")
+        case .cancelled: self.init(.stopped, "stopped")
         }
     }
 

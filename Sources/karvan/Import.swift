@@ -14,7 +14,8 @@ struct Import: ParsableCommand {
             Nothing is imported when any line is wrong; all problems are named by line. A new \
             version of a list is taken as what it changed: what it says as before is left as it \
             stands here, and what was changed here as well becomes a conflict. What a whole list \
-            lacks is proposed for deletion and never deleted. The same file again changes nothing.
+            lacks is proposed for deletion and never deleted. The same file again changes nothing. \
+            A long import says how far it is; Ctrl-C ends it with 130, and then nothing is imported.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -34,12 +35,22 @@ struct Import: ParsableCommand {
             let kinds = ImportKind.allCases.map(\.rawValue).joined(separator: ", ")
             throw CommandFailure(.badInput, "there is no list of \(kind); lists are \(kinds)")
         }
+        StopSignal.install()
         let records = try common.records("import")
         defer { records.replica.close() }
         let parsed = try ImportFile.read(
             bytes: try readFile(file), kind: kind, name: URL(filePath: file).lastPathComponent)
+        var line = ProgressLine.standardError(records.replica.environment)
         let (summary, _) = try records.importFile(
-            parsed, label: list, isPartial: partial, author: common.author, isDryRun: dryRun)
+            parsed, label: list, isPartial: partial, author: common.author, isDryRun: dryRun
+        ) { done, total in
+            if !common.json { line.show { ProgressLine.part(done, of: total, "rows") } }
+            guard !StopSignal.isStopped else {
+                line.end()
+                throw CommandFailure(.stopped, "stopped; nothing was imported")
+            }
+        }
+        line.end()
         common.print(
             text(summary, kind).joined(separator: "\n"),
             .object([

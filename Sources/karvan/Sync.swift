@@ -1,6 +1,5 @@
 internal import AntiEntropy
 internal import ArgumentParser
-internal import RecordSchema
 internal import CurlTransport
 internal import FieldRecords
 internal import Foundation
@@ -15,7 +14,8 @@ struct Sync: ParsableCommand {
         abstract: "Send what was recorded here and fetch what others recorded.",
         discussion: """
             Ends with 0 when both sides hold the same. When no hub answers it ends with 69 and says
-            how many changes wait: they are safe in the replica.
+            how many changes wait: they are safe in the replica. A long sync says how far it is.
+            Ctrl-C ends it with 130, between two transactions: what was sent and received is kept.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -33,6 +33,7 @@ struct Sync: ParsableCommand {
     }
 
     func run() throws {
+        StopSignal.install()
         let replica = try common.open(watch ? "sync --watch" : "sync")
         defer { replica.close() }
         let (hub, statistics) = try connect(replica)
@@ -68,20 +69,13 @@ struct Sync: ParsableCommand {
     }
 
     private func session(_ replica: Replica, _ hub: any HubPort) throws -> SyncReport {
+        let syncing = SyncingReplica(replica, isQuiet: common.json || watch)
         let driver = SyncDriver(
-            replica: SyncingReplica(replica), hub: hub,
-            wallMilliseconds: replica.environment.wallMilliseconds)
-        let isTerminal = isatty(STDERR_FILENO) != 0
-        let (outcome, progress) = try driver.run(scope: Replica.scope) { progress in
-            guard isTerminal, progress.roundTrips > 1 else { return }
-            let line =
-                "\r\(progress.sentChangesets) sent, \(progress.receivedChangesets) received, "
-                + "\(progress.remainingChangesets) to go"
-            FileHandle.standardError.write(Data(line.utf8))
+            replica: syncing, hub: hub, wallMilliseconds: replica.environment.wallMilliseconds)
+        let (outcome, progress) = try driver.run(scope: Replica.scope) {
+            syncing.sent($0.sentChangesets, remaining: $0.remainingChangesets)
         }
-        if isTerminal, progress.roundTrips > 1 {
-            FileHandle.standardError.write(Data("\n".utf8))
-        }
+        syncing.end()
         let report = SyncReport(
             outcome: outcome, progress: progress, pending: try replica.pending().count)
         if let failure = report.failure { throw failure }
@@ -91,7 +85,6 @@ struct Sync: ParsableCommand {
     // MARK: Watching
 
     private func watch(_ replica: Replica, _ hub: any HubPort) throws {
-        StopSignal.install()
         var seen: Int64 = -1
         while !StopSignal.isStopped {
             do {
@@ -101,7 +94,7 @@ struct Sync: ParsableCommand {
                 // Without a hub, or with a stranger in its place as in a hotel's network, the watch
                 // goes on; anything else ends it.
                 guard let failure = CommandFailure(describing: error),
-                    [.unreachable, .held, .protocolError].contains(failure.status)
+                    [.unreachable, .held, .protocolError, .stopped].contains(failure.status)
                 else { throw error }
                 FileHandle.standardError.write(Data("karvan: \(failure.message).\n".utf8))
             }
@@ -121,33 +114,7 @@ struct Sync: ParsableCommand {
     }
 }
 
-/// The replica as the session's port.
-private final class SyncingReplica: ReplicaPort {
-    private let replica: Replica
-
-    init(_ replica: Replica) {
-        self.replica = replica
-    }
-
-    func prepare(scope: String, asksForBodies: Bool) throws -> Outgoing {
-        let batch = try replica.outgoingBatch(asksForBodies: asksForBodies)
-        return Outgoing(
-            cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
-            changesetCount: batch.changesetCount, remainingCount: batch.remainingCount,
-            schemaVersion: replica.schema.version)
-    }
-
-    func apply(_ reply: ExchangeReply, scope: String, from cursor: Cursor?) throws -> Applied {
-        let applied = try replica.apply(reply, from: cursor)
-        return Applied(
-            changesetCount: applied.changesetCount, quarantinedCount: applied.quarantinedCount,
-            lacksBodies: applied.lacksBodies, hasMoreToSend: applied.hasMoreToSend)
-    }
-
-    func forgetHub(scope: String) throws { try replica.forgetHub() }
-}
-
-/// SIGINT and SIGTERM end a watch, and whatever waits for the network, within a moment.
+/// SIGINT and SIGTERM end a sync, an import and whatever waits for the network, within a moment.
 enum StopSignal {
     static let cancellation = Cancellation()
 
@@ -157,7 +124,14 @@ enum StopSignal {
         // Made before a handler can run: a handler may do no more than set a flag.
         _ = cancellation
         for number in [SIGINT, SIGTERM] {
-            signal(number) { _ in StopSignal.cancellation.cancel() }
+            signal(number) { number in
+                // Whoever can't wait for the end of a transaction asks again: it is taken back then.
+                if StopSignal.isStopped {
+                    signal(number, SIG_DFL)
+                    raise(number)
+                }
+                StopSignal.cancellation.cancel()
+            }
         }
     }
 }

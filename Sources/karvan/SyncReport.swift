@@ -52,6 +52,12 @@ struct SyncReport {
         var failure: CommandFailure?
         switch outcome {
         case .completed: return nil
+        case .failed(.cancelled):
+            failure = CommandFailure(
+                .stopped,
+                "stopped: \(Self.changes(progress.sentChangesets)) sent, "
+                    + "\(Self.changes(progress.receivedChangesets)) received, all of them kept. "
+                    + "The next `karvan sync` goes on from there")
         case .failed(let reason): failure = CommandFailure(describing: reason)
         case .stalled(let detail): failure = CommandFailure(.protocolError, detail)
         case .rejected(let rejections):

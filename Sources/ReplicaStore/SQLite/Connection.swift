@@ -89,6 +89,22 @@ package final class Connection {
         return Statement(pointer, connection: self)
     }
 
+    /// A function of this connection's own statements, never of a trigger or a view.
+    ///
+    /// - Parameter context: what the function gets as its user data; it must outlive the connection's
+    ///   statements.
+    func register(
+        _ name: String, _ context: UnsafeMutableRawPointer,
+        _ function:
+            @escaping @convention(c) (
+                OpaquePointer?, Int32, UnsafeMutablePointer<OpaquePointer?>?
+            ) -> Void
+    ) throws(StoreError) {
+        let code = sqlite3_create_function_v2(
+            handle, name, -1, SQLITE_UTF8 | SQLITE_DIRECTONLY, context, function, nil, nil, nil)
+        guard code == SQLITE_OK else { throw error(code) }
+    }
+
     /// Runs statements that give no rows and take no values.
     package func execute(_ sql: String) throws(StoreError) {
         let code = sqlite3_exec(handle, sql, nil, nil, nil)

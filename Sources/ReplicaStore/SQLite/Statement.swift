@@ -1,6 +1,7 @@
 package import Causality
 internal import CSQLite
 package import Merge
+internal import SyncProtocol
 
 /// A prepared statement. Texts and blobs are copied when they are bound: small ones to a buffer of
 /// the statement's own, which spares SQLite an allocation for each, the others by SQLite. Every
@@ -124,6 +125,33 @@ package final class Statement {
         case .text(let value): bind(index, text: value)
         case .blob(let value): bind(index, blob: value)
         case .composite: preconditionFailure("a composite is bound part by part")
+        }
+    }
+
+    /// The value of an op, which must not be ``RunChanges/Kind/other``. What lies in `body` is not
+    /// copied: it must outlive the run of the statement.
+    func bind(
+        _ index: Int32, _ op: RunChanges.Op, of changes: RunChanges, _ body: UnsafeRawBufferPointer
+    ) {
+        switch op.kind {
+        case .null, .other: bindNull(index)
+        case .integer: bind(index, op.integer)
+        case .real: sqlite3_bind_double(pointer, index, op.real)
+        case .row: bind(index, changes.row(op).identifier)
+        case .value: bind(index, changes.value(op))
+        case .text:
+            let range = op.range
+            guard let start = body.baseAddress else { return bindNull(index) }
+            let text = (start + range.lowerBound).assumingMemoryBound(to: CChar.self)
+            _ = karvan_bind_text_static(pointer, index, text, Int32(range.count))
+        case .blob:
+            let range = op.range
+            guard let start = body.baseAddress, !range.isEmpty else {
+                sqlite3_bind_zeroblob(pointer, index, 0)
+                return
+            }
+            _ = karvan_bind_blob_static(
+                pointer, index, start + range.lowerBound, Int32(range.count))
         }
     }
 

@@ -1,0 +1,314 @@
+public import Causality
+public import Merge
+
+/// The changesets of a run as a replica takes them in: a flat list of changes and one of ops, whose
+/// texts and blobs lie in the body. Nothing is allocated for a row or for an op of one plain value.
+///
+/// ``changeset(_:)`` gives the same as values of their own.
+public struct RunChanges: Sendable {
+    /// What one changeset does to one row.
+    public struct Change: Sendable {
+        public var table: UInt32
+        public var row: RowID
+        /// The changeset creates this row, and the id is derived from its dot.
+        public var isNew: Bool
+        /// The place of its changeset in the run.
+        public var changeset: Int
+        public fileprivate(set) var operations: Range<Int>
+    }
+
+    /// What an op does, told by its value where that is a plain one.
+    public enum Kind: UInt8, Sendable {
+        case null, integer, real, text, blob
+        /// The id of a row: a blob of 16 bytes.
+        case row
+        /// A text or a blob that lies in a list of its own.
+        case value
+        /// Any op: it lies in a list of its own.
+        case other
+    }
+
+    /// A put of one plain value, or the place of another op.
+    public struct Op: Sendable {
+        public var column: UInt32
+        public var kind: Kind
+        /// A number's bits; else a place: the offset in the body above the count of bytes.
+        public fileprivate(set) var payload: UInt64
+        public fileprivate(set) var firstOver: UInt32
+        public fileprivate(set) var overCount: UInt32
+
+        @inlinable
+        public var integer: Int64 { Int64(bitPattern: payload) }
+        @inlinable
+        public var real: Double { Double(bitPattern: payload) }
+        /// Where a text or a blob lies in the body.
+        @inlinable
+        public var range: Range<Int> {
+            let start = Int(payload >> 32)
+            return start..<start + Int(payload & 0xffff_ffff)
+        }
+    }
+
+    /// The body, expanded.
+    public let bytes: [UInt8]
+    /// The changesets without their rows.
+    public private(set) var heads: [Changeset] = []
+    public private(set) var changes: [Change] = []
+    public private(set) var ops: [Op] = []
+    private var dots: [Dot] = []
+    private var rowIDs: [RowID] = []
+    private var values: [Value] = []
+    private var others: [Operation] = []
+
+    init(bytes: [UInt8]) { self.bytes = bytes }
+
+    /// What values of their own say.
+    ///
+    /// - Throws: ``CBORError`` when a row of one has two ops in one cell.
+    public init(_ changesets: [Changeset]) throws(CBORError) {
+        self.init(bytes: [])
+        for changeset in changesets {
+            var head = changeset
+            head.rows = []
+            begin(head)
+            for row in changeset.rows {
+                begin(table: row.table, row: row.row, isNew: row.isNew)
+                for operation in row.operations { put(operation) }
+                guard endRow() else { throw CBORError(.invalid, at: 0) }
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    /// The dots that an op replaces.
+    public func over(_ op: Op) -> ArraySlice<Dot> {
+        dots[Int(op.firstOver)..<Int(op.firstOver + op.overCount)]
+    }
+
+    /// Whether the op at a place in ``ops`` replaces `dot`.
+    public func replaces(_ place: Int, _ dot: Dot) -> Bool {
+        let op = ops[place]
+        for index in Int(op.firstOver)..<Int(op.firstOver + op.overCount) where dots[index] == dot {
+            return true
+        }
+        return false
+    }
+
+    /// An op as a value of its own.
+    public func operation(_ op: Op) -> Operation {
+        guard op.kind != .other else { return others[Int(op.payload)] }
+        let cell = CellKey(op.column)
+        return Operation(
+            cell, .put(value(op)), over: op.overCount == 0 ? [] : Array(over(op)))
+    }
+
+    /// The value of an op that is not ``Kind/other``.
+    public func value(_ op: Op) -> Value {
+        switch op.kind {
+        case .null, .other: .null
+        case .value: values[Int(op.payload)]
+        case .integer: .integer(op.integer)
+        case .real: .real(op.real)
+        case .text: .text(String(decoding: bytes[op.range], as: UTF8.self))
+        case .blob: .blob(Array(bytes[op.range]))
+        case .row: .blob(row(op).identifier.bytes)
+        }
+    }
+
+    /// The id that an op of ``Kind/row`` holds.
+    public func row(_ op: Op) -> RowID { rowIDs[Int(op.payload)] }
+
+    /// A change as a value of its own.
+    public func rowChange(_ change: Change) -> RowChange {
+        RowChange(
+            table: change.table, row: change.row, isNew: change.isNew,
+            operations: change.operations.map { operation(ops[$0]) })
+    }
+
+    /// A changeset as a value of its own.
+    ///
+    /// - Complexity: linear in the changes of the run.
+    public func changeset(_ index: Int) -> Changeset {
+        var changeset = heads[index]
+        changeset.rows = changes.filter { $0.changeset == index }.map(rowChange)
+        return changeset
+    }
+
+    /// All changesets as values of their own.
+    public var changesets: [Changeset] {
+        var changesets = heads
+        for change in changes { changesets[change.changeset].rows.append(rowChange(change)) }
+        return changesets
+    }
+
+    /// Whether every dot of another stream than `own` lies at or below that stream's head.
+    func namesOnly(_ heads: VersionVector, besides own: StreamID) -> Bool {
+        func isKnown(_ dot: Dot) -> Bool { dot.stream == own || heads.contains(dot) }
+        return dots.allSatisfy(isKnown)
+            && others.allSatisfy { operation in
+                guard operation.over.allSatisfy(isKnown) else { return false }
+                return switch operation.action {
+                case .put, .retract: true
+                case .resolve(_, let covers): covers.allSatisfy(isKnown)
+                case .delete(let covers): covers.allSatisfy { isKnown($0.dot) }
+                }
+            }
+    }
+
+    // MARK: Making
+
+    mutating func begin(_ head: Changeset) { heads.append(head) }
+
+    mutating func begin(table: UInt32, row: RowID, isNew: Bool) {
+        changes.append(
+            Change(
+                table: table, row: row, isNew: isNew, changeset: heads.count - 1,
+                operations: ops.count..<ops.count))
+    }
+
+    /// A put of a plain value, without what it replaces.
+    mutating func put(_ column: UInt32, _ kind: Kind, _ payload: UInt64) {
+        ops.append(
+            Op(
+                column: column, kind: kind, payload: payload, firstOver: UInt32(dots.count),
+                overCount: 0))
+    }
+
+    /// As above, with the value as it is; a composite is no plain value.
+    mutating func put(_ column: UInt32, _ value: Value) {
+        switch value {
+        case .null: put(column, .null, 0)
+        case .integer(let number): put(column, .integer, UInt64(bitPattern: number))
+        case .real(let number): put(column, .real, number.bitPattern)
+        case .text, .blob:
+            put(column, .value, UInt64(values.count))
+            values.append(value)
+        case .composite: append(Operation(CellKey(column), .put(value)))
+        }
+    }
+
+    /// Any op.
+    mutating func put(_ operation: Operation) {
+        guard operation.cell.element.isEmpty, case .put(let value) = operation.action else {
+            return append(operation)
+        }
+        if case .composite = value { return append(operation) }
+        put(operation.cell.column, value)
+        for dot in operation.over { replace(dot) }
+    }
+
+    mutating func put(_ column: UInt32, _ row: RowID) {
+        put(column, .row, UInt64(rowIDs.count))
+        rowIDs.append(row)
+    }
+
+    /// A dot that the last op replaces, a put of a plain value.
+    mutating func replace(_ dot: Dot) {
+        dots.append(dot)
+        ops[ops.count - 1].overCount += 1
+    }
+
+    /// The dots that the last op replaces, which is another one.
+    mutating func replace(_ dots: [Dot]) { others[others.count - 1].over = dots }
+
+    /// An op that is no put of a plain value.
+    mutating func append(_ operation: Operation) {
+        put(operation.cell.column, .other, UInt64(others.count))
+        others.append(operation)
+    }
+
+    /// Ends the row; `false` when it has two ops in one cell.
+    mutating func endRow() -> Bool {
+        let range = changes[changes.count - 1].operations.lowerBound..<ops.count
+        changes[changes.count - 1].operations = range
+        // Columns mostly ascend.
+        for index in range.dropFirst() where ops[index].column <= ops[index - 1].column {
+            return areDistinct(range)
+        }
+        return true
+    }
+
+    private func areDistinct(_ range: Range<Int>) -> Bool {
+        guard range.count > 16 else { return areDistinctOfFew(range) }
+        var cells: Set<CellKey> = []
+        return range.allSatisfy { cells.insert(cell(ops[$0])).inserted }
+    }
+
+    private func areDistinctOfFew(_ range: Range<Int>) -> Bool {
+        for index in range {
+            for other in range.lowerBound..<index where ops[other].column == ops[index].column {
+                if cell(ops[other]) == cell(ops[index]) { return false }
+            }
+        }
+        return true
+    }
+
+    private func cell(_ op: Op) -> CellKey {
+        op.kind == .other ? others[Int(op.payload)].cell : CellKey(op.column)
+    }
+}
+
+// MARK: Order
+
+extension RunChanges {
+    /// Where a change lies, by its row.
+    private struct Place: Comparable {
+        var table: UInt32
+        var index: UInt32
+        var row: RowID
+
+        static func < (a: Self, b: Self) -> Bool {
+            if a.table != b.table { return a.table < b.table }
+            return a.row != b.row ? a.row < b.row : a.index < b.index
+        }
+    }
+
+    /// The places in ``changes`` by row, those of one row in their order: so that neighbours in a
+    /// table come after one another. `nil` when they lie so already.
+    ///
+    /// - Throws: ``CBORError`` when a changeset has two ops in one cell.
+    public func order() throws(CBORError) -> [UInt32]? {
+        var isInOrder = true
+        for index in changes.indices.dropFirst() {
+            let (a, b) = (changes[index - 1], changes[index])
+            if a.table != b.table || !(a.row < b.row) {
+                isInOrder = false
+                break
+            }
+        }
+        guard !isInOrder else { return nil }
+        var places = changes.indices.map { index in
+            Place(table: changes[index].table, index: UInt32(index), row: changes[index].row)
+        }
+        places.sort()
+        try check(places)
+        return places.map(\.index)
+    }
+
+    /// At most one op of a changeset for each cell, also where the changeset names a row more than
+    /// once.
+    private func check(_ places: [Place]) throws(CBORError) {
+        var start = 0
+        for end in places.indices {
+            let isLast = end + 1 == places.count
+            if !isLast, isSameRow(places[end], places[end + 1]) { continue }
+            if end > start, !areDistinct(places[start...end]) {
+                throw CBORError(.invalid, at: bytes.count)
+            }
+            start = end + 1
+        }
+    }
+
+    private func isSameRow(_ a: Place, _ b: Place) -> Bool {
+        a.row == b.row && a.table == b.table
+            && changes[Int(a.index)].changeset == changes[Int(b.index)].changeset
+    }
+
+    private func areDistinct(_ places: ArraySlice<Place>) -> Bool {
+        var cells: Set<CellKey> = []
+        return places.allSatisfy { place in
+            changes[Int(place.index)].operations.allSatisfy { cells.insert(cell(ops[$0])).inserted }
+        }
+    }
+}
