@@ -145,6 +145,10 @@ extension Conflicts {
             guard let column = subject.column else { return }
             try write(conflict, value, column, in: transaction)
         case .rule(let ruled, let choice):
+            // What a choice writes is made of what these show.
+            for evidence in ruled.finding.evidence {
+                try replica.holdAgainstLog(evidence.table, evidence.row)
+            }
             try edit(choice.edits, in: transaction)
             try rule(ruled, choice.name, reason, author, in: transaction)
         }

@@ -63,6 +63,7 @@ extension Records {
         _ item: RowID, _ person: RowID, _ entry: AttendanceEntry, in transaction: WriteTransaction
     ) throws -> AttendanceMark {
         let seen = try standing(item, person)
+        for observation in seen { try holdPlace(of: observation.id) }
         let before = try replica.query(
             "SELECT state, first_in FROM attendance WHERE item = ? AND person = ?",
             .blob(item.identifier.bytes), .blob(try canonical(of: person).identifier.bytes)
@@ -135,6 +136,7 @@ extension Records {
                 throw RecordError(
                     "this laptop has recorded nothing of \(person) at \(item) that could be undone")
             }
+            for observation in candidates { try holdPlace(of: observation.id) }
             let id = try transaction.insert(
                 into: Forum.observation,
                 observation(
@@ -147,6 +149,13 @@ extension Records {
             return (mark, last.kind)
         }
         return (result.0, result.1, receipt)
+    }
+
+    /// An observation that a new one names is the one that the log knows.
+    private func holdPlace(of observation: RowID) throws {
+        let names = ["item", "person", "kind", "voids"]
+        try replica.holdAgainstLog(
+            Forum.observation, observation, names.map(Forum.observation.declared))
     }
 
     /// Whether this laptop made the row.

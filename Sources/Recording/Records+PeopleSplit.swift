@@ -43,6 +43,7 @@ extension Records {
         let found = try replica.query(
             "SELECT delegation FROM person WHERE id = ?", .blob(person.identifier.bytes))
         guard case .blob(let bytes)? = found.first?[0] else { return nil }
+        try replica.holdAgainstLog(Forum.person, person, [Forum.person.declared("delegation")])
         return Identifier(bytes).map { RowID($0) }
     }
 
@@ -92,6 +93,8 @@ extension Records {
                 "SELECT \(names.joined(separator: ", ")) FROM observation WHERE id = ?",
                 .blob(observation.identifier.bytes))
             guard let row = found.first else { continue }
+            // All of it is copied.
+            try replica.holdAgainstLog(Forum.observation, observation)
             var values = Dictionary(uniqueKeysWithValues: zip(names, row))
             var void = values
             void["kind"] = .text(ObservationKind.void.rawValue)

@@ -5,10 +5,25 @@ internal import RecordSchema
 enum Layout {
     /// Marks the file as Karvan's ("krvn"): `PRAGMA application_id`.
     static let applicationID: Int64 = 0x6b72_766e
+    /// Marks a backup ("krvb"): it goes on as a replica once it is restored.
+    static let backupID: Int64 = 0x6b72_7662
     /// The number of this layout: `PRAGMA user_version`, plus one so that 0 stays "not ours".
-    static let version: Int64 = 3
+    static let version: Int64 = 4
     /// The column of each declared table that holds the row's clocks; no schema may declare it.
     static let clockColumn = "sy_clk"
+
+    /// The engine's own tables.
+    static let names: Set<String> = [
+        "sy_meta", "sy_scope", "sy_stream", "sy_tail", "sy_left", "sy_run", "sy_feed", "sy_row",
+        "sy_live", "sy_dirty", "sy_quar", "sy_peer", "sy_peer_head",
+    ]
+
+    /// What `sy_meta` may hold, apart from what is noted of a stream.
+    static let metaKeys: Set<String> = [
+        "own", "install", "name", "schema", "schema_version", "format", "feed", "hub_url",
+        "hub_key", "hub_pin", "hub_ca", "role", "last_sync", "clock_offset", "lost_commits",
+        MetaKey.renew, MetaKey.holes,
+    ]
 
     static let tables = """
         CREATE TABLE sy_meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
@@ -47,10 +62,7 @@ enum Layout {
             peer BLOB NOT NULL, scope TEXT NOT NULL, epoch BLOB NOT NULL, off INTEGER NOT NULL,
             chain BLOB NOT NULL, PRIMARY KEY(peer, scope)
         ) STRICT, WITHOUT ROWID;
-        CREATE TABLE sy_peer_head(
-            peer BLOB NOT NULL, sid INTEGER NOT NULL, has INTEGER NOT NULL, fed INTEGER NOT NULL,
-            PRIMARY KEY(peer, sid)
-        ) STRICT, WITHOUT ROWID;
+        \(peerHeads);
         """
 
     /// The clocks of rows that lie in no table: hidden ones, those of tables that the schema
@@ -60,6 +72,24 @@ enum Layout {
             tbl INTEGER NOT NULL, id BLOB NOT NULL, clk BLOB NOT NULL, PRIMARY KEY(tbl, id)
         ) STRICT, WITHOUT ROWID
         """
+
+    /// Nothing else says what a hub holds, and a number too high would keep changes from being sent:
+    /// `twin` tells damage of one of the two.
+    private static let peerHeads = """
+        CREATE TABLE sy_peer_head(
+            peer BLOB NOT NULL, sid INTEGER NOT NULL, has INTEGER NOT NULL, fed INTEGER NOT NULL,
+            twin INTEGER GENERATED ALWAYS AS (has * 3 + fed) STORED, PRIMARY KEY(peer, sid)
+        ) STRICT, WITHOUT ROWID
+        """
+
+    /// What gives `sy_peer_head` of versions up to 3 its twins.
+    static let upgradePeers = [
+        "ALTER TABLE sy_peer_head RENAME TO sy_peer_head_3", peerHeads,
+        """
+        INSERT INTO sy_peer_head(peer, sid, has, fed)
+        SELECT peer, sid, has, fed FROM sy_peer_head_3
+        """, "DROP TABLE sy_peer_head_3",
+    ]
 
     /// Live ops beside the tables. Those that are open come first in the key: the list of conflicts
     /// is a range of it, and no index of its own.
@@ -75,7 +105,8 @@ enum Layout {
     /// Only the replica's own stream has a tail.
     private static let tail = """
         CREATE TABLE sy_tail(
-            seq INTEGER PRIMARY KEY, refs BLOB NOT NULL, body BLOB NOT NULL
+            seq INTEGER PRIMARY KEY, refs BLOB NOT NULL, body BLOB NOT NULL,
+            sum INTEGER NOT NULL DEFAULT 0
         ) STRICT
         """
 
@@ -83,16 +114,20 @@ enum Layout {
     static let left = """
         CREATE TABLE sy_left(
             sid INTEGER NOT NULL, seq INTEGER NOT NULL, refs BLOB NOT NULL, body BLOB NOT NULL,
-            PRIMARY KEY(sid, seq)
+            sum INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(sid, seq)
         ) STRICT, WITHOUT ROWID
         """
+
+    /// The sums that pieces of a tail have since version 4.
+    static let sum = "ADD COLUMN sum INTEGER NOT NULL DEFAULT 0"
 
     /// What brings a file of version 1 to version 2: there all clocks lay in `sy_row`.
     static func upgrade(_ tables: [Table]) -> [String] {
         ["ALTER TABLE sy_row RENAME TO sy_row_1", rowsBeside]
             + [
                 "ALTER TABLE sy_tail RENAME TO sy_tail_1", tail,
-                "INSERT INTO sy_tail SELECT seq, refs, body FROM sy_tail_1", "DROP TABLE sy_tail_1",
+                "INSERT INTO sy_tail SELECT seq, refs, body, 0 FROM sy_tail_1",
+                "DROP TABLE sy_tail_1",
                 "DROP INDEX sy_live_open", "ALTER TABLE sy_live RENAME TO sy_live_1", live,
                 """
                 INSERT INTO sy_live
@@ -230,4 +265,17 @@ enum Layout {
         }
         return whole + single
     }
+}
+
+/// Marks that a repair or a restored backup leaves.
+enum MetaKey {
+    /// The file goes on as a new incarnation before anything is written.
+    static let renew = "renew"
+    /// Changes are missing that others here rest on; see ``Replica/mend()``.
+    static let holes = "holes"
+    /// The last change of a stream that was known here, where the file lacks it.
+    static func known(_ sid: Int64) -> String { "known_\(sid)" }
+    /// In a backup only: the device's private key, and when it was made.
+    static let backupKey = "backup_key"
+    static let backupTime = "backup_time"
 }

@@ -12,10 +12,21 @@ extension Replica {
         try transaction { () throws(StoreError) in try drain() }
     }
 
+    /// As above, when a file is opened: rows that are damaged stay noted, so that the file can be
+    /// read. The next write finds them.
+    func takeForeignWritesOfWholeRows() throws(StoreError) {
+        guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else { return }
+        do throws(StoreError) {
+            try transaction { () throws(StoreError) in try drain(passingDamaged: true) }
+        } catch .damaged {
+            return
+        }
+    }
+
     /// Inside of a transaction.
-    func drain() throws(StoreError) {
+    func drain(passingDamaged: Bool = false) throws(StoreError) {
         do {
-            try drainNoted()
+            try drainNoted(passingDamaged)
         } catch let error as StoreError {
             throw error
         } catch {
@@ -23,23 +34,31 @@ extension Replica {
         }
     }
 
-    private func drainNoted() throws {
+    private func drainNoted(_ passingDamaged: Bool) throws {
         guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else { return }
         let noted = try connection.rows("SELECT tbl, id, col FROM sy_dirty ORDER BY tbl, id, col")
         let transaction = WriteTransaction(self, author: "", claimedMilliseconds: nil)
         var index = 0
         while index < noted.count {
             guard case .integer(let table) = noted[index][0], case .blob(let id) = noted[index][1],
-                let row = Identifier(id)
+                let row = Identifier(id), let number = UInt32(exactly: table)
             else { throw rows.damaged("a row of sy_dirty") }
             var columns: Set<UInt32> = []
             while index < noted.count, noted[index][0] == .integer(table),
                 noted[index][1] == .blob(id)
             {
-                if case .integer(let column) = noted[index][2] { columns.insert(UInt32(column)) }
+                if case .integer(let column) = noted[index][2],
+                    let column = UInt32(exactly: column)
+                {
+                    columns.insert(column)
+                }
                 index += 1
             }
-            try capture(UInt32(table), RowID(row), columns, transaction)
+            do {
+                try capture(number, RowID(row), columns, transaction)
+            } catch StoreError.damaged where passingDamaged {
+                continue
+            }
         }
         try transaction.end()
     }
@@ -49,6 +68,7 @@ extension Replica {
     ) throws {
         guard let access = rows.access(table) else { return try forget(table, row) }
         let found = try access.values(row)
+        try holdGone(table, row, noted, isFound: found != nil)
         let places = access.table.columns.indices.filter { place in
             let column = access.table.columns[place].id
             return (noted.contains(0) || noted.contains(column))
@@ -84,6 +104,17 @@ extension Replica {
         try forget(table, row)
     }
 
+    /// A row that another program took away is noted as a whole, and its clocks were kept. One that
+    /// is gone without that was taken by the disk.
+    private func holdGone(
+        _ table: UInt32, _ row: RowID, _ noted: Set<UInt32>, isFound: Bool
+    ) throws(StoreError) {
+        guard !isFound, !noted.contains(0) else { return }
+        guard let clock = try rows.clock(table, row), clock.isHidden else {
+            throw damaged(table, row)
+        }
+    }
+
     /// What can't become a changeset stays noted, as it is, until someone mends it: a text that is
     /// not UTF-8, a value that its column does not take or that is too large, a set that is no
     /// JSON array, a new row without any value.
@@ -110,9 +141,9 @@ extension Replica {
     public func unreadableForeignWrites() throws(StoreError) -> [(table: String, row: RowID)] {
         try connection.rows("SELECT DISTINCT tbl, id FROM sy_dirty ORDER BY tbl, id").compactMap {
             guard case .integer(let table) = $0[0], case .blob(let id) = $0[1],
-                let row = Identifier(id)
+                let row = Identifier(id), let table = UInt32(exactly: table)
             else { return nil }
-            return (schema.table(id: UInt32(table))?.name ?? "table \(table)", RowID(row))
+            return (rows.name(of: table), RowID(row))
         }
     }
 

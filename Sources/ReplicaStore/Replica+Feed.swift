@@ -9,7 +9,7 @@ extension Replica {
         let rows = try connection.rows(
             "SELECT epoch, off, chain FROM sy_scope WHERE scope = ?", .text(Self.scope))
         guard let row = rows.first, case .blob(let epoch) = row[0],
-            let epoch = Identifier(epoch), case .integer(let offset) = row[1],
+            let epoch = Identifier(epoch), case .integer(let offset) = row[1], offset >= 0,
             case .blob(let chain) = row[2], let chain = Digest(chain)
         else { throw self.rows.damaged("the feed of \(Self.scope)") }
         return Cursor(epoch: epoch, offset: UInt64(offset), chain: chain)
@@ -95,7 +95,7 @@ extension Replica {
             WHERE f.scope = ? AND f.off = ?
             """, .text(Self.scope), .integer(Int64(offset)))
         guard let row = found.first, case .blob(let stream) = row[0],
-            let stream = Identifier(stream), case .integer(let seq) = row[1],
+            let stream = Identifier(stream), case .integer(let seq) = row[1], seq > 0,
             case .blob(let hash) = row[2], let hash = Digest(hash)
         else { throw rows.damaged("entry \(offset) of the feed") }
         return RunStub(stream: StreamID(stream), lastSeq: UInt64(seq), hash: hash)

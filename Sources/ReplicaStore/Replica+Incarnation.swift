@@ -22,6 +22,8 @@ extension Replica {
     /// Whether this file is the one that wrote here last. Inside of a transaction, with `own` as the
     /// file has it.
     func isThisInstall() throws(StoreError) -> Bool {
+        // A repair lost changes of this stream, or the file comes from a backup.
+        if try connection.meta(MetaKey.renew) != nil { return false }
         if let mark = install.read() { return mark.isHeld(by: own) }
         // Before there were such files, a copy could not be told.
         guard try connection.meta("install") == nil else { return false }
@@ -34,10 +36,14 @@ extension Replica {
     /// Starts a new stream and leaves the tail to the old one. Ends the transaction that it is
     /// called in, so that nothing is written under a name that the file beside does not hold yet.
     func takeNewIncarnation() throws(StoreError) {
-        let isPutBack = install.read()?.stream == own.stream
+        let mark = install.read()
+        let isPutBack = mark?.stream == own.stream
+        if isPutBack, let head = mark?.head, head > own.head {
+            try connection.setMeta(MetaKey.known(own.sid), .integer(Int64(clamping: head)))
+        }
         try install.reserve()
         try connection.run(
-            "INSERT INTO sy_left SELECT ?, seq, refs, body FROM sy_tail", .integer(own.sid))
+            "INSERT INTO sy_left SELECT ?, seq, refs, body, sum FROM sy_tail", .integer(own.sid))
         try connection.run("DELETE FROM sy_tail")
         try rows.streams.update(own, in: connection)
         // An older copy in the same place: nobody else goes on in its name.
@@ -52,6 +58,7 @@ extension Replica {
         own.clock = clock.last
         try rows.streams.update(own, in: connection)
         try connection.setMeta("own", .integer(own.sid))
+        try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.renew))
         try connection.run("COMMIT")
         try install.sync(InstallFile.Mark(own))
         environment.onNewIncarnation(isPutBack ? .putBack : .copied)
@@ -86,11 +93,25 @@ extension Replica {
 
     private func leftPieces(_ record: StreamRecord) throws(StoreError) -> [TailPiece] {
         let statement = try connection.statement(
-            "SELECT seq, refs, body FROM sy_left WHERE sid = ? ORDER BY seq")
+            "SELECT seq, refs, body, sum FROM sy_left WHERE sid = ? AND seq > ? ORDER BY seq")
         defer { statement.reset() }
         statement.bind(1, record.sid)
+        statement.bind(2, Int64(record.sealed))
         var pieces: [TailPiece] = []
-        while try statement.step() { pieces.append(TailPiece(statement)) }
+        while try statement.step() {
+            guard let piece = TailPiece(statement, of: record.stream) else {
+                throw rows.damaged("change \(record.stream):\(statement.integer(0))")
+            }
+            // What follows a gap waits for what is missing.
+            guard piece.seq <= record.head else { break }
+            guard piece.seq == record.sealed + UInt64(pieces.count) + 1 else {
+                throw rows.damaged("change \(record.stream):\(piece.seq): one before is missing")
+            }
+            pieces.append(piece)
+        }
+        guard UInt64(pieces.count) == record.head - min(record.sealed, record.head) else {
+            throw rows.damaged("changes of \(record.stream) behind \(record.sealed) are missing")
+        }
         return pieces
     }
 
@@ -130,7 +151,7 @@ extension Replica {
 
     /// Whether the tail names a changeset that no run holds: it can't leave before that.
     func isTailWaiting() throws(StoreError) -> Bool {
-        guard !leaving.isEmpty else { return false }
+        guard try hasHoles() || !leaving.isEmpty else { return false }
         return try tailChangesets().contains { namesUnsealed($0, in: own) }
     }
 

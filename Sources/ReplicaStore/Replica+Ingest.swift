@@ -122,6 +122,7 @@ extension Replica {
                     progress.add(run, result)
                     results.append(result)
                 }
+                try mendIfNeeded()
                 try rows.streams.update(own, in: connection)
                 if rest.isEmpty { try also(results) }
             }

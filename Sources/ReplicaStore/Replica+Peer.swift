@@ -92,12 +92,16 @@ extension Replica {
     private func peerHeads() throws(StoreError) -> [Int64: (has: UInt64, fed: UInt64)] {
         var heads: [Int64: (has: UInt64, fed: UInt64)] = [:]
         for row in try connection.rows(
-            "SELECT sid, has, fed FROM sy_peer_head WHERE peer = ?", try peer())
+            "SELECT sid, has, fed FROM sy_peer_head WHERE peer = ? AND twin = has * 3 + fed",
+            try peer())
         {
             if case .integer(let sid) = row[0], case .integer(let has) = row[1],
-                case .integer(let fed) = row[2]
+                case .integer(let fed) = row[2], let has = UInt64(exactly: has),
+                let fed = UInt64(exactly: fed), let record = rows.streams[sid: sid],
+                max(has, fed) <= record.head
             {
-                heads[sid] = (UInt64(has), UInt64(fed))
+                // What can't be is a damaged row: everything is offered again then.
+                heads[sid] = (has, fed)
             }
         }
         return heads
@@ -109,7 +113,7 @@ extension Replica {
             "SELECT epoch, off, chain FROM sy_peer WHERE peer = ? AND scope = ?", try peer(),
             .text(Self.scope))
         guard let row = found.first, case .blob(let epoch) = row[0],
-            let epoch = Identifier(epoch), case .integer(let offset) = row[1],
+            let epoch = Identifier(epoch), case .integer(let offset) = row[1], offset >= 0,
             case .blob(let chain) = row[2], let chain = Digest(chain)
         else { return nil }
         return Cursor(epoch: epoch, offset: UInt64(offset), chain: chain)
@@ -248,6 +252,12 @@ extension Replica {
             try observe(progress)
         }
         try remember(reply, position)
+        if try hasHoles() {
+            try transaction {
+                try drain()
+                try mendIfNeeded()
+            }
+        }
         if !reply.hasMore, !applied.lacksBodies { try adoptPutBack() }
         applied.hasMoreToSend = try left().count < leftBefore
         return applied
@@ -347,7 +357,7 @@ extension Replica {
         let seq = Value.integer(Int64(stub.lastSeq))
         try connection.run(
             """
-            INSERT INTO sy_peer_head VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE
+            INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE
             SET has = max(has, excluded.has), fed = max(fed, excluded.fed)
             """, peer, .integer(sid), seq, seq)
     }
@@ -362,7 +372,8 @@ extension Replica {
                 let seq = Value.integer(Int64(head.lastSeq))
                 try connection.run(
                     """
-                    INSERT INTO sy_peer_head VALUES(?, ?, ?, 0) ON CONFLICT DO UPDATE
+                    INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, 0)
+                    ON CONFLICT DO UPDATE
                     SET has = excluded.has
                     """, peer, .integer(sid), seq)
             }

@@ -15,6 +15,7 @@ extension Replica {
         guard try connection.value("PRAGMA user_version") != .integer(Layout.version) else {
             return
         }
+        defer { hasSums = true }
         try transaction(checksIdentity: false) { () throws(StoreError) in
             // Another process may have been quicker.
             guard case .integer(let version)? = try connection.value("PRAGMA user_version"),
@@ -25,9 +26,39 @@ extension Replica {
                 for statement in Layout.upgrade(present) { try connection.execute(statement) }
                 for statement in Layout.triggers(present) { try connection.execute(statement) }
             }
-            try connection.execute(Layout.left)
+            try connection.execute(version < 3 ? Layout.left : "ALTER TABLE sy_left \(Layout.sum)")
+            if version > 1 { try connection.execute("ALTER TABLE sy_tail \(Layout.sum)") }
+            for statement in Layout.upgradePeers { try connection.execute(statement) }
+            try sumPieces()
             try connection.execute("PRAGMA user_version = \(Layout.version)")
             rows.forget()
+        }
+    }
+
+    /// What was not sealed had no sums before.
+    private func sumPieces() throws(StoreError) {
+        let pieces = try connection.rows(
+            """
+            SELECT 0, (SELECT value FROM sy_meta WHERE key = 'own'), seq, refs, body FROM sy_tail
+            UNION ALL SELECT 1, sid, seq, refs, body FROM sy_left
+            """)
+        for piece in pieces {
+            guard case .integer(let sid) = piece[1], case .integer(let seq) = piece[2],
+                case .blob(let refs) = piece[3], case .blob(let body) = piece[4],
+                let stream = rows.streams.stream(sid: sid), let number = UInt64(exactly: seq)
+            else { throw rows.damaged("a row of sy_tail") }
+            let streams = stride(from: 0, to: refs.count - 15, by: 16).compactMap {
+                Identifier(refs[$0..<$0 + 16]).map { StreamID($0) }
+            }
+            let sum = TailPiece(seq: number, streams: streams, body: body).sum(in: stream)
+            if piece[0] == .integer(0) {
+                try connection.run(
+                    "UPDATE sy_tail SET sum = ? WHERE seq = ?", .integer(sum), .integer(seq))
+            } else {
+                try connection.run(
+                    "UPDATE sy_left SET sum = ? WHERE sid = ? AND seq = ?", .integer(sum),
+                    .integer(sid), .integer(seq))
+            }
         }
     }
 
@@ -48,7 +79,7 @@ extension Replica {
     /// else their values would pass for the log's.
     func learnSchema() throws(StoreError) {
         guard case .integer(let version)? = try connection.meta("schema_version"),
-            UInt64(version) < schema.version
+            version < Int64(schema.version)
         else { return }
         try transaction { () throws(StoreError) in
             newColumns = try addColumns()

@@ -27,9 +27,10 @@ extension Replica {
             "SELECT DISTINCT tbl, id, col FROM sy_live WHERE open = 1 ORDER BY tbl, id, col"
         ).map { row throws(StoreError) in
             guard case .integer(let table) = row[0], case .blob(let id) = row[1],
-                let id = Identifier(id), case .integer(let column) = row[2]
+                let id = Identifier(id), case .integer(let column) = row[2],
+                let table = UInt32(exactly: table), let column = UInt32(exactly: column)
             else { throw rows.damaged("the conflict index") }
-            return OpenConflict(table: UInt32(table), row: RowID(id), column: UInt32(column))
+            return OpenConflict(table: table, row: RowID(id), column: column)
         }
     }
 

@@ -14,15 +14,37 @@ struct TailPiece {
         (self.seq, self.streams, self.body) = (seq, streams, body)
     }
 
-    /// - Parameter statement: at a row of (seq, refs, body).
-    init(_ statement: Statement) {
-        let refs = statement.blob(1)
+    /// Reads a piece back; `nil` for one that is not what was written.
+    ///
+    /// - Parameters:
+    ///   - sum: `nil` in files of old layouts.
+    ///   - stream: the stream that the piece belongs to.
+    init?(seq: Int64, refs: [UInt8], body: [UInt8], sum: Int64?, of stream: StreamID) {
+        guard let seq = UInt64(exactly: seq), refs.count.isMultiple(of: 16) else { return nil }
+        let streams = stride(from: 0, to: refs.count, by: 16).compactMap {
+            Identifier(refs[$0..<$0 + 16]).map { StreamID($0) }
+        }
+        self.init(seq: seq, streams: streams, body: body)
+        guard sum == nil || sum == self.sum(in: stream) else { return nil }
+    }
+
+    /// - Parameter statement: at a row of (seq, refs, body, sum).
+    init?(_ statement: Statement, of stream: StreamID, isChecked: Bool = true) {
         self.init(
-            seq: UInt64(statement.integer(0)),
-            streams: stride(from: 0, to: refs.count - 15, by: 16).map {
-                StreamID(Identifier(refs[$0..<$0 + 16])!)
-            },
-            body: statement.blob(2))
+            seq: statement.integer(0), refs: statement.blob(1), body: statement.blob(2),
+            sum: isChecked ? statement.integer(3) : nil, of: stream)
+    }
+
+    var refs: [UInt8] { streams.flatMap { $0.identifier.bytes } }
+
+    /// What tells damage: until a run is signed, nothing else does.
+    func sum(in stream: StreamID) -> Int64 {
+        var sum = Checksum()
+        sum.add(stream.identifier)
+        sum.add(seq)
+        for named in streams { sum.add(named.identifier) }
+        sum.add(body)
+        return Int64(bitPattern: sum.value)
     }
 }
 
@@ -36,6 +58,9 @@ extension Replica {
         var reader = tailReader(own)
         try forEachTailPiece { seq, streams, body throws(StoreError) in
             tailCount += 1
+            guard seq == own.sealed + UInt64(tailCount) else {
+                throw rows.damaged("change \(own.stream):\(seq) of the tail: one before is missing")
+            }
             tailBytes += body.count
             reader.append(body, newStreams: streams)
             do throws(CBORError) {
@@ -43,6 +68,10 @@ extension Replica {
             } catch {
                 throw rows.damaged("change \(seq) of the tail: \(error)")
             }
+        }
+        // A number must never be given twice, nor be left out.
+        guard own.head == own.sealed + UInt64(tailCount) else {
+            throw rows.damaged("stream \(own.stream): its last change is not the one that is noted")
         }
         writer.resume(reader)
         clock = HybridClock(last: max(clock.last, reader.lastTime))
@@ -58,10 +87,14 @@ extension Replica {
     func forEachTailPiece(
         _ body: (UInt64, [StreamID], [UInt8]) throws(StoreError) -> Void
     ) throws(StoreError) {
-        let statement = try connection.statement("SELECT seq, refs, body FROM sy_tail ORDER BY seq")
+        let sum = hasSums ? "sum" : "0"
+        let statement = try connection.statement(
+            "SELECT seq, refs, body, \(sum) FROM sy_tail ORDER BY seq")
         defer { statement.reset() }
         while try statement.step() {
-            let piece = TailPiece(statement)
+            guard let piece = TailPiece(statement, of: own.stream, isChecked: hasSums) else {
+                throw rows.damaged("change \(own.stream):\(statement.integer(0)) of the tail")
+            }
             try body(piece.seq, piece.streams, piece.body)
         }
         for piece in unwrittenTail { try body(piece.seq, piece.streams, piece.body) }
@@ -82,11 +115,12 @@ extension Replica {
     /// Writes what was added to the tail: the last that a transaction does.
     func writeTail() throws(StoreError) {
         guard !unwrittenTail.isEmpty else { return }
-        let statement = try connection.statement("INSERT INTO sy_tail VALUES(?, ?, ?)")
+        let statement = try connection.statement("INSERT INTO sy_tail VALUES(?, ?, ?, ?)")
         for piece in unwrittenTail {
             statement.bind(1, Int64(piece.seq))
-            statement.bind(2, blob: piece.streams.flatMap { $0.identifier.bytes })
+            statement.bind(2, blob: piece.refs)
             statement.bind(3, blob: piece.body)
+            statement.bind(4, piece.sum(in: own.stream))
             try statement.step()
         }
         unwrittenTail.removeAll(keepingCapacity: true)
@@ -111,6 +145,7 @@ extension Replica {
     @discardableResult
     func sealTail() throws(StoreError) -> Int {
         guard tailCount > 0, try !isTailWaiting() else { return 0 }
+        try holdChainEnd(own)
         var body: [UInt8] = []
         body.reserveCapacity(tailBytes)
         try forEachTailPiece { _, _, piece throws(StoreError) in body += piece }
@@ -153,12 +188,34 @@ extension Replica {
             guard let hash = record.runHash else {
                 throw rows.damaged("stream \(record.stream) has no run")
             }
+            try holdChainEnd(record)
             if record.named != record.sealed {
                 record.named = record.sealed
                 try rows.streams.update(record, in: connection)
             }
             return Dependency(stream: record.stream, seq: record.sealed, run: hash)
         }
+    }
+
+    /// What is noted of a stream is the run that it ends with: what is signed next builds on it.
+    func holdChainEnd(_ record: StreamRecord) throws(StoreError) {
+        guard record.sealed > 0 else {
+            guard record.runHash == nil else { throw damagedEnd(of: record) }
+            return
+        }
+        let statement = try connection.statement(
+            "SELECT head, x'', x'' FROM sy_run WHERE sid = ? ORDER BY last_seq DESC LIMIT 1")
+        defer { statement.reset() }
+        statement.bind(1, record.sid)
+        guard try statement.step() else { throw damagedEnd(of: record) }
+        let run = try sealedRun(statement)
+        guard run.header.lastSeq == record.sealed, run.hash == record.runHash,
+            run.header.stream == record.stream
+        else { throw damagedEnd(of: record) }
+    }
+
+    private func damagedEnd(of record: StreamRecord) -> StoreError {
+        rows.damaged("stream \(record.stream): its last run is not the one that is noted")
     }
 
     /// Stores a run, moves its stream's sealed head, and gives it a place in the feed. Inside of a

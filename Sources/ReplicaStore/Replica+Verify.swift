@@ -1,163 +1,214 @@
 internal import Causality
+internal import Foundation
 internal import Merge
-internal import RecordSchema
-public import SyncProtocol
-
-/// What `verify` looked at, and what it found wrong.
-public struct Verification: Sendable {
-    public var runs = 0
-    public var changesets = 0
-    public var rows = 0
-    /// One sentence for each fault; empty when all is well.
-    public var problems: [String] = []
-    /// Equal on replicas that hold the same changesets.
-    public var stateHash: Digest?
-}
+public import RecordSchema
+internal import SyncProtocol
 
 extension Replica {
-    /// Holds the file against itself: SQLite's own check, every run's signature and place in its
-    /// chain, and every row's live ops against what the log gives.
+    /// Holds the file against itself: every run's signature and place in its chain, every row and
+    /// its live ops against what the log gives, the lists that are kept of them, and SQLite's own
+    /// check.
     ///
-    /// Needs memory for every live op.
+    /// What can't be read is named, and the rest is looked at all the same. Needs memory for every
+    /// live op.
     public func verify() throws -> Verification {
-        try read { try verifySnapshot() }
-    }
-
-    private func verifySnapshot() throws -> Verification {
-        var result = Verification()
-        for row in try connection.rows("PRAGMA integrity_check(20)") where row[0] != .text("ok") {
-            if case .text(let detail) = row[0] { result.problems.append("SQLite: \(detail)") }
-        }
-        try verifyRuns(&result)
-        try verifyRows(&result)
-        result.stateHash = try stateHash()
-        return result
-    }
-
-    private func verifyRuns(_ result: inout Verification) throws {
-        for record in rows.streams.sorted {
-            var (previous, last): (Digest?, UInt64) = (nil, 0)
-            let statement = try connection.prepare(
-                "SELECT head, sig, body, hash FROM sy_run WHERE sid = ? ORDER BY last_seq")
-            defer { statement.finalize() }
-            statement.bind(1, record.sid)
-            while try statement.step() {
-                result.runs += 1
-                let run = try sealedRun(statement)
-                let name = "run \(record.stream):\(run.header.lastSeq)"
-                if run.header.previous != previous || run.header.firstSeq != last + 1 {
-                    result.problems.append("\(name) does not continue its chain")
-                }
-                if run.hash.bytes != statement.blob(3) {
-                    result.problems.append("\(name) has another hash than is noted")
-                }
-                do throws(RunError) {
-                    try run.verify(publicKey: record.publicKey)
-                } catch {
-                    result.problems.append("\(name): \(error.explanation)")
-                }
-                (previous, last) = (run.hash, run.header.lastSeq)
-            }
-            if last != record.sealed || previous != record.runHash {
-                result.problems.append("stream \(record.stream) ends elsewhere than is noted")
-            }
+        try read { () throws in
+            var inspection = Inspection(self)
+            inspection.run()
+            return inspection.result
         }
     }
 
-    private func verifyRows(_ result: inout Verification) throws {
-        var replay = LogReplay()
-        try forEachChangeset { changeset, _ in
-            result.changesets += 1
-            replay.add(changeset)
-        }
-        var expected = replay.rows()
-        var problems: [String] = []
-        var count = 0
-        try forEachRow { table, row, state throws(StoreError) in
-            count += 1
-            state.checkInvariants()
-            let name = "row \(row) of \(schema.table(id: table)?.name ?? "table \(table)")"
-            if expected.removeValue(forKey: LogReplay.Key(table: table, row: row)) != state {
-                problems.append("\(name) is not what the log says")
-            }
-            try verifyOpen(table, row, state, name, &problems)
-        }
-        for key in expected.keys.sorted() {
-            problems.append("row \(key.row) of table \(key.table) is missing")
-        }
-        result.rows = count
-        result.problems += problems
-    }
-
-    /// The conflict index names exactly the cells with an open conflict.
-    private func verifyOpen(
-        _ table: UInt32, _ row: RowID, _ state: RowState, _ name: String,
-        _ problems: inout [String]
-    ) throws(StoreError) {
-        let noted = try connection.rows(
-            "SELECT DISTINCT col FROM sy_live WHERE open = 1 AND tbl = ? AND id = ? ORDER BY col",
-            .integer(Int64(table)), .blob(row.identifier.bytes)
-        ).map { $0[0] }
-        let life = LifeFold(state)
-        var open: [Value] = life.isConflict ? [.integer(0)] : []
-        if !life.isHidden {
-            open += (schema.table(id: table)?.columns ?? []).filter { column in
-                column.isRegister
-                    && RegisterFold(state[CellKey(column.id)], policy: column.policy).isConflict
-            }.map { .integer(Int64($0.id)) }
-        }
-        if Set(noted) != Set(open) { problems.append("\(name): the conflict index is wrong") }
+    /// Opens a file to look at it: what is damaged does not keep it from being opened, as long as
+    /// SQLite can read its schema and its streams are known.
+    public static func inspect(
+        at path: String, schema: Schema, environment: Environment
+    ) throws(StoreError) -> Replica {
+        try open(at: path, schema: schema, environment: environment, captures: false)
     }
 }
 
-/// The live ops by the definition, `ops − everything named in any over`, in whatever order the
-/// changesets come.
-struct LogReplay {
-    struct Key: Hashable, Comparable {
-        var table: UInt32
-        var row: RowID
+/// One look at a whole file.
+struct Inspection {
+    let replica: Replica
+    var result = Verification()
+    /// The changes that can't be read, by stream.
+    var missing: [StreamID: [ClosedRange<UInt64>]] = [:]
+    var replay = LogReplay()
+    private(set) var latest = HybridTime(rawValue: 0)
 
-        /// For a replay of one row, whichever it is.
-        static let only = Key(table: 0, row: RowID(Identifier(high: 0, low: 0)))
+    var connection: Connection { replica.connection }
+    var streams: [StreamRecord] { replica.rows.streams.sorted }
 
-        static func < (a: Self, b: Self) -> Bool {
-            a.table != b.table ? a.table < b.table : a.row < b.row
+    init(_ replica: Replica) { self.replica = replica }
+
+    mutating func run() {
+        checkDatabase()
+        readRuns()
+        readPieces()
+        attempt("the streams") { inspection throws in try inspection.checkStreams() }
+        attempt("the feed") { inspection throws in try inspection.checkFeed() }
+        attempt("what is known of the hub") { inspection throws in try inspection.checkPeers() }
+        attempt("what was kept aside") { inspection throws in try inspection.checkQuarantine() }
+        checkRows()
+        result.stateHash = try? replica.stateHash()
+    }
+
+    /// Goes on when a part of the file can't be read.
+    mutating func attempt(_ what: String, _ body: (inout Inspection) throws -> Void) {
+        do {
+            try body(&self)
+        } catch {
+            result.otherProblems.append("\(what) can't be read: \(Self.detail(error))")
         }
     }
 
-    private struct Named {
-        var ops: [(cell: CellKey, op: LiveOp)] = []
-        var replaced: Set<CellDot> = []
-    }
-
-    private var named: [Key: Named] = [:]
-
-    mutating func add(_ changeset: Changeset) {
-        for change in changeset.rows { add(change, dot: changeset.dot, time: changeset.time) }
-    }
-
-    mutating func add(_ change: RowChange, dot: Dot, time: HybridTime) {
-        let key = Key(table: change.table, row: change.row)
-        for operation in change.operations { add(operation, to: key, dot: dot, time: time) }
-    }
-
-    mutating func add(_ operation: Operation, to key: Key, dot: Dot, time: HybridTime) {
-        named[key, default: Named()].ops.append(
-            (operation.cell, LiveOp(dot: dot, time: time, action: operation.action)))
-        for over in operation.over {
-            named[key, default: Named()].replaced.insert(CellDot(operation.cell, over))
+    static func detail(_ error: any Error) -> String {
+        switch error {
+        case StoreError.damaged(_, let detail): detail
+        case let error as StoreError: error.explanation
+        default: "\(error)"
         }
     }
 
-    func rows() -> [Key: RowState] {
-        named.mapValues { row in
-            var state = RowState()
-            for (cell, op) in row.ops where !row.replaced.contains(CellDot(cell, op.dot)) {
-                var live = state[cell]
-                live.apply(op, over: [])
-                state.set(cell, live)
+    private mutating func checkDatabase() {
+        attempt("the database") { inspection throws in
+            for row in try inspection.connection.rows("PRAGMA integrity_check(100)")
+            where row[0] != .text("ok") {
+                if case .text(let detail) = row[0] {
+                    inspection.result.otherProblems.append("SQLite: \(detail)")
+                }
             }
-            return state
         }
+    }
+
+    // MARK: The log
+
+    private mutating func readRuns() {
+        var found: [StreamID: [SealedRun]] = [:]
+        forEachRun { inspection, statement throws in
+            inspection.result.runs += 1
+            let run = try inspection.replica.sealedRun(statement)
+            let name = "run \(run.header.stream):\(run.header.lastSeq)"
+            guard let record = inspection.replica.rows.streams[run.header.stream] else {
+                return inspection.result.otherProblems.append("\(name) is of no stream here")
+            }
+            let isNoted =
+                statement.integer(3) == record.sid
+                && statement.integer(4) == Int64(run.header.lastSeq)
+                && statement.integer(5) == Int64(run.header.firstSeq)
+            if !isNoted || statement.blob(6) != run.hash.bytes {
+                inspection.result.otherProblems.append("\(name) is noted as another")
+            }
+            try run.verify(publicKey: record.publicKey)
+            found[run.header.stream, default: []].append(run)
+        }
+        for record in streams { takeRuns(found[record.stream] ?? [], of: record) }
+    }
+
+    /// Reads what can be read of the runs: the places of those behind a damaged page are tried one
+    /// by one.
+    private mutating func forEachRun(_ body: (inout Inspection, Statement) throws -> Void) {
+        var next: Int64 = 1
+        func take(_ sql: String, from rowid: Int64, _ inspection: inout Inspection) throws {
+            let statement = try inspection.connection.prepare(
+                "SELECT head, sig, body, sid, last_seq, first_seq, hash, rowid \(sql)")
+            defer { statement.finalize() }
+            statement.bind(1, rowid)
+            while try statement.step() {
+                next = statement.integer(7) + 1
+                // A run that is damaged leaves a gap in its stream, and is named with that.
+                try? body(&inspection, statement)
+            }
+        }
+        do {
+            try take("FROM sy_run WHERE rowid >= ? ORDER BY rowid", from: 1, &self)
+            return
+        } catch {
+            result.otherProblems.append("sy_run: \(Self.detail(error))")
+        }
+        let size = (try? FileManager.default.attributesOfItem(atPath: replica.path)[.size]) as? Int
+        // No run takes less than its signature and hashes.
+        let limit = next + Int64((size ?? 0) / 200) + 1
+        while next <= limit {
+            let place = next
+            try? take("FROM sy_run WHERE rowid = ?", from: place, &self)
+            next = max(next, place + 1)
+        }
+    }
+
+    private mutating func takeRuns(_ runs: [SealedRun], of record: StreamRecord) {
+        var (last, previous): (UInt64, Digest?) = (0, nil)
+        for run in runs.sorted(by: { $0.header.firstSeq < $1.header.firstSeq }) {
+            let header = run.header
+            if header.firstSeq > last + 1 { miss(record.stream, last + 1...header.firstSeq - 1) }
+            if header.firstSeq <= last || header.firstSeq == last + 1 && header.previous != previous
+            {
+                result.otherProblems.append(
+                    "run \(header.stream):\(header.lastSeq) does not continue its chain")
+            }
+            do throws(RunError) {
+                for changeset in try run.changesets(namespace: replica.schema.namespace) {
+                    add(changeset)
+                }
+            } catch {
+                miss(record.stream, header.firstSeq...header.lastSeq)
+            }
+            (last, previous) = (header.lastSeq, run.hash)
+        }
+        if last < record.sealed { miss(record.stream, last + 1...record.sealed) }
+        if last > record.sealed || last == record.sealed && previous != record.runHash {
+            result.otherProblems.append("stream \(record.stream) ends elsewhere than is noted")
+        }
+    }
+
+    private mutating func add(_ changeset: Changeset) {
+        result.changesets += 1
+        latest = max(latest, changeset.time)
+        replay.add(changeset)
+    }
+
+    private mutating func miss(_ stream: StreamID, _ range: ClosedRange<UInt64>) {
+        missing[stream, default: []].append(range)
+        result.damagedChanges.append(
+            Verification.DamagedChanges(
+                stream: stream, first: range.lowerBound, last: range.upperBound))
+    }
+
+    func isMissing(_ dot: Dot) -> Bool {
+        missing[dot.stream]?.contains { $0.contains(dot.seq) } ?? false
+    }
+
+    /// What no run holds yet. Behind a damaged piece nothing can be read: it may have given numbers
+    /// to what the others name.
+    private mutating func readPieces() {
+        for record in streams {
+            let isOwn = record.sid == replica.own.sid
+            let last = record.head
+            guard last > record.sealed else { continue }
+            var reader = replica.tailReader(record)
+            var next = record.sealed + 1
+            while next <= last, let piece = piece(next, of: record, isOwn: isOwn) {
+                reader.append(piece.body, newStreams: piece.streams)
+                guard let changeset = try? reader.next() else { break }
+                add(changeset)
+                next += 1
+            }
+            if next <= last { miss(record.stream, next...last) }
+        }
+    }
+
+    private func piece(_ seq: UInt64, of record: StreamRecord, isOwn: Bool) -> TailPiece? {
+        let sum = replica.hasSums ? "sum" : "0"
+        let statement = try? connection.prepare(
+            isOwn
+                ? "SELECT seq, refs, body, \(sum) FROM sy_tail WHERE seq = ?1"
+                : "SELECT seq, refs, body, \(sum) FROM sy_left WHERE seq = ?1 AND sid = ?2")
+        guard let statement else { return nil }
+        defer { statement.finalize() }
+        statement.bind(1, Int64(seq))
+        if !isOwn { statement.bind(2, record.sid) }
+        guard (try? statement.step()) == true else { return nil }
+        return TailPiece(statement, of: record.stream, isChecked: replica.hasSums)
     }
 }

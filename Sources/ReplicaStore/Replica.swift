@@ -32,6 +32,8 @@ public final class Replica {
     private var dataVersion: Int64 = -1
     private var streamsVersion: Int64 = -1
     let keepsFeed: Bool
+    /// Whether the pieces of the tail have sums: since layout 4.
+    var hasSums = true
     /// Columns that the file has just got: what other programs wrote before says nothing of them.
     var newColumns: Set<SchemaColumn> = []
     private var isDurable = true
@@ -39,7 +41,7 @@ public final class Replica {
     /// The one scope of format 0.
     public static let scope = "forum"
 
-    private init(
+    init(
         path: String, schema: Schema, environment: Environment, connection: Connection
     ) throws(StoreError) {
         self.path = path
@@ -55,6 +57,9 @@ public final class Replica {
         self.own = own
         writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
         keepsFeed = try connection.meta("feed") == .integer(1)
+        if case .integer(let version)? = try connection.value("PRAGMA user_version") {
+            hasSums = version >= 4
+        }
         // The first transaction reads the tail: most of what is opened is only read, or written once.
         clock = HybridClock(last: own.clock)
     }
@@ -99,7 +104,7 @@ public final class Replica {
     }
 
     /// An empty file of mode 0600, so that no other user ever sees the database.
-    private static func reserve(_ path: String) throws(StoreError) {
+    static func reserve(_ path: String) throws(StoreError) {
         let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             if errno == EEXIST { throw .exists(path: path) }
@@ -135,94 +140,6 @@ public final class Replica {
         try connection.execute("PRAGMA application_id = \(Layout.applicationID)")
         try connection.execute("PRAGMA user_version = \(Layout.version)")
         try connection.execute("COMMIT")
-    }
-
-    /// Opens a replica, and turns what other programs wrote to it into changesets.
-    public static func open(
-        at path: String, schema: Schema, environment: Environment
-    ) throws(StoreError) -> Replica {
-        guard access(path, F_OK) == 0 else { throw .missing(path: path) }
-        let lostCommits = try lostCommits(path, environment)
-        let connection = try Connection(
-            path: path, isWritable: true, fileSystem: environment.fileSystem)
-        try identify(connection, schema)
-        try configure(connection)
-        let replica = try Replica(
-            path: path, schema: schema, environment: environment, connection: connection)
-        if lostCommits > 0 { try replica.noteLoss(lostCommits) }
-        try replica.upgradeLayout()
-        try replica.learnSchema()
-        try replica.takeForeignWrites()
-        return replica
-    }
-
-    /// Looks at the write-ahead log before SQLite does; not while someone else is writing it.
-    private static func lostCommits(
-        _ path: String, _ environment: Environment
-    ) throws(StoreError) -> Int {
-        guard access(path + "-wal", R_OK) == 0, access(path, W_OK) == 0 else { return 0 }
-        let lock = try ReplicaLock(replica: path, command: environment.command)
-        do throws(StoreError) {
-            try lock.acquire(
-                replica: path, limitMilliseconds: 0, now: environment.monotonicMilliseconds)
-        } catch {
-            return 0
-        }
-        defer { lock.release() }
-        return WALScan(database: path).lostCommits
-    }
-
-    /// Keeps the loss in mind, and carries the log over, so that it isn't found again.
-    private func noteLoss(_ count: Int) throws(StoreError) {
-        try transaction { () throws(StoreError) in
-            let before: Int64 =
-                if case .integer(let number)? = try connection.meta("lost_commits") {
-                    number
-                } else { 0 }
-            try connection.setMeta("lost_commits", .integer(before + Int64(count)))
-        }
-        try connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    }
-
-    /// Transactions that a damaged disk took, as far as was noticed.
-    public func lostCommits() throws(StoreError) -> Int64 {
-        guard case .integer(let count)? = try connection.meta("lost_commits") else { return 0 }
-        return count
-    }
-
-    private static func identify(_ connection: Connection, _ schema: Schema) throws(StoreError) {
-        let path = connection.path
-        guard case .integer(let mark)? = try connection.value("PRAGMA application_id"),
-            mark == Layout.applicationID,
-            case .integer(let version)? = try connection.value("PRAGMA user_version")
-        else { throw .notAReplica(path: path, detail: "another program made it") }
-        guard version <= Layout.version else {
-            throw .newer(path: path, format: UInt64(version - 1))
-        }
-        guard case .text(let name)? = try connection.meta("schema"), name == schema.name else {
-            throw .otherSchema(path: path, schema: schema.name)
-        }
-        // A build that doesn't know a column would leave it out of the rows that it writes.
-        if case .integer(let known)? = try connection.meta("schema_version"),
-            UInt64(known) > schema.version
-        {
-            throw .newerSchema(path: path, version: UInt64(known), known: schema.version)
-        }
-    }
-
-    private static func configure(_ connection: Connection) throws(StoreError) {
-        try connection.execute("PRAGMA journal_mode = WAL")
-        // A person's record is on disk before the screen says so.
-        try connection.execute("PRAGMA synchronous = FULL")
-        // Whoever holds the lock decides when to checkpoint.
-        try connection.watchLog()
-        // What the log was while runs were taken in, it need not stay: whoever opens the file reads it.
-        try connection.execute("PRAGMA journal_size_limit = \(4 << 20)")
-        try connection.execute("PRAGMA temp_store = MEMORY")
-        try connection.execute("PRAGMA cache_size = -16384")
-        connection.setFlag(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        connection.setFlag(SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
-        connection.setFlag(SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)
     }
 
     /// Ends the use of the file.

@@ -9,6 +9,8 @@ final class ReplicaLog {
     private var decoded: [Int64: [UInt64: [Changeset]]] = [:]
     private var order: [(sid: Int64, lastSeq: UInt64)] = []
     private static let runLimit = 16
+    /// The tail, while it is as it was: capture and every change of a cell ask for it again.
+    var tail: (stream: StreamID, first: UInt64, last: UInt64, changesets: [Changeset])?
 
     subscript(sid: Int64, lastSeq: UInt64) -> [Changeset]? { decoded[sid]?[lastSeq] }
 
@@ -22,6 +24,7 @@ final class ReplicaLog {
     }
 
     func removeAll() {
+        tail = nil
         decoded = [:]
         order = []
     }
@@ -59,10 +62,13 @@ extension Replica {
         guard let record = rows.streams[dot.stream], dot.seq > 0, dot.seq <= record.head else {
             return nil
         }
-        if dot.seq > record.sealed {
-            return try unsealedChangesets(record).first { $0.dot == dot }
-        }
-        return try runChangesets(record, holding: dot.seq).first { $0.dot == dot }
+        let changesets =
+            dot.seq > record.sealed
+            ? try unsealedChangesets(record) : try runChangesets(record, holding: dot.seq)
+        guard let first = changesets.first?.dot.seq, first <= dot.seq,
+            dot.seq - first < UInt64(changesets.count)
+        else { return nil }
+        return changesets[Int(dot.seq - first)]
     }
 
     private func runChangesets(
@@ -77,9 +83,15 @@ extension Replica {
         statement.bind(1, record.sid)
         statement.bind(2, Int64(seq))
         guard try statement.step() else { throw rows.damaged("run \(record.stream):\(seq)") }
-        let lastSeq = UInt64(statement.integer(3))
+        guard let lastSeq = UInt64(exactly: statement.integer(3)) else {
+            throw rows.damaged("run \(record.stream):\(seq)")
+        }
         if let changesets = log[record.sid, lastSeq] { return changesets }
-        let changesets = try decode(try sealedRun(statement))
+        let run = try sealedRun(statement)
+        guard run.header.stream == record.stream, run.header.lastSeq == lastSeq,
+            Digest(sha256: run.body) == run.header.bodyHash
+        else { throw rows.damaged("run \(record.stream):\(lastSeq)") }
+        let changesets = try decode(run)
         log.insert(changesets, sid: record.sid, lastSeq: lastSeq)
         return changesets
     }
@@ -95,6 +107,17 @@ extension Replica {
 
     /// Own changesets that no run holds yet, in order.
     public func tailChangesets() throws(StoreError) -> [Changeset] {
+        if let known = log.tail, known.first == own.sealed + 1, known.last == own.head,
+            known.stream == own.stream
+        {
+            return known.changesets
+        }
+        let changesets = try readTail()
+        log.tail = (own.stream, own.sealed + 1, own.head, changesets)
+        return changesets
+    }
+
+    private func readTail() throws(StoreError) -> [Changeset] {
         var reader = tailReader(own)
         var changesets: [Changeset] = []
         try forEachTailPiece { seq, streams, body throws(StoreError) in

@@ -3,7 +3,8 @@ internal import Causality
 /// The clocks of one row: which dot each column shows.
 ///
 /// Layout, in bytes: flags (1: ops of the row lie in `sy_live`; 2: the row is hidden, and then its
-/// deletes lie there; 4: this layout; 8: each column shows the one entry), the number of entries
+/// deletes lie there; 4: this layout; 8: each column shows the one entry; 16: checks follow, see
+/// ``seal(_:of:beside:)``), the number of entries
 /// unless flag 8 stands, the number of columns, the entries, the columns. Columns count by their
 /// ids, from 1; trailing ones that show nothing are left out. An entry is (stream number, seq,
 /// time) as variable-length numbers (LEB128); the time is `2 · milliseconds`, plus 1 when the
@@ -32,11 +33,17 @@ struct RowClock: Hashable, Sendable {
     /// The most columns that a table may have, each naming one entry at most.
     private static let columnLimit = 250
 
+    /// The sum over the row's ops in `sy_live`; `nil` for none, and in files of old layouts.
+    private(set) var beside: UInt32?
+    /// Whether it was read with its checks.
+    private(set) var isChecked = false
+
     private enum Flag {
         static let extras: UInt8 = 1
         static let hidden: UInt8 = 2
         static let packed: UInt8 = 4
         static let uniform: UInt8 = 8
+        static let checked: UInt8 = 16
     }
 
     init() {}
@@ -165,19 +172,65 @@ struct RowClock: Hashable, Sendable {
         bytes.append(UInt8(value))
     }
 
+    // MARK: Checks
+
+    /// What the check takes.
+    static let checkBytes = 4
+
+    /// Ends packed bytes with what tells damage: the sum over the ops beside, if there are any, then
+    /// a check over the row's id and all bytes before. Four bytes each, little-endian.
+    static func seal(_ bytes: inout [UInt8], of row: RowID, beside: UInt32 = 0) {
+        bytes[0] |= Flag.checked
+        if bytes[0] & Flag.extras != 0 { append(beside, to: &bytes) }
+        let sum = bytes.withUnsafeBytes { Self.check($0, row) }
+        append(sum, to: &bytes)
+    }
+
+    private static func check(_ bytes: UnsafeRawBufferPointer, _ row: RowID) -> UInt32 {
+        var sum = Checksum()
+        sum.add(row.identifier)
+        sum.add(bytes)
+        return sum.word
+    }
+
+    private static func append(_ word: UInt32, to bytes: inout [UInt8]) {
+        for shift in stride(from: UInt32(0), to: 32, by: 8) {
+            bytes.append(UInt8(truncatingIfNeeded: word >> shift))
+        }
+    }
+
+    private static func word(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> UInt32 {
+        UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+
     // MARK: Reading
 
-    /// Reads what ``packed()`` wrote; `nil` for anything else.
-    init?(_ bytes: [UInt8]) {
-        let isRead = bytes.withUnsafeBytes { read($0) }
+    /// Reads what was written for `row`; `nil` for anything else.
+    init?(_ bytes: [UInt8], of row: RowID) {
+        let isRead = bytes.withUnsafeBytes { read($0, of: row) }
         guard isRead else { return nil }
     }
 
     /// As above, into buffers that are used again; `false` leaves it in no particular state.
-    mutating func read(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    mutating func read(_ bytes: UnsafeRawBufferPointer, of row: RowID) -> Bool {
+        guard let flags = bytes.first, flags & Flag.checked != 0 else { return read(bytes) }
+        let sumCount = flags & Flag.extras == 0 ? 0 : 4
+        let count = bytes.count - 4 - sumCount
+        guard count >= 2,
+            Self.word(bytes, at: bytes.count - 4)
+                == Self.check(UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 4)]), row),
+            read(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+        else { return false }
+        if sumCount > 0 { beside = Self.word(bytes, at: count) }
+        isChecked = true
+        return true
+    }
+
+    private mutating func read(_ bytes: UnsafeRawBufferPointer) -> Bool {
         entries.removeAll(keepingCapacity: true)
         places.removeAll(keepingCapacity: true)
-        guard bytes.count >= 2, bytes[0] < 16 else { return false }
+        (beside, isChecked) = (nil, false)
+        guard bytes.count >= 2, bytes[0] < 32 else { return false }
         hasExtras = bytes[0] & Flag.extras != 0
         isHidden = bytes[0] & Flag.hidden != 0
         var reader = Reader(bytes: bytes, offset: 1)
@@ -220,7 +273,7 @@ struct RowClock: Hashable, Sendable {
         for _ in 0..<count {
             guard let sid = reader.number(), let seq = reader.number(),
                 let milliseconds = reader.number(), let counter = reader.number(),
-                milliseconds < 1 << 48, counter < 1 << 16
+                milliseconds < 1 << 48, counter < 1 << 16, seq <= UInt64(Int64.max)
             else { return false }
             entries.append(
                 Entry(
@@ -254,7 +307,9 @@ struct RowClock: Hashable, Sendable {
         }
 
         mutating func entry(after milliseconds: Int64) -> Entry? {
-            guard let sid = number(), let seq = number(), let time = number() else { return nil }
+            guard let sid = number(), let seq = number(), let time = number(),
+                seq <= UInt64(Int64.max)
+            else { return nil }
             var counter: UInt64 = 0
             if time & 1 == 1 {
                 guard let number = number() else { return nil }

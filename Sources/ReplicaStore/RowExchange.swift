@@ -94,6 +94,7 @@ struct ExchangedRow {
 
     /// Whether the values are an author's, who was shown what the row shows.
     private var isAuthored = true
+    var id = RowID(Identifier(high: 0, low: 0))
     /// What the columns show then.
     private(set) var entry = RowClock.Entry(sid: 0, seq: 0, time: HybridTime(rawValue: 0))
     var cells: [Cell] = []
@@ -158,7 +159,7 @@ struct ExchangedRow {
         _ values: UnsafeMutablePointer<OpaquePointer?>, _ count: Int, _ rows: RowStore
     ) -> Bool {
         guard sqlite3_value_type(values[0]) == SQLITE_BLOB else { return false }
-        guard clock.read(Self.bytes(values[0])) else {
+        guard clock.read(Self.bytes(values[0]), of: id) else {
             verdict = .damaged
             return false
         }
@@ -170,6 +171,11 @@ struct ExchangedRow {
         }
         clock.hasExtras = !beside.isEmpty
         clock.pack(into: &packed)
+        var sum: UInt32 = 0
+        for put in beside {
+            sum &+= ExtraOp.sum(CellKey(put.column), put.entry, kind: 0, value: put.value)
+        }
+        RowClock.seal(&packed, of: id, beside: sum)
         return true
     }
 

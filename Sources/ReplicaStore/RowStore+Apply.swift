@@ -150,6 +150,7 @@ extension RowStore {
         let concurrent = try shown(access, change, of: statement)
         if scratch.hasExtras {
             try loadExtras(access.table.id, change.row, into: &beside)
+            try holdBeside(access.table.id, change.row, scratch)
             guard beside[.life].isEmpty else { return false }
         }
         update.start(hadExtras: scratch.hasExtras)
@@ -162,6 +163,7 @@ extension RowStore {
             try fold(operation.cell, cell, access)
         }
         update.hasOthers = !beside.cells.isEmpty
+        update.othersSum = try sum(over: beside.cells)
         try writeUpdate(access, change.row)
         return true
     }

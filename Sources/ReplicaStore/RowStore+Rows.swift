@@ -15,7 +15,10 @@ extension RowStore {
     ) throws(StoreError) -> RowState {
         var state = RowState()
         guard let clock else { return state }
-        if clock.hasExtras { try loadExtras(table, row, into: &state) }
+        if clock.hasExtras {
+            try loadExtras(table, row, into: &state)
+            try holdBeside(table, row, clock)
+        }
         guard !clock.isHidden, let access = access(table) else { return state }
         var shown: [Value]?
         for (column, entry) in clock.shown {
@@ -41,6 +44,7 @@ extension RowStore {
     func loadExtras(
         _ table: UInt32, _ row: RowID, into state: inout RowState
     ) throws(StoreError) {
+        besideSum = 0
         for isOpen in [Int64(0), 1] {
             let statement = try connection.statement(
                 """
@@ -55,6 +59,27 @@ extension RowStore {
         }
     }
 
+    /// The ops that were read are those that the clock was written with: none came, went or changed.
+    func holdBeside(
+        _ table: UInt32, _ row: RowID, _ clock: RowClock
+    ) throws(StoreError) {
+        guard let sum = clock.beside, sum != besideSum else { return }
+        throw damaged("the live ops of row \(row) of \(name(of: table))")
+    }
+
+    /// The sum over cells that lie beside a row.
+    func sum(over cells: [RowState.Entry]) throws(StoreError) -> UInt32 {
+        var sum: UInt32 = 0
+        for cell in cells {
+            for op in cell.cell.live {
+                sum &+= ExtraOp.sum(
+                    cell.key, try entry(op), kind: op.action.storedKind,
+                    value: op.action.storedValue)
+            }
+        }
+        return sum
+    }
+
     private func readExtras(
         _ statement: Statement, _ table: UInt32, _ row: RowID, into state: inout RowState
     ) throws(StoreError) {
@@ -64,21 +89,25 @@ extension RowStore {
         }
         var (last, ops): (CellKey?, [LiveOp]) = (nil, [])
         while try statement.step() {
-            let key = CellKey(UInt32(statement.integer(0)), element: statement.blob(1))
+            guard let column = UInt32(exactly: statement.integer(0)) else {
+                throw damaged("a live op of row \(row) of \(name(of: table))")
+            }
+            let key = CellKey(column, element: statement.blob(1))
             if let last, last != key {
                 take(last, ops)
                 ops = []
             }
             last = key
-            guard let stream = streams.stream(sid: statement.integer(2)),
-                let action = try? Action(
-                    storedKind: statement.integer(5), value: statement.blob(6))
-            else { throw damaged("a live op of row \(row) of table \(table)") }
-            ops.append(
-                LiveOp(
-                    dot: Dot(stream, UInt64(statement.integer(3))),
-                    time: HybridTime(rawValue: UInt64(bitPattern: statement.integer(4))),
-                    action: action))
+            let sid = statement.integer(2)
+            let (kind, value) = (statement.integer(5), statement.blob(6))
+            guard let stream = streams.stream(sid: sid),
+                let seq = UInt64(exactly: statement.integer(3)),
+                let action = try? Action(storedKind: kind, value: value)
+            else { throw damaged("a live op of row \(row) of \(name(of: table))") }
+            let time = HybridTime(rawValue: UInt64(bitPattern: statement.integer(4)))
+            besideSum &+= ExtraOp.sum(
+                key, RowClock.Entry(sid: sid, seq: seq, time: time), kind: kind, value: value)
+            ops.append(LiveOp(dot: Dot(stream, seq), time: time, action: action))
         }
         if let last { take(last, ops) }
     }
@@ -116,7 +145,7 @@ extension RowStore {
         }
         try writeExtras(table, row, layout, replacing: old)
         layout.clock.hasExtras = !layout.extras.isEmpty
-        pack(&layout.clock)
+        pack(&layout.clock, of: row, beside: besideSum)
         if let access, !life.isHidden {
             try access.write(row, layout.values, clock: clockBytes)
             guard try isAnyBeside() else { return }
@@ -215,9 +244,10 @@ extension RowStore {
                 try statement.step()
             }
         }
+        besideSum = update.othersSum
         for extra in update.extras { try write(access.table.id, row, extra) }
         scratch.hasExtras = update.hasOthers || !update.extras.isEmpty
-        pack(&scratch)
+        pack(&scratch, of: row, beside: besideSum)
         try access.update(row, update.values, clock: clockBytes)
     }
 
@@ -231,6 +261,7 @@ extension RowStore {
             statement.bind(2, row.identifier)
             try statement.step()
         }
+        besideSum = 0
         for extra in layout.extras { try write(table, row, extra) }
     }
 
@@ -261,6 +292,7 @@ extension RowStore {
                 "INSERT INTO sy_live VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         }
         guard let statement = writingLive else { return }
+        besideSum &+= ExtraOp.sum(key, entry, kind: kind, value: value)
         statement.bind(1, isOpen ? 1 : 0)
         statement.bind(2, Int64(table))
         statement.bind(3, row.identifier)
@@ -281,14 +313,30 @@ struct ExtraOp {
     var op: LiveOp
     /// Whether it is one of several values of which a person must choose.
     var isOpen: Bool
+
+    /// Its part of the sum that the row's clock holds; whether it is open is left out.
+    static func sum(
+        _ key: CellKey, _ entry: RowClock.Entry, kind: Int64, value: [UInt8]
+    ) -> UInt32 {
+        var sum = Checksum()
+        sum.add(UInt64(key.column))
+        sum.add(UInt64(bitPattern: entry.sid))
+        sum.add(entry.seq)
+        sum.add(entry.time.rawValue)
+        sum.add(UInt64(bitPattern: kind))
+        sum.add(key.element)
+        sum.add(value)
+        return sum.word
+    }
 }
 
 /// What changes in some registers of a row that its table shows.
 struct CellUpdate {
     /// Whether anything of the row lay in `sy_live`.
     private(set) var hadExtras = false
-    /// Whether anything of its other cells does.
+    /// Whether anything of its other cells does, and the sum over that.
     var hasOthers = false
+    var othersSum: UInt32 = 0
     var keys: [CellKey] = []
     var shown: [(column: UInt32, entry: RowClock.Entry)] = []
     var values: [(column: UInt32, value: Value)] = []
@@ -298,6 +346,7 @@ struct CellUpdate {
     mutating func start(hadExtras: Bool) {
         self.hadExtras = hadExtras
         hasOthers = false
+        othersSum = 0
         keys.removeAll(keepingCapacity: true)
         shown.removeAll(keepingCapacity: true)
         values.removeAll(keepingCapacity: true)

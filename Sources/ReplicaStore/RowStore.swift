@@ -17,6 +17,8 @@ final class RowStore {
     // Buffers that are used again from row to row.
     var scratch = RowClock()
     var update = CellUpdate()
+    /// The sum over the live ops beside a row, as they are read or written.
+    var besideSum: UInt32 = 0
     /// Whether `sy_row` holds any row; `nil` when that has to be looked up again.
     var hasRowsBeside: Bool?
 
@@ -77,10 +79,15 @@ final class RowStore {
         statement.bind(1, Int64(table))
         statement.bind(2, row.identifier)
         guard try statement.step() else { return nil }
-        guard let clock = RowClock(statement.blob(0)) else {
-            throw damaged("the clock of row \(row) of table \(table)")
+        guard let clock = RowClock(statement.blob(0), of: row) else {
+            throw damaged("the clock of row \(row) of \(name(of: table))")
         }
         return clock
+    }
+
+    /// What to call a table in a message.
+    func name(of table: UInt32) -> String {
+        schema.table(id: table)?.name ?? "table \(table)"
     }
 
     func isAnyBeside() throws(StoreError) -> Bool {
@@ -125,9 +132,11 @@ final class RowStore {
             "SELECT tbl, id, clk FROM (\(clocks)) ORDER BY tbl, id")
         defer { statement.finalize() }
         while try statement.step() {
-            let table = UInt32(statement.integer(0))
-            guard let id = statement.identifier(1), let clock = RowClock(statement.blob(2)) else {
-                throw damaged("a clock of table \(table)")
+            guard let table = UInt32(exactly: statement.integer(0)),
+                let id = statement.identifier(1)
+            else { throw damaged("the clocks of rows beside the tables") }
+            guard let clock = RowClock(statement.blob(2), of: RowID(id)) else {
+                throw damaged("the clock of row \(RowID(id)) of \(name(of: table))")
             }
             try body(table, RowID(id), clock)
         }
@@ -168,13 +177,13 @@ final class RowStore {
             last = max(last, access.traits[place].column)
         }
         if count == Int(last) {
-            pack(entry, columnCount: count)
+            pack(entry, columnCount: count, of: row)
         } else {
             var clock = RowClock()
             for place in values.indices where values[place] != nil {
                 clock.set(access.traits[place].column, entry)
             }
-            pack(&clock)
+            pack(&clock, of: row)
         }
         return try access.insert(row, values, clock: clockBytes)
     }
@@ -187,11 +196,11 @@ final class RowStore {
         guard try isNew(access, change.row) else { return false }
         let last = changes.ops[change.operations.upperBound - 1].column
         if change.operations.count == Int(last) {
-            pack(entry, columnCount: change.operations.count)
+            pack(entry, columnCount: change.operations.count, of: change.row)
         } else {
             var clock = RowClock()
             for index in change.operations { clock.set(changes.ops[index].column, entry) }
-            pack(&clock)
+            pack(&clock, of: change.row)
         }
         return try access.insert(change, of: changes, body, clock: clockBytes)
     }
@@ -204,16 +213,21 @@ final class RowStore {
 
     /// Packs the clock of a row whose first columns all show one entry; those of a changeset's rows
     /// are mostly the same.
-    private func pack(_ entry: RowClock.Entry, columnCount: Int) {
+    private func pack(_ entry: RowClock.Entry, columnCount: Int, of row: RowID) {
         if let packedEntry, packedEntry.entry == entry, packedEntry.columnCount == columnCount {
-            return
+            // But for the check, which is over the row's id too.
+            clockBytes.removeLast(RowClock.checkBytes)
+        } else {
+            RowClock.pack(entry, columnCount: columnCount, into: &clockBytes)
+            packedEntry = (entry, columnCount)
         }
-        RowClock.pack(entry, columnCount: columnCount, into: &clockBytes)
-        packedEntry = (entry, columnCount)
+        RowClock.seal(&clockBytes, of: row)
     }
 
-    func pack(_ clock: inout RowClock) {
+    /// - Parameter beside: the sum over the row's live ops in `sy_live`.
+    func pack(_ clock: inout RowClock, of row: RowID, beside: UInt32 = 0) {
         packedEntry = nil
         clock.pack(into: &clockBytes)
+        RowClock.seal(&clockBytes, of: row, beside: beside)
     }
 }

@@ -51,7 +51,8 @@ public enum StoreError: Error, Sendable {
             "the disk that holds \(path) is full. Nothing was written; free some room, then try "
                 + "again"
         case .damaged(let path, let detail):
-            "\(path) is damaged (\(detail)). Keep the file as it is and run `karvan verify`"
+            "\(path) is damaged (\(detail)). Nothing was written; see what else is with `karvan "
+                + "verify`, and mend it with `karvan repair`"
         case .replaced(let path):
             "\(path) was moved, deleted or replaced while this program had it open. Nothing was "
                 + "written; see that the right file lies there, and start again"

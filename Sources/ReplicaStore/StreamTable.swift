@@ -22,6 +22,11 @@ struct StreamRecord: Sendable {
     var clock: HybridTime
 
     var device: DeviceID { DeviceID(publicKey: publicKey) }
+
+    /// Whether the stream's id is the one that its device, scope and incarnation give.
+    var isNamedByItself: Bool {
+        StreamOrigin(publicKey: publicKey, scope: scope, incarnation: incarnation).stream == stream
+    }
 }
 
 /// The streams of a file, by number and by name. A copy of `sy_stream`, written through.
@@ -40,27 +45,47 @@ struct StreamTable {
             FROM sy_stream
             """)
         for row in rows {
-            guard case .integer(let sid) = row[0], case .text(let scope) = row[1],
+            guard case .integer(let sid) = row[0], (1...Self.sidLimit).contains(sid),
+                case .text(let scope) = row[1],
                 case .blob(let name) = row[2], let identifier = Identifier(name),
                 case .blob(let key) = row[3], case .integer(let incarnation) = row[4],
                 case .integer(let head) = row[5], case .integer(let sealed) = row[6],
-                case .integer(let named) = row[8], case .integer(let clock) = row[9]
-            else { throw .damaged(path: connection.path, detail: "a row of sy_stream") }
+                case .integer(let named) = row[8], case .integer(let clock) = row[9],
+                let incarnation = UInt64(exactly: incarnation), let head = UInt64(exactly: head),
+                let sealed = UInt64(exactly: sealed), let named = UInt64(exactly: named),
+                head >= sealed, clock >= 0, clock < .max
+            else { throw Self.damaged(connection, row[0]) }
             var hash: Digest?
             if case .blob(let bytes) = row[7] { hash = Digest(bytes) }
-            insert(
-                StreamRecord(
-                    sid: sid, stream: StreamID(identifier), scope: scope, publicKey: key,
-                    incarnation: UInt64(incarnation), head: UInt64(head), sealed: UInt64(sealed),
-                    runHash: hash, named: UInt64(named),
-                    clock: HybridTime(rawValue: UInt64(bitPattern: clock))))
+            let record = StreamRecord(
+                sid: sid, stream: StreamID(identifier), scope: scope, publicKey: key,
+                incarnation: incarnation, head: head, sealed: sealed, runHash: hash, named: named,
+                clock: HybridTime(rawValue: UInt64(bitPattern: clock)))
+            // A stream's name is a hash of what stands beside it.
+            guard record.isNamedByItself, (sealed == 0) == (hash == nil),
+                numbers[record.stream] == nil
+            else { throw Self.damaged(connection, row[0]) }
+            insert(record)
         }
         // A write touches its tail only, and not the row of its stream.
         if case .integer(let sid)? = try connection.meta("own"),
             case .integer(let last)? = try connection.value("SELECT max(seq) FROM sy_tail")
         {
-            records[sid]?.head = UInt64(last)
+            guard let last = UInt64(exactly: last) else {
+                throw .damaged(path: connection.path, detail: "a row of sy_tail")
+            }
+            records[sid]?.head = last
         }
+    }
+
+    /// Streams of one file: their numbers are dense.
+    private static let sidLimit: Int64 = 1 << 20
+
+    private static func damaged(_ connection: Connection, _ sid: Value) -> StoreError {
+        guard case .integer(let sid) = sid else {
+            return .damaged(path: connection.path, detail: "a row of sy_stream")
+        }
+        return .damaged(path: connection.path, detail: "row \(sid) of sy_stream")
     }
 
     /// Keeps a record whose tail has grown.

@@ -215,6 +215,7 @@ final class TableAccess {
     func run(
         _ statement: Statement, _ exchange: RowExchange, _ id: RowID
     ) throws(StoreError) {
+        exchange.row.id = id
         statement.bind(Int32(exchange.row.cells.count + 1), id.identifier)
         try statement.step()
         exchange.row.finish(changes: connection.changes)
@@ -289,7 +290,7 @@ final class TableAccess {
         of statement: Statement, _ id: RowID, into clock: inout RowClock
     ) throws(StoreError) -> Bool {
         guard !statement.isNull(sqlCount) else { return false }
-        guard statement.withBlob(sqlCount, { clock.read($0) }) else {
+        guard statement.withBlob(sqlCount, { clock.read($0, of: id) }) else {
             statement.reset()
             throw .damaged(path: connection.path, detail: "the clock of row \(id) of \(table.name)")
         }

@@ -1,52 +1,126 @@
 internal import Foundation
 
-/// Looks for committed work behind a damaged frame of a write-ahead log.
+/// Looks for committed work behind a damaged place of a write-ahead log.
 ///
 /// When SQLite opens a file it reads the log up to the first frame whose checksum is wrong and drops
-/// what follows, without a word. Frames that follow with the salts of this log and the mark of a
-/// commit were once a transaction; frames without that mark are what a killed process left, and are
-/// no loss. The format is that of SQLite's "WAL-mode File Format".
+/// what follows, without a word; of a log whose header is damaged it drops all. Frames that follow
+/// with the salts of this log and the mark of a commit were once a transaction; frames without that
+/// mark are what a killed process left, and are no loss. The format is that of SQLite's "WAL-mode
+/// File Format".
 struct WALScan {
-    /// Commits that can't be read any more.
+    /// Commits that SQLite won't read any more.
     private(set) var lostCommits = 0
+    /// By page number: where in the log its last whole content starts, also behind damaged places.
+    private(set) var pages: [UInt32: Int] = [:]
+    private(set) var pageBytes: Int?
 
     /// - Parameter path: of the database; its log lies beside it. Nobody may be writing to it.
     init(database path: String) {
-        guard let log = try? Data(contentsOf: URL(filePath: path + "-wal"), options: .mappedIfSafe)
-        else { return }
-        log.withUnsafeBytes { scan($0) }
+        let log = try? Data(contentsOf: URL(filePath: path + "-wal"), options: .mappedIfSafe)
+        self.init(log: log ?? Data(), database: path)
+    }
+
+    /// - Parameter path: of the database, to tell a log that was carried over from one that was lost.
+    init(log: Data, database path: String? = nil) {
+        log.withUnsafeBytes { scan($0, path) }
     }
 
     private static let headerBytes = 32
     private static let frameHeaderBytes = 24
 
-    private mutating func scan(_ log: UnsafeRawBufferPointer) {
-        guard log.count >= Self.headerBytes else { return }
-        let magic = Self.word(log, 0)
-        guard magic & 0xffff_fffe == 0x377f_0682 else { return }
-        let isBigEndian = magic & 1 == 1
-        let pageBytes = Int(Self.word(log, 8))
-        guard pageBytes >= 512, pageBytes <= 65_536 else { return }
-        let salts = (Self.word(log, 16), Self.word(log, 20))
-        var sum = Checksum(isBigEndian: isBigEndian)
-        sum.add(log, 0..<24)
-        guard sum.matches(log, at: 24) else { return }
-        var isWhole = true
+    private struct Header {
+        var isBigEndian: Bool
+        var pageBytes: Int
+        var salts: (UInt32, UInt32)
+        /// Whether SQLite takes it for one.
+        var isWhole: Bool
+    }
+
+    private mutating func scan(_ log: UnsafeRawBufferPointer, _ path: String?) {
+        guard let header = Self.header(log) else { return }
+        pageBytes = header.pageBytes
+        var isRead = header.isWhole
+        var previous = Self.headerBytes - 8
+        var uncommitted: [UInt32: Int] = [:]
         var offset = Self.headerBytes
-        while offset + Self.frameHeaderBytes + pageBytes <= log.count {
+        let frameBytes = Self.frameHeaderBytes + header.pageBytes
+        while offset + frameBytes <= log.count {
             // Frames with other salts are of an earlier log, or damaged themselves.
-            let isOfLog = (Self.word(log, offset + 8), Self.word(log, offset + 12)) == salts
-            if !isOfLog { isWhole = false }
-            if isWhole {
-                sum.add(log, offset..<offset + 8)
-                sum.add(
-                    log, offset + Self.frameHeaderBytes..<offset + Self.frameHeaderBytes + pageBytes
-                )
-                isWhole = sum.matches(log, at: offset + 16)
+            let isOfLog =
+                Self.word(log, offset + 8) == header.salts.0
+                && Self.word(log, offset + 12) == header.salts.1
+            let isWhole = isOfLog && Self.isWhole(log, offset, after: previous, header)
+            let isCommit = Self.word(log, offset + 4) != 0
+            isRead = isRead && isWhole
+            if isWhole { uncommitted[Self.word(log, offset)] = offset + Self.frameHeaderBytes }
+            if isWhole, isCommit {
+                pages.merge(uncommitted) { $1 }
+                uncommitted = [:]
             }
-            // The size of the database stands in a frame that ends a transaction.
-            if isOfLog, !isWhole, Self.word(log, offset + 4) != 0 { lostCommits += 1 }
-            offset += Self.frameHeaderBytes + pageBytes
+            if isOfLog, !isRead, isCommit { lostCommits += 1 }
+            previous = offset + 16
+            offset += frameBytes
+        }
+        if !header.isWhole, let path, isCarriedOver(log, path, header.pageBytes) { lostCommits = 0 }
+    }
+
+    /// Each frame's sum goes on from the one before, wherever that is damaged.
+    private static func isWhole(
+        _ log: UnsafeRawBufferPointer, _ offset: Int, after previous: Int, _ header: Header
+    ) -> Bool {
+        var sum = Checksum(
+            isBigEndian: header.isBigEndian, first: word(log, previous),
+            second: word(log, previous + 4))
+        sum.add(log, offset..<offset + 8)
+        let start = offset + frameHeaderBytes
+        sum.add(log, start..<start + header.pageBytes)
+        return sum.matches(log, at: offset + 16)
+    }
+
+    /// The header, or what it must have been by its first frame.
+    private static func header(_ log: UnsafeRawBufferPointer) -> Header? {
+        guard log.count >= headerBytes + frameHeaderBytes else { return nil }
+        let (magic, pageBytes) = (word(log, 0), Int(word(log, 8)))
+        var header = Header(
+            isBigEndian: magic & 1 == 1, pageBytes: pageBytes,
+            salts: (word(log, 16), word(log, 20)), isWhole: false)
+        if magic & 0xffff_fffe == 0x377f_0682, (512...65_536).contains(pageBytes),
+            pageBytes & (pageBytes - 1) == 0
+        {
+            var sum = Checksum(isBigEndian: header.isBigEndian)
+            sum.add(log, 0..<24)
+            header.isWhole = sum.matches(log, at: 24)
+            if header.isWhole { return header }
+        }
+        // A new log may have been begun when the machine stopped: then its frames are older ones.
+        header.salts = (word(log, headerBytes + 8), word(log, headerBytes + 12))
+        for size in [pageBytes, 4_096, 1_024, 8_192, 16_384, 32_768, 65_536] {
+            let isSize = (512...65_536).contains(size) && size & (size - 1) == 0
+            for isBigEndian in [false, true] where isSize {
+                (header.pageBytes, header.isBigEndian) = (size, isBigEndian)
+                let second = headerBytes + frameHeaderBytes + size
+                guard second + frameHeaderBytes + size <= log.count else {
+                    continue
+                }
+                if isWhole(log, second, after: headerBytes + 16, header) { return header }
+            }
+        }
+        header.pageBytes = 4_096
+        return header
+    }
+
+    /// Whether the file holds all that the log holds: then nothing is lost with the log.
+    private func isCarriedOver(
+        _ log: UnsafeRawBufferPointer, _ path: String, _ pageBytes: Int
+    ) -> Bool {
+        guard !pages.isEmpty,
+            let file = try? Data(contentsOf: URL(filePath: path), options: .mappedIfSafe)
+        else { return false }
+        return pages.allSatisfy { number, offset in
+            let start = (Int(number) - 1) * pageBytes
+            guard start >= 0, start + pageBytes <= file.count else { return false }
+            return file[file.startIndex + start..<file.startIndex + start + pageBytes]
+                .elementsEqual(log[offset..<offset + pageBytes])
         }
     }
 

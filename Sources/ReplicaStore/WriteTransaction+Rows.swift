@@ -47,6 +47,7 @@ extension WriteTransaction {
                 let key = CellKey(column.id)
                 let fold = RegisterFold(state[key], policy: column.policy)
                 if fold.shown?.action.value == value, !fold.isConflict, !LifeFold(state).isHidden {
+                    try hold(state[key], at: key, table.id, id)
                     continue
                 }
                 // Who names a basis saw the row, and so did not see a delete that hides it now.
@@ -103,13 +104,31 @@ extension WriteTransaction {
         try access.run(statement, exchange, id)
         switch exchange.row.verdict {
         case .written: break
-        case .unchanged: return false
+        case .unchanged:
+            try holdShown(exchange.row.cells, access.table.id, id)
+            return false
         default: return nil
         }
         Self.record(exchange.row.cells, wires, access, id, name, in: &replica.writer)
         receipt.operationCount += count
         try splitIfLarge()
         return true
+    }
+
+    /// Values are left alone only where they stand in the log too: damaged cells may show them.
+    private func holdShown(
+        _ cells: [ExchangedRow.Cell], _ table: UInt32, _ id: RowID
+    ) throws(StoreError) {
+        for cell in cells {
+            guard let dot = cell.replaced else { continue }
+            try replica.hold(cell.value, shownBy: dot, cell.column, table, id)
+        }
+    }
+
+    private func hold(
+        _ cell: Cell, at key: CellKey, _ table: UInt32, _ id: RowID
+    ) throws(StoreError) {
+        try replica.hold(cell, at: key, table, id, open: isOpen ? dot : nil)
     }
 
     private func wires(
@@ -246,6 +265,9 @@ extension WriteTransaction {
         }
         guard !operations.isEmpty else { return false }
         try Self.check(operations)
+        for key in operations.map(\.cell) where key != .life {
+            try hold(state[key], at: key, table, id)
+        }
         let name = try name(table, id)
         let wires = try operations.map { operation throws(StoreError) in
             try wire(operation, table)

@@ -10,7 +10,7 @@ extension WriteTransaction {
         switch (column.shape, value) {
         case (.register(.time), .integer(let milliseconds)): return .time(milliseconds)
         case (.register(.reference(let table)), .blob(let bytes)):
-            let id = RowID(Identifier(bytes)!)
+            guard let id = Identifier(bytes).map({ RowID($0) }) else { return .plain(value) }
             if let key = try naturalKey(table, id) { return .keyed(id, table: table, key: key) }
             return .row(id)
         default: return .plain(value)

@@ -23,7 +23,7 @@ struct Karvan: ParsableCommand {
             Init.self, Enrol.self, Import.self, Attend.self, Visit.self, Tally.self, Set.self,
             Delete.self, PersonCommand.self, List.self, Show.self, History.self, Sync.self,
             Status.self, ConflictsCommand.self, SQL.self,
-            Shell.self, Verify.self, Adopt.self,
+            Shell.self, Verify.self, Repair.self, Backup.self, Restore.self, Adopt.self,
         ])
 
     static var commandNames: [String] {

@@ -1,4 +1,6 @@
 internal import ArgumentParser
+internal import Causality
+internal import FieldRecords
 internal import Foundation
 internal import ProgramOutput
 internal import ReplicaStore
@@ -8,7 +10,16 @@ internal import SyncProtocol
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Check the file: signatures, chains, clocks, the conflict index, SQLite itself.")
+        abstract: "Check the file: signatures, chains, clocks, the conflict index, SQLite itself.",
+        discussion: """
+            Names every row and every change that is damaged or can't be read, and goes on with the \
+            rest. Ends with 0 when the file is whole, and with 74 when it isn't.
+
+              karvan verify
+              karvan repair --dry-run
+
+            The second tells what can be saved.
+            """)
 
     @OptionGroup var common: CommonOptions
     @Flag(help: "Only print the state hash: equal on replicas that hold the same changes.")
@@ -21,7 +32,9 @@ struct Verify: ParsableCommand {
     var export: String?
 
     func run() throws {
-        let replica = try common.open("verify")
+        let replica = try Replica.inspect(
+            at: common.path, schema: Forum.schema,
+            environment: .system(command: "karvan verify"))
         defer { replica.close() }
         if stateHash {
             let hash = try replica.stateHash().description
@@ -35,20 +48,56 @@ struct Verify: ParsableCommand {
             throw CommandFailure(
                 .disk,
                 result.problems.joined(separator: "\n")
-                    + "\n\(result.problems.count) faults. Keep the file, and sync another laptop's "
-                    + "copy",
-                facts: [("problems", .array(result.problems.map(JSONValue.string)))])
+                    + "\n\(result.problems.count) fault\(result.problems.count == 1 ? "" : "s"). "
+                    + "`karvan repair` makes the file whole and keeps the damaged one; "
+                    + "`karvan repair --dry-run` tells what can be saved",
+                facts: Self.facts(result))
         }
         guard export != "-" else { return }
+        let lost = try replica.lostCommits()
         common.print(
             "\(common.path) is whole: \(result.runs) runs, \(result.changesets) changes, "
-                + "\(result.rows) rows.\nstate hash \(hash)",
+                + "\(result.rows) rows.\nstate hash \(hash)"
+                + (lost == 0
+                    ? ""
+                    : "\nThe disk lost about \(lost) writes before: `karvan repair` brings back what "
+                        + "can still be read of them."),
             .object([
                 ("runs", .integer(Int64(result.runs))),
                 ("changes", .integer(Int64(result.changesets))),
                 ("rows", .integer(Int64(result.rows))), ("state_hash", .string(hash)),
-                ("problems", .array([])),
+                ("lost_commits", .integer(lost)), ("problems", .array([])),
             ]))
+    }
+}
+
+extension Verify {
+    fileprivate static func facts(_ result: Verification) -> [(String, JSONValue)] {
+        [
+            ("problems", .array(result.problems.map(JSONValue.string))),
+            (
+                "damaged_rows",
+                .array(
+                    result.damagedRows.map { row in
+                        .object([
+                            ("table", .string(row.table)), ("row", .string(row.row.description)),
+                            ("key", row.key.map(JSONValue.string) ?? .null),
+                            ("columns", .array(row.columns.map(JSONValue.string))),
+                        ])
+                    })
+            ),
+            (
+                "damaged_changes",
+                .array(
+                    result.damagedChanges.map { range in
+                        .object([
+                            ("stream", .string(range.stream.description)),
+                            ("first", .integer(Int64(clamping: range.first))),
+                            ("last", .integer(Int64(clamping: range.last))),
+                        ])
+                    })
+            ),
+        ]
     }
 }
 

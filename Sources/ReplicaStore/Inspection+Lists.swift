@@ -1,0 +1,141 @@
+internal import Causality
+internal import Merge
+internal import RecordSchema
+internal import SyncProtocol
+
+/// What a file notes beside its log and its rows.
+extension Inspection {
+    mutating func checkStreams() throws {
+        for record in streams {
+            let name = "stream \(record.stream)"
+            if record.named > record.sealed {
+                result.otherProblems.append("\(name) was named further than it goes")
+            }
+            // Later than any change is only what was given up; a day is more than that can be.
+            let isAhead = record.clock.milliseconds > latest.milliseconds + 86_400_000
+            if isAhead, missing.isEmpty, result.changesets > 0 {
+                result.otherProblems.append("\(name): its clock is ahead of every change")
+            }
+        }
+        for row in try connection.rows("SELECT sid FROM sy_stream WHERE cut IS NOT NULL") {
+            result.otherProblems.append("row \(row[0]) of sy_stream holds a cut")
+        }
+        try checkTail()
+        try checkMeta()
+    }
+
+    /// Pieces that belong to no place in their stream.
+    private mutating func checkTail() throws {
+        let own = replica.own
+        for row in try connection.rows(
+            "SELECT seq FROM sy_tail WHERE seq <= ? OR seq > ?", .integer(Int64(own.sealed)),
+            .integer(Int64(own.head)))
+        {
+            result.otherProblems.append("a piece of the tail stands out of its place: \(row[0])")
+        }
+        for record in streams where record.sid != own.sid {
+            let count = try connection.value(
+                "SELECT count(*) FROM sy_left WHERE sid = ?", .integer(record.sid))
+            let isKept = try connection.meta(MetaKey.holes) != nil
+            if count != .integer(Int64(record.head - record.sealed)), !isKept {
+                result.otherProblems.append("what \(record.stream) left is not what is noted")
+            }
+        }
+    }
+
+    private mutating func checkMeta() throws {
+        let expected: [(key: String, value: Value)] = [
+            ("format", .integer(Int64(Limits.format))), ("schema", .text(replica.schema.name)),
+        ]
+        for (key, value) in expected where try connection.meta(key) != value {
+            result.otherProblems.append("sy_meta: \(key) is not what it must be")
+        }
+        if let key = try connection.meta("hub_key") {
+            guard case .blob(let bytes) = key, bytes.count == 32 else {
+                return result.otherProblems.append("sy_meta: the hub's key is not one")
+            }
+        }
+    }
+
+    // MARK: The feed
+
+    /// The feed holds every run once, each linked to the one before.
+    mutating func checkFeed() throws {
+        guard replica.keepsFeed else { return }
+        let end = try replica.feedEnd()
+        var cursor = Cursor.start(epoch: end.epoch, scope: Replica.scope)
+        let statement = try connection.prepare(
+            """
+            SELECT f.off, f.chain, s.stream, f.last_seq, r.hash FROM sy_feed f
+            LEFT JOIN sy_stream s ON s.sid = f.sid
+            LEFT JOIN sy_run r ON r.sid = f.sid AND r.last_seq = f.last_seq
+            WHERE f.scope = ? ORDER BY f.off
+            """)
+        defer { statement.finalize() }
+        statement.bind(1, text: Replica.scope)
+        while try statement.step() {
+            guard let stream = statement.identifier(2), let hash = Digest(statement.blob(4)),
+                let seq = UInt64(exactly: statement.integer(3))
+            else {
+                return result.otherProblems.append(
+                    "entry \(statement.integer(0)) of the feed names a run that is not here")
+            }
+            cursor = cursor.advanced(
+                by: RunStub(stream: StreamID(stream), lastSeq: seq, hash: hash))
+            guard statement.integer(0) == Int64(cursor.offset),
+                statement.blob(1) == cursor.chain.bytes
+            else {
+                return result.otherProblems.append(
+                    "entry \(cursor.offset) of the feed does not continue its chain")
+            }
+        }
+        if cursor != end || end.offset != UInt64(result.runs) {
+            result.otherProblems.append("the feed ends elsewhere than is noted")
+        }
+    }
+
+    // MARK: Peers
+
+    mutating func checkPeers() throws {
+        let twin = replica.hasSums ? "twin" : "has * 3 + fed"
+        for row in try connection.rows(
+            "SELECT sid, has, fed, \(twin) = has * 3 + fed FROM sy_peer_head")
+        {
+            guard case .integer(let sid) = row[0], case .integer(let has) = row[1],
+                case .integer(let fed) = row[2], let record = replica.rows.streams[sid: sid],
+                (0...Int64(record.head)).contains(has), (0...Int64(record.head)).contains(fed),
+                row[3] == .integer(1)
+            else {
+                result.otherProblems.append("what the hub holds of stream \(row[0]) can't be")
+                continue
+            }
+        }
+        for row in try connection.rows("SELECT epoch, off, chain FROM sy_peer") {
+            guard case .blob(let epoch) = row[0], epoch.count == 16,
+                case .integer(let offset) = row[1],
+                offset >= 0, case .blob(let chain) = row[2], chain.count == 32
+            else {
+                result.otherProblems.append("the place in the hub's feed can't be")
+                continue
+            }
+        }
+    }
+
+    mutating func checkQuarantine() throws {
+        let statement = try connection.prepare(
+            "SELECT head, sig, body, no, stream, last_seq FROM sy_quar ORDER BY no")
+        defer { statement.finalize() }
+        while try statement.step() {
+            let run = try? replica.sealedRun(statement)
+            let isWhole =
+                run.map {
+                    Digest(sha256: $0.body) == $0.header.bodyHash
+                        && $0.header.stream.identifier.bytes == statement.blob(4)
+                        && Int64($0.header.lastSeq) == statement.integer(5)
+                } ?? false
+            if !isWhole {
+                result.otherProblems.append("run \(statement.integer(3)) kept aside is damaged")
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+internal import Causality
+internal import Foundation
+internal import Merge
+internal import RecordSchema
+internal import SyncProtocol
+
+/// After a repair that lost changes: they come back in no causal order, behind changes that replaced
+/// them. So as long as something is missing, the rows are made anew from the log whenever runs have
+/// come; the state is a function of the set of changesets, whatever came first.
+extension Replica {
+    func hasHoles() throws(StoreError) -> Bool {
+        try connection.meta(MetaKey.holes) != nil
+    }
+
+    /// Takes what waited for what came back, and makes the rows anew. Inside of a transaction.
+    func mendIfNeeded() throws {
+        guard try hasHoles() else { return }
+        while try takeStranded() {}
+        try countLeft()
+        let isClosed = try makeRows()
+        guard isClosed else { return }
+        try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.holes))
+    }
+
+    /// Runs that a repair kept aside until what lies before them is back.
+    private func takeStranded() throws -> Bool {
+        let found = try connection.rows(
+            "SELECT no, head, sig, body FROM sy_quar WHERE reason LIKE 'GAP%' ORDER BY no")
+        var isAny = false
+        for row in found {
+            guard case .blob(let head) = row[1], case .blob(let signature) = row[2],
+                case .blob(let body) = row[3],
+                let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
+            else { continue }
+            if case .refused = try ingestOne(incoming(run, in: IngestSlice())) { continue }
+            try connection.run("DELETE FROM sy_quar WHERE no = ?", row[0])
+            isAny = true
+        }
+        return isAny
+    }
+
+    /// Changes that were left behind a gap count once it is closed.
+    private func countLeft() throws(StoreError) {
+        for record in rows.streams.sorted where record.sid != own.sid {
+            try connection.run(
+                "DELETE FROM sy_left WHERE sid = ? AND seq <= ?", .integer(record.sid),
+                .integer(Int64(record.sealed)))
+            var counted = record
+            counted.head = record.sealed
+            let next = try connection.rows(
+                "SELECT seq FROM sy_left WHERE sid = ? ORDER BY seq", .integer(record.sid))
+            for row in next {
+                guard row[0] == .integer(Int64(counted.head + 1)) else { break }
+                counted.head += 1
+            }
+            if counted.head != record.head { try rows.streams.update(counted, in: connection) }
+        }
+    }
+
+    /// - Returns: whether the log holds all that its changes name.
+    private func makeRows() throws -> Bool {
+        var replay = LogReplay()
+        var isClosed = true
+        let vector = versionVector()
+        try forEachChangeset { changeset, _ in
+            replay.add(changeset)
+            guard isClosed else { return }
+            isClosed = changeset.rows.allSatisfy { row in
+                row.operations.allSatisfy { $0.namedDots.allSatisfy(vector.contains) }
+            }
+        }
+        let noted = Set(
+            try connection.rows("SELECT DISTINCT tbl, id FROM sy_dirty").compactMap { row in
+                if case .blob(let id) = row[1] { id } else { nil }
+            })
+        for table in schema.tables {
+            try connection.execute(
+                "DELETE FROM \(table.name) WHERE id NOT IN (SELECT id FROM sy_dirty)")
+        }
+        for beside in ["sy_row", "sy_live"] {
+            try connection.execute(
+                "DELETE FROM \(beside) WHERE id NOT IN (SELECT id FROM sy_dirty)")
+        }
+        rows.forget()
+        let states = replay.rows()
+        for key in states.keys.sorted() where !noted.contains(key.row.identifier.bytes) {
+            guard let state = states[key], !state.cells.isEmpty else { continue }
+            try rows.store(key.table, key.row, state, replacing: nil)
+        }
+        return isClosed
+    }
+}

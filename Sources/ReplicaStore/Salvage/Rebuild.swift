@@ -1,0 +1,248 @@
+internal import Causality
+internal import Foundation
+internal import Merge
+internal import RecordSchema
+internal import SyncProtocol
+
+/// Writes a new file from what was read of a damaged one: the log as it was, and the rows from it.
+struct Rebuild {
+    let file: SalvagedFile
+    let plan: RepairPlan
+    let schema: Schema
+    let environment: Environment
+    let connection: Connection
+
+    /// In one transaction, at a path where there is nothing yet.
+    func write() throws(StoreError) {
+        try connection.execute("BEGIN IMMEDIATE")
+        try connection.execute(Layout.tables)
+        for statement in Layout.statements(for: schema) { try connection.execute(statement) }
+        try writeStreams()
+        try writeMeta()
+        try writeLog()
+        try writePeers()
+        try writeQuarantine()
+        for (name, table) in file.others.sorted(by: { $0.key < $1.key }) {
+            try write(table, as: name)
+        }
+        try writeRows()
+        try connection.execute("PRAGMA application_id = \(Layout.applicationID)")
+        try connection.execute("PRAGMA user_version = \(Layout.version)")
+        try connection.execute("COMMIT")
+    }
+
+    // MARK: Streams
+
+    /// Times are kept, so that none is given twice.
+    private var clock: HybridTime {
+        let last = plan.changesets.map(\.time).max() ?? HybridTime(rawValue: 0)
+        let bound = HybridTime(
+            milliseconds: max(environment.wallMilliseconds(), last.milliseconds)
+                + HybridClock.lookaheadMilliseconds)
+        let noted = plan.streams.map(\.record.clock).filter { $0 <= bound }.max()
+        return max(last, noted ?? last)
+    }
+
+    private func writeStreams() throws(StoreError) {
+        for stream in plan.streams {
+            let record = stream.record
+            // The tail of the stream that goes on says where that ends.
+            let head = record.sid == plan.own ? record.sealed : record.head
+            try connection.run(
+                "INSERT INTO sy_stream VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)",
+                .integer(record.sid), .text(record.scope), .blob(record.stream.identifier.bytes),
+                .blob(record.publicKey), .integer(Int64(record.incarnation)),
+                .integer(Int64(head)), .integer(Int64(record.sealed)),
+                record.runHash.map { .blob($0.bytes) } ?? .null, .integer(Int64(record.named)),
+                .integer(
+                    record.publicKey == plan.publicKey ? Int64(bitPattern: clock.rawValue) : 0))
+        }
+    }
+
+    private func writeMeta() throws(StoreError) {
+        for (key, value) in file.meta.sorted(by: { $0.key < $1.key })
+        where Layout.metaKeys.contains(key) || key.hasPrefix("known_") {
+            try connection.setMeta(key, value.value)
+        }
+        if plan.lost.isEmpty {
+            try connection.run("DELETE FROM sy_meta WHERE key = 'lost_commits'")
+        }
+        var own = plan.own
+        if own == nil {
+            own = plan.streams.last { $0.record.publicKey == plan.publicKey }?.record.sid
+            try connection.setMeta(MetaKey.renew, .integer(1))
+        }
+        if own == nil {
+            // Nothing of this device can be read: it starts over, under a name nobody has used.
+            let random = environment.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
+            let origin = StreamOrigin(
+                publicKey: plan.publicKey, scope: Replica.scope, incarnation: random >> 2 | 1)
+            var streams = try StreamTable(reading: connection)
+            own = try streams.add(origin, to: connection).sid
+        }
+        try connection.setMeta("own", .integer(own ?? 1))
+        try connection.setMeta("install", .integer(1))
+        if file.meta["name"]?.text == nil { try connection.setMeta("name", .text("repaired")) }
+        try connection.setMeta("schema", .text(schema.name))
+        try connection.setMeta("schema_version", .integer(Int64(schema.version)))
+        try connection.setMeta("format", .integer(Int64(Limits.format)))
+        if plan.hasHoles { try connection.setMeta(MetaKey.holes, .integer(1)) }
+    }
+
+    // MARK: The log
+
+    private func writeLog() throws(StoreError) {
+        var runs = plan.streams.flatMap { stream in
+            stream.runs.map { (sid: stream.record.sid, entry: $0) }
+        }
+        runs.sort { $0.entry.rowid < $1.entry.rowid }
+        for (sid, entry) in runs {
+            let header = entry.run.header
+            try connection.run(
+                "INSERT INTO sy_run VALUES(?, ?, ?, ?, ?, ?, ?, ?)", .integer(sid),
+                .integer(Int64(header.lastSeq)), .integer(Int64(header.firstSeq)),
+                .integer(entry.received), .blob(entry.hash.bytes), .blob(entry.run.headerBytes),
+                .blob(entry.run.signature), .blob(entry.run.body))
+        }
+        for stream in plan.streams {
+            let record = stream.record
+            let isOwn = record.sid == plan.own
+            for piece in stream.pieces + stream.stranded {
+                let values: [Value] = [
+                    .integer(Int64(piece.seq)), .blob(piece.refs), .blob(piece.body),
+                    .integer(piece.sum(in: record.stream)),
+                ]
+                let statement = try connection.statement(
+                    isOwn
+                        ? "INSERT INTO sy_tail VALUES(?, ?, ?, ?)"
+                        : "INSERT INTO sy_left VALUES(?, ?, ?, ?, ?)")
+                defer { statement.reset() }
+                statement.bind(isOwn ? values : [.integer(record.sid)] + values)
+                try statement.step()
+            }
+            // Nobody else goes on in the name of what was left here.
+            let mark = "adopt_\(record.sid)"
+            let isAdopted =
+                file.meta["own"]?.integer == record.sid || file.meta[mark] != nil
+            if !isOwn, isAdopted, !(stream.pieces + stream.stranded).isEmpty {
+                try connection.setMeta(mark, .integer(1))
+            }
+        }
+        if isFeed { try writeFeed(runs.map { ($0.sid, RunStub($0.entry.run)) }) }
+    }
+
+    private var isFeed: Bool { file.meta["feed"]?.integer == 1 || file.scope != nil }
+
+    /// The feed lists the runs in the order in which they came: it is the one that was read before
+    /// when its end is the same. Else those who read it start over, and bring what is missing.
+    private func writeFeed(_ runs: [(sid: Int64, stub: RunStub)]) throws(StoreError) {
+        try connection.setMeta("feed", .integer(1))
+        var epoch = file.scope?[1].blob.flatMap { Identifier($0) }
+        if let known = epoch, let scope = file.scope {
+            let end = runs.reduce(Cursor.start(epoch: known, scope: Replica.scope)) {
+                $0.advanced(by: $1.stub)
+            }
+            let isSame =
+                scope[2].integer == Int64(end.offset) && scope[3].blob == end.chain.bytes
+            if !isSame { epoch = nil }
+        }
+        guard let epoch = epoch ?? Identifier(environment.randomBytes(16)) else { return }
+        var cursor = Cursor.start(epoch: epoch, scope: Replica.scope)
+        for (sid, stub) in runs {
+            cursor = cursor.advanced(by: stub)
+            try connection.run(
+                "INSERT INTO sy_feed VALUES(?, ?, ?, ?, ?)", .text(Replica.scope),
+                .integer(Int64(cursor.offset)), .integer(sid), .integer(Int64(stub.lastSeq)),
+                .blob(cursor.chain.bytes))
+        }
+        try connection.run(
+            "INSERT INTO sy_scope VALUES(?, ?, ?, ?)", .text(Replica.scope), .blob(epoch.bytes),
+            .integer(Int64(cursor.offset)), .blob(cursor.chain.bytes))
+    }
+
+    // MARK: The rest
+
+    /// Where something is missing, the hub's feed is read again from its start.
+    private func writePeers() throws(StoreError) {
+        let isWhole = plan.lost.isEmpty && !file.damagedTables.contains("sy_peer")
+        for values in file.cursors where isWhole {
+            try insert(values, into: "sy_peer")
+        }
+        let sealed = Dictionary(
+            plan.streams.map { ($0.record.sid, $0.record.sealed) }
+        ) { first, _ in first }
+        for values in file.peerHeads {
+            guard let sid = values[1].integer, let limit = sealed[sid], let has = values[2].integer,
+                let fed = values[3].integer, has >= 0
+            else { continue }
+            try connection.run(
+                """
+                INSERT OR IGNORE INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, ?)
+                """, values[0].value,
+                .integer(sid), .integer(min(has, Int64(limit))),
+                .integer(isWhole ? min(max(fed, 0), Int64(limit)) : 0))
+        }
+    }
+
+    private func writeQuarantine() throws(StoreError) {
+        for values in file.quarantined { try insert([.null] + values.dropFirst(), into: "sy_quar") }
+        for stream in plan.streams {
+            for entry in stream.strandedRuns {
+                try connection.run(
+                    """
+                    INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
+                    VALUES(?, ?, ?, ?, ?, ?, ?, ?)
+                    """, .text(Replica.scope), .blob(stream.record.stream.identifier.bytes),
+                    .integer(Int64(entry.run.header.lastSeq)), .integer(entry.received),
+                    .text(Self.strandedReason(stream)), .blob(entry.run.headerBytes),
+                    .blob(entry.run.signature), .blob(entry.run.body))
+            }
+        }
+    }
+
+    private static func strandedReason(_ stream: RepairPlan.Stream) -> String {
+        "GAP: changes from \(stream.record.head + 1) on were damaged; it waits for them"
+    }
+
+    private func insert(_ values: [StoredValue], into table: String) throws(StoreError) {
+        let marks = values.map { _ in "?" }.joined(separator: ", ")
+        let statement = try connection.statement("INSERT OR IGNORE INTO \(table) VALUES(\(marks))")
+        defer { statement.reset() }
+        statement.bind(values.map(\.value))
+        try statement.step()
+    }
+
+    /// Another program's table with the engine's prefix, as a hub's: its rows as they lie.
+    private func write(_ table: SalvagedFile.OtherTable, as name: String) throws(StoreError) {
+        guard table.sql.uppercased().hasPrefix("CREATE TABLE"), !table.sql.contains(";") else {
+            return
+        }
+        try connection.execute(table.sql)
+        for row in table.rows { try insert(row.values, into: name) }
+    }
+
+    /// Every row as the log says.
+    private func writeRows() throws(StoreError) {
+        let rows = RowStore(connection, schema: schema)
+        rows.streams = try StreamTable(reading: connection)
+        var replay = LogReplay()
+        for changeset in plan.changesets { replay.add(changeset) }
+        let states = replay.rows()
+        for key in states.keys.sorted() {
+            guard let state = states[key], !state.cells.isEmpty else { continue }
+            try rows.store(key.table, key.row, state, replacing: nil)
+        }
+    }
+}
+
+extension StoredValue {
+    var value: Value {
+        switch self {
+        case .null: .null
+        case .integer(let value): .integer(value)
+        case .real(let value): .real(value)
+        case .text(let bytes): .text(String(decoding: bytes, as: UTF8.self))
+        case .blob(let bytes): .blob(bytes)
+        }
+    }
+}

@@ -1,0 +1,306 @@
+internal import Causality
+internal import Foundation
+internal import Merge
+internal import RecordSchema
+internal import SyncProtocol
+
+/// A run that was found in a file and is what its device signed.
+struct SalvagedRun {
+    var run: SealedRun
+    var hash: Digest
+    /// Runs are stored in the order in which they came.
+    var rowid: Int64
+    var received: Int64
+}
+
+/// What can be read of a replica's file, whatever its pages hold.
+///
+/// Tables are read from their roots. Runs and pieces of a tail are taken from any page: they prove
+/// themselves. What can't prove itself, as a cursor, is taken from tables that can be walked, and
+/// only where that fails from pages that no tree reaches.
+struct SalvagedFile {
+    /// Rows of a table that is none of this schema's, as a hub's devices.
+    struct OtherTable {
+        var sql: String
+        var rows: [StoredRecord]
+    }
+
+    private(set) var meta: [String: StoredValue] = [:]
+    private(set) var streams: [StreamRecord] = []
+    /// By stream; for each first seq what was found.
+    private(set) var runs: [StreamID: [UInt64: [SalvagedRun]]] = [:]
+    private(set) var pieces: [StreamID: [UInt64: TailPiece]] = [:]
+    private(set) var quarantined: [[StoredValue]] = []
+    private(set) var cursors: [[StoredValue]] = []
+    private(set) var peerHeads: [[StoredValue]] = []
+    private(set) var scope: [StoredValue]?
+    private(set) var dirty: [(table: UInt32, row: RowID)] = []
+    private(set) var others: [String: OtherTable] = [:]
+    /// The greatest change of a stream that a row shows, by the stream's number.
+    private(set) var shown: [Int64: UInt64] = [:]
+    /// Tables of which a part can't be read.
+    private(set) var damagedTables: Set<String> = []
+    private(set) var isSchemaReadable = false
+    /// Views, indices and tables of other programs.
+    private(set) var foreignObjects: [String] = []
+
+    private let source: PageSource
+    private var visited: Set<UInt32> = []
+    private var foundRuns: [(values: [StoredValue], rowid: Int64)] = []
+    private var foundPieces: [(sid: Int64?, values: [StoredValue])] = []
+
+    /// - Parameters:
+    ///   - logs: further write-ahead logs, of which only what proves itself is taken.
+    ///   - key: the device's, where it is known.
+    init(database path: String, schema: Schema, logs: [String], publicKey: [UInt8]?) {
+        source = PageSource(database: path)
+        readTables(schema)
+        readOrphans()
+        for log in logs { readStrays(PageSource(database: path, log: log)) }
+        takeRuns()
+        takePieces(publicKey)
+    }
+
+    // MARK: Tables
+
+    private mutating func readTables(_ schema: Schema) {
+        let objects = walk(1, "the schema")
+        isSchemaReadable = !damagedTables.contains("the schema") && !objects.isEmpty
+        damagedTables.remove("the schema")
+        let declared = Dictionary(uniqueKeysWithValues: schema.tables.map { ($0.name, $0) })
+        let views = schema.views.map(\.name)
+        for object in objects where object.values.count >= 5 {
+            guard let type = object.values[0].text, let name = object.values[1].text,
+                let root = object.values[3].integer.flatMap({ UInt32(exactly: $0) })
+            else { continue }
+            let tableName = object.values[2].text ?? ""
+            let isOurs = declared[tableName] != nil || tableName.hasPrefix("sy_")
+            guard type == "table" else {
+                if !isOurs, !views.contains(name) { foreignObjects.append(name) }
+                continue
+            }
+            if let table = declared[name] {
+                readClocks(walk(root, name), table)
+            } else if Layout.names.contains(name) {
+                for record in walk(root, name) { take(record, of: name) }
+            } else if name.hasPrefix("sy_") {
+                others[name] = OtherTable(
+                    sql: object.values[4].text ?? "", rows: walk(root, name))
+            } else if !name.hasPrefix("sqlite_") {
+                foreignObjects.append(name)
+            }
+        }
+    }
+
+    /// The records of a tree, as far as its pages can be read.
+    private mutating func walk(_ root: UInt32, _ name: String) -> [StoredRecord] {
+        var records: [StoredRecord] = []
+        var waiting = [root]
+        while let number = waiting.popLast() {
+            guard let page = BTreePage(number, of: source), visited.insert(number).inserted else {
+                damagedTables.insert(name)
+                continue
+            }
+            if page.damagedCount > 0 { damagedTables.insert(name) }
+            records += page.records
+            waiting += page.children
+        }
+        return records
+    }
+
+    private mutating func readClocks(_ records: [StoredRecord], _ table: Table) {
+        for record in records {
+            guard let id = record.values.first?.blob.flatMap({ Identifier($0) }),
+                let clock = record.values.last?.blob.flatMap({ RowClock($0, of: RowID(id)) }),
+                clock.isChecked
+            else { continue }
+            for entry in clock.entries { shown[entry.sid] = max(shown[entry.sid] ?? 0, entry.seq) }
+        }
+    }
+
+    private mutating func take(_ record: StoredRecord, of name: String) {
+        let values = record.values
+        switch name {
+        case "sy_meta":
+            if values.count == 2, let key = values[0].text, meta[key] == nil {
+                meta[key] = values[1]
+            }
+        case "sy_stream":
+            if let stream = StreamRecord(record), !streams.contains(where: { $0.sid == stream.sid })
+            {
+                streams.append(stream)
+            } else {
+                damagedTables.insert(name)
+            }
+        case "sy_run": foundRuns.append((values, record.rowid ?? 0))
+        case "sy_tail":
+            foundPieces.append((nil, [.integer(record.rowid ?? 0)] + values.dropFirst()))
+        case "sy_left":
+            guard let sid = values.first?.integer else { return }
+            foundPieces.append((sid, Array(values.dropFirst())))
+        case "sy_quar": if values.count == 9 { quarantined.append(values) }
+        case "sy_peer": if values.count == 5 { cursors.append(values) }
+        case "sy_peer_head":
+            guard values.count >= 4, let has = values[2].integer, let fed = values[3].integer,
+                values.count == 4 || values[4].integer == has &* 3 &+ fed
+            else { return }
+            peerHeads.append(values)
+        case "sy_scope": if values.count == 4 { scope = values }
+        case "sy_dirty":
+            guard let table = values.first?.integer.flatMap({ UInt32(exactly: $0) }),
+                values.count == 3, let row = values[1].blob.flatMap({ Identifier($0) }),
+                !dirty.contains(where: { $0 == (table, RowID(row)) })
+            else { return }
+            dirty.append((table, RowID(row)))
+        default: return
+        }
+    }
+
+    // MARK: Pages that no tree reaches
+
+    private mutating func readOrphans() {
+        let isLost = !isSchemaReadable || !damagedTables.isEmpty
+        for number in 1...max(source.pageCount, 1) where !visited.contains(number) {
+            guard let page = BTreePage(number, of: source) else { continue }
+            for record in page.records {
+                readStray(record)
+                guard isLost, let name = Self.table(of: record) else { continue }
+                if !isSchemaReadable || damagedTables.contains(name) { take(record, of: name) }
+            }
+        }
+    }
+
+    private mutating func readStrays(_ source: PageSource) {
+        for number in 1...max(source.pageCount, 1) {
+            for record in BTreePage(number, of: source)?.records ?? [] { readStray(record) }
+        }
+    }
+
+    /// What proves itself.
+    private mutating func readStray(_ record: StoredRecord) {
+        let values = record.values
+        if let rowid = record.rowid {
+            if values.count == 8, values[7].blob != nil { foundRuns.append((values, rowid)) }
+            if values.count == 4, values[0] == .null, values[3].integer != nil {
+                foundPieces.append((nil, [.integer(rowid)] + values.dropFirst()))
+            }
+        } else if values.count == 5, let sid = values[0].integer, values[3].blob != nil,
+            values[4].integer != nil
+        {
+            foundPieces.append((sid, Array(values.dropFirst())))
+        }
+    }
+
+    /// Which table a record is of, by its shape.
+    private static func table(of record: StoredRecord) -> String? {
+        let values = record.values
+        switch values.count {
+        case 2:
+            guard record.rowid == nil, let key = values[0].text else { return nil }
+            let isNoted = key.hasPrefix("adopt_") || key.hasPrefix("known_")
+            return Layout.metaKeys.contains(key) || isNoted ? "sy_meta" : nil
+        case 3:
+            return values[0].integer != nil && values[1].blob?.count == 16
+                && values[2].integer != nil ? "sy_dirty" : nil
+        case 4:
+            if values[0].text != nil, values[1].blob?.count == 16 { return "sy_scope" }
+            return values[0].blob?.count == 32 && values[1].integer != nil ? "sy_peer_head" : nil
+        case 5:
+            guard values[0].blob?.count == 32 else { return nil }
+            return values[1].text != nil ? "sy_peer" : "sy_peer_head"
+        case 9: return values[8].blob != nil && record.rowid != nil ? "sy_quar" : nil
+        case 11: return record.rowid != nil && StreamRecord(record) != nil ? "sy_stream" : nil
+        default: return nil
+        }
+    }
+
+    // MARK: What proves itself
+
+    private mutating func takeRuns() {
+        var keys = Dictionary(streams.map { ($0.stream, $0.publicKey) }) { first, _ in first }
+        var found: [SalvagedRun] = []
+        for (values, rowid) in foundRuns {
+            guard values.count == 8, let head = values[5].blob, let signature = values[6].blob,
+                let body = values[7].blob,
+                let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
+            else { continue }
+            if let origin = run.header.origin { keys[run.header.stream] = origin.publicKey }
+            found.append(
+                SalvagedRun(
+                    run: run, hash: run.hash, rowid: rowid, received: values[3].integer ?? 0))
+        }
+        foundRuns = []
+        var known: Set<Digest> = []
+        for entry in found where !known.contains(entry.hash) {
+            let header = entry.run.header
+            guard let key = keys[header.stream], (try? entry.run.verify(publicKey: key)) != nil
+            else { continue }
+            known.insert(entry.hash)
+            runs[header.stream, default: [:]][header.firstSeq, default: []].append(entry)
+        }
+        for entry in found {
+            guard let origin = entry.run.header.origin, known.contains(entry.hash) else { continue }
+            learn(origin)
+        }
+    }
+
+    /// A stream whose row can't be read: its first run says whose it is.
+    private mutating func learn(_ origin: StreamOrigin) {
+        guard !streams.contains(where: { $0.stream == origin.stream }) else { return }
+        let sid = max(streams.map(\.sid).max() ?? 0, shown.keys.max() ?? 0) + 1
+        streams.append(
+            StreamRecord(
+                sid: min(sid, 1 << 19), stream: origin.stream, scope: origin.scope,
+                publicKey: origin.publicKey, incarnation: origin.incarnation, head: 0, sealed: 0,
+                runHash: nil, named: 0, clock: HybridTime(rawValue: 0)))
+    }
+
+    /// Pieces are taken by the streams of this device that their sums are of.
+    private mutating func takePieces(_ publicKey: [UInt8]?) {
+        let own = meta["own"]?.integer.flatMap { sid in streams.first { $0.sid == sid } }
+        let key = own?.publicKey ?? publicKey
+        let candidates = streams.filter { $0.publicKey == key }
+        for (sid, values) in foundPieces {
+            guard values.count >= 3, let seq = values[0].integer, let refs = values[1].blob,
+                let body = values[2].blob
+            else { continue }
+            if values.count == 3 {
+                // An old layout, without sums.
+                guard let stream = sid.flatMap({ sid in streams.first { $0.sid == sid } }) ?? own,
+                    let piece = TailPiece(
+                        seq: seq, refs: refs, body: body, sum: nil, of: stream.stream)
+                else { continue }
+                pieces[stream.stream, default: [:]][piece.seq] = piece
+                continue
+            }
+            for stream in candidates {
+                if let piece = TailPiece(
+                    seq: seq, refs: refs, body: body, sum: values[3].integer ?? 0,
+                    of: stream.stream)
+                {
+                    pieces[stream.stream, default: [:]][piece.seq] = piece
+                }
+            }
+        }
+        foundPieces = []
+    }
+}
+
+extension StreamRecord {
+    /// A row of `sy_stream`; `nil` for one that its name contradicts.
+    fileprivate init?(_ record: StoredRecord) {
+        let values = record.values
+        guard let sid = record.rowid, (1...1 << 20).contains(sid), values.count == 11,
+            let scope = values[1].text, let name = values[2].blob.flatMap({ Identifier($0) }),
+            let key = values[3].blob, let incarnation = values[4].integer,
+            let head = values[5].integer, let sealed = values[6].integer
+        else { return nil }
+        self.init(
+            sid: sid, stream: StreamID(name), scope: scope, publicKey: key,
+            incarnation: UInt64(clamping: incarnation), head: UInt64(clamping: head),
+            sealed: UInt64(clamping: sealed), runHash: values[7].blob.flatMap { Digest($0) },
+            named: UInt64(clamping: values[9].integer ?? 0),
+            clock: HybridTime(rawValue: UInt64(clamping: values[10].integer ?? 0)))
+        guard isNamedByItself else { return nil }
+    }
+}
