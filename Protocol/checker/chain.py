@@ -7,6 +7,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from checker.body import BodyReader
+from checker.columns import ColumnsReader, Vocabulary
 from checker.identity import sha256
 from checker.limits import MAX_STORED, Reject
 from checker.merge import State
@@ -26,6 +27,7 @@ class Replica:
     state: State = field(default_factory=State)
     runs: dict = field(default_factory=dict)  # stream: {last seq: run hash}, in order
     keys: dict = field(default_factory=dict)  # stream: public key
+    said: dict = field(default_factory=dict)  # stream: {last seq: vocabulary}
 
     def held(self, stream: bytes) -> int:
         return max(self.runs.get(stream, {}), default=0)
@@ -51,27 +53,35 @@ class Replica:
             raise Refused("SCOPE")
         key = h.origin[0] if h.origin else self.keys[h.stream]
         try:  # step 8
-            changesets = self.open(h, this, signature, body, key)
+            changesets, said = self.open(h, this, signature, body, key)
         except (Reject, InvalidSignature, ValueError):
             raise Refused("POISON") from None
         self.runs.setdefault(h.stream, {})[h.last] = this
         self.keys[h.stream] = key
+        self.said.setdefault(h.stream, {})[h.last] = said
         for changeset in changesets:
             self.state.deliver(changeset)
         return changesets
 
-    def open(self, h, this, signature, body, key) -> list[Changeset]:
+    def open(self, h, this, signature, body, key) -> tuple[list[Changeset], Vocabulary]:
         """02 §7 step 8."""
         if len(body) > MAX_STORED or len(signature) != 64 or sha256(body) != h.body_hash:
             raise Reject("invalid")
         Ed25519PublicKey.from_public_bytes(key).verify(signature, this)
         bounds = {stream: seq for stream, seq, _ in h.deps}
         plain = expand(body, h.encoding, h.size)
-        changesets = BodyReader(plain, h.stream, h.first, h.previous or b"", list(bounds), self.namespace).changesets()
+        place = h.stream, h.first, h.previous or b"", list(bounds), self.namespace
+        if h.encoding < 2:
+            changesets = BodyReader(plain, *place).changesets()
+            said = Vocabulary(h.first, h.last, h.size, by_columns=False)
+        else:
+            reader = ColumnsReader(plain, *place)
+            said = reader.vocabulary(h.size)
+            changesets = reader.changesets(self.said.get(h.stream, {}))
         if len(changesets) != h.count:
             raise Reject("invalid")
         for op in (op for c in changesets for item in c.rows for op in item.ops):
             for stream, seq in op.names():
                 if stream != h.stream and seq > bounds.get(stream, 0):
                     raise Reject("invalid")
-        return changesets
+        return changesets, said

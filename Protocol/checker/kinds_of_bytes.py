@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from checker import ed25519
 from checker.body import BodyReader
 from checker.chain import Refused, Replica
+from checker.columns import ColumnsReader
 from checker.encoding import Reader, encode
 from checker.identity import conflict_id, device_id, digest, keyed_row, new_row, sha256, stream_id
 from checker.json_form import (
@@ -79,14 +80,25 @@ def check_cbor(given, when):
 
 def check_bodies(given, when):
     """01 §6.2."""
-    if when != "read":
+    if when not in ("read", "columns"):
         raise BadVector(f"an unknown kind: {when!r}")
-    members(given, "stream firstSeq previousRun streams namespace body")
-    previous = b"" if given["previousRun"] is None else p_hex(given["previousRun"], 32)
-    r = BodyReader(p_bytes(given["body"]), p_hex(given["stream"], 16), p_int(given["firstSeq"], 1, MAX_SEQ), previous,
-                   [p_hex(s, 16) for s in given["streams"]], p_text(given["namespace"]))
+    members(given, "stream firstSeq previousRun streams namespace body" + " earlier" * (when == "columns"))
+    streams, namespace = [p_hex(s, 16) for s in given["streams"]], p_text(given["namespace"])
+
+    def place(part) -> tuple:
+        previous = b"" if part["previousRun"] is None else p_hex(part["previousRun"], 32)
+        return (p_bytes(part["body"]), p_hex(given["stream"], 16), p_int(part["firstSeq"], 1, MAX_SEQ), previous,
+                streams, namespace)
+
     try:
-        return {"changesets": [j_changeset(c) for c in r.changesets()]}
+        if when == "read":
+            return {"changesets": [j_changeset(c) for c in BodyReader(*place(given)).changesets()]}
+        earlier = {}
+        for part in given["earlier"]:
+            members(part, "firstSeq previousRun body")
+            said = ColumnsReader(*place(part)).vocabulary(len(p_bytes(part["body"])))
+            earlier[said.last] = said
+        return {"changesets": [j_changeset(c) for c in ColumnsReader(*place(given)).changesets(earlier)]}
     except Reject as reason:
         return {"reject": str(reason)}
 

@@ -13,7 +13,7 @@ from checker.limits import (
 
 def expand(stored: bytes, encoding: int, size: int) -> bytes:
     """01 §5. Raises Reject when the stored body isn't one frame of exactly this size."""
-    if encoding == 0:
+    if encoding % 2 == 0:
         if len(stored) != size:
             raise Reject("invalid")
         return stored
@@ -81,7 +81,7 @@ class Header:
                 case 8:
                     if r.array() != 2:
                         raise Reject("invalid")
-                    got[key] = r.unsigned(0, 1), r.unsigned(0, MAX_EXPANDED)
+                    got[key] = r.unsigned(0, 3), r.unsigned(0, MAX_EXPANDED)
                 case 10:
                     got[key] = r.text(MAX_SCOPE)
                 case _:

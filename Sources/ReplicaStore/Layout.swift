@@ -8,6 +8,8 @@ enum Layout {
     /// Marks a backup ("krvb"): it goes on as a replica once it is restored.
     static let backupID: Int64 = 0x6b72_7662
     /// The number of this layout: `PRAGMA user_version`, plus one so that 0 stays "not ours".
+    ///
+    /// 4: checks where nothing is signed, and bodies by columns: a build that knows neither must not open it.
     static let version: Int64 = 4
     /// The column of each declared table that holds the row's clocks; no schema may declare it.
     static let clockColumn = "sy_clk"
@@ -84,7 +86,9 @@ enum Layout {
 
     /// What gives `sy_peer_head` of versions up to 3 its twins.
     static let upgradePeers = [
-        "ALTER TABLE sy_peer_head RENAME TO sy_peer_head_3", peerHeads,
+        // A rename would hold every trigger against tables that are not there yet.
+        "CREATE TABLE sy_peer_head_3 AS SELECT peer, sid, has, fed FROM sy_peer_head",
+        "DROP TABLE sy_peer_head", peerHeads,
         """
         INSERT INTO sy_peer_head(peer, sid, has, fed)
         SELECT peer, sid, has, fed FROM sy_peer_head_3

@@ -99,11 +99,12 @@ extension Replica {
         statement.bind(2, Int64(record.sealed))
         var pieces: [TailPiece] = []
         while try statement.step() {
-            guard let piece = TailPiece(statement, of: record.stream) else {
+            // What follows a gap waits for what is missing.
+            guard statement.integer(0) <= Int64(record.head) else { break }
+            guard let piece = TailPiece(statement, of: record.stream, after: record.runHash)
+            else {
                 throw rows.damaged("change \(record.stream):\(statement.integer(0))")
             }
-            // What follows a gap waits for what is missing.
-            guard piece.seq <= record.head else { break }
             guard piece.seq == record.sealed + UInt64(pieces.count) + 1 else {
                 throw rows.damaged("change \(record.stream):\(piece.seq): one before is missing")
             }
@@ -221,13 +222,15 @@ extension Replica {
             return Dependency(stream: stream, seq: other.sealed, run: hash)
         }
         var record = record
+        var dictionary = SealingDictionary()
         let run = SealedRun(
             sealing: pieces.flatMap(\.body), stream: record.stream, firstSeq: record.sealed + 1,
             count: pieces.count, previous: record.runHash, dependencies: named,
             schemaVersion: schema.version,
             origin: StreamOrigin(
                 publicKey: record.publicKey, scope: record.scope, incarnation: record.incarnation),
-            key: try key())
+            key: try key(), namespace: schema.namespace, dictionary: &dictionary,
+            earlier: { [record] in try? vocabulary(record.sid, holding: $0) })
         try keep(run, of: &record, received: environment.wallMilliseconds())
         try rows.streams.update(record, in: connection)
         try forgetLeft(record)

@@ -27,10 +27,10 @@ public struct IngestProgress: Hashable, Sendable {
 
 /// A run that is to be taken in, and what it holds, as far as that was read already.
 struct IncomingRun {
-    typealias Contents = (changes: RunChanges, order: [UInt32]?)
+    typealias Contents = RunContents
 
     var run: SealedRun
-    var contents: Result<Contents, Refusal>?
+    var contents: Result<Contents, any Error>?
 
     /// What it does to rows; as long as that was not read, a row for each changeset.
     var rowCount: Int {
@@ -53,6 +53,12 @@ struct IngestSlice {
     /// By stream: the last changeset of what was added, and whose it is.
     private var heads: [StreamID: UInt64] = [:]
     private var publicKeys: [StreamID: [UInt8]] = [:]
+    /// What runs of the slice say that are in no log yet.
+    private var vocabularies: [StreamID: [RunVocabulary]] = [:]
+
+    func vocabulary(of stream: StreamID, holding seq: UInt64) -> RunVocabulary? {
+        vocabularies[stream]?.first { $0.firstSeq <= seq && seq <= $0.lastSeq }
+    }
 
     func head(of stream: StreamID) -> UInt64? { heads[stream] }
     func publicKey(of stream: StreamID) -> [UInt8]? { publicKeys[stream] }
@@ -76,6 +82,9 @@ struct IngestSlice {
         bytes += incoming.run.header.expandedBytes
         rowCount += incoming.rowCount
         heads[incoming.run.header.stream] = incoming.run.header.lastSeq
+        if case .success(let contents)? = incoming.contents {
+            vocabularies[incoming.run.header.stream, default: []].append(contents.vocabulary)
+        }
         if let origin = incoming.run.header.origin {
             publicKeys[incoming.run.header.stream] = origin.publicKey
         }
@@ -139,11 +148,8 @@ extension Replica {
             let publicKey = record?.publicKey ?? run.header.origin?.publicKey
                 ?? slice.publicKey(of: run.header.stream)
         else { return IncomingRun(run: run) }
-        do throws(Refusal) {
-            return IncomingRun(run: run, contents: .success(try read(run, publicKey)))
-        } catch {
-            return IncomingRun(run: run, contents: .failure(error))
-        }
+        return IncomingRun(
+            run: run, contents: Result { try read(run, publicKey, in: slice) })
     }
 
     func ingestOne(_ incoming: IncomingRun) throws -> IngestResult {
@@ -151,9 +157,11 @@ extension Replica {
         do {
             if try isHeld(run) { return .duplicate }
             let record = try admit(run)
-            let (changes, order) = try contents(of: incoming, record)
-            let leftCount = try leftCount(in: changes, record)
-            return try apply(run, changes, order, leftCount, record)
+            let contents = try contents(of: incoming, record)
+            let leftCount = try leftCount(in: contents.changes, record)
+            let result = try apply(run, contents, leftCount, record)
+            vocabularies.insert(contents.vocabulary, of: run.hash)
+            return result
         } catch let refusal as Refusal {
             return .refused(refusal)
         }
@@ -161,7 +169,7 @@ extension Replica {
 
     private func contents(
         of incoming: IncomingRun, _ record: StreamRecord?
-    ) throws(Refusal) -> IncomingRun.Contents {
+    ) throws -> IncomingRun.Contents {
         if let contents = incoming.contents { return try contents.get() }
         guard let publicKey = record?.publicKey ?? incoming.run.header.origin?.publicKey else {
             throw Refusal(.poison, "its stream's first run is missing")
@@ -217,24 +225,29 @@ extension Replica {
     }
 
     private func read(
-        _ run: SealedRun, _ publicKey: [UInt8]
-    ) throws(Refusal) -> IncomingRun.Contents {
+        _ run: SealedRun, _ publicKey: [UInt8], in slice: IngestSlice = IngestSlice()
+    ) throws -> IncomingRun.Contents {
         if let origin = run.header.origin, origin.scope != Self.scope {
             throw Refusal(.scope, "its scope \(origin.scope) is not replicated here")
         }
         do throws(RunError) {
             try run.verify(publicKey: publicKey)
-            return try run.changes(namespace: schema.namespace)
+            return try run.contents(
+                namespace: schema.namespace,
+                earlier: vocabularies(of: run.header.stream, in: slice))
         } catch {
+            if case .unreadableSource(let seq) = error {
+                throw rows.damaged("run \(run.header.stream):\(seq) of the log")
+            }
             throw Refusal(.poison, error.explanation)
         }
     }
 
     /// - Parameter leftCount: so many of the changesets are part of the state already.
     private func apply(
-        _ run: SealedRun, _ changes: RunChanges, _ order: [UInt32]?, _ leftCount: Int,
-        _ known: StreamRecord?
+        _ run: SealedRun, _ contents: RunContents, _ leftCount: Int, _ known: StreamRecord?
     ) throws -> IngestResult {
+        let (changes, order) = (contents.changes, contents.order)
         try connection.execute("SAVEPOINT run")
         do {
             var record: StreamRecord

@@ -47,10 +47,14 @@ extension Replica {
                 .integer(Int64(record.sealed)))
             var counted = record
             counted.head = record.sealed
-            let next = try connection.rows(
-                "SELECT seq FROM sy_left WHERE sid = ? ORDER BY seq", .integer(record.sid))
-            for row in next {
-                guard row[0] == .integer(Int64(counted.head + 1)) else { break }
+            let statement = try connection.prepare(
+                "SELECT seq, refs, body, sum FROM sy_left WHERE sid = ? ORDER BY seq")
+            defer { statement.finalize() }
+            statement.bind(1, record.sid)
+            while try statement.step(),
+                let piece = TailPiece(statement, of: record.stream, after: record.runHash),
+                piece.seq == counted.head + 1
+            {
                 counted.head += 1
             }
             if counted.head != record.head { try rows.streams.update(counted, in: connection) }

@@ -45,12 +45,13 @@ extension Replica {
         for piece in pieces {
             guard case .integer(let sid) = piece[1], case .integer(let seq) = piece[2],
                 case .blob(let refs) = piece[3], case .blob(let body) = piece[4],
-                let stream = rows.streams.stream(sid: sid), let number = UInt64(exactly: seq)
+                let record = rows.streams[sid: sid], let number = UInt64(exactly: seq)
             else { throw rows.damaged("a row of sy_tail") }
             let streams = stride(from: 0, to: refs.count - 15, by: 16).compactMap {
                 Identifier(refs[$0..<$0 + 16]).map { StreamID($0) }
             }
-            let sum = TailPiece(seq: number, streams: streams, body: body).sum(in: stream)
+            let sum = TailPiece(seq: number, streams: streams, body: body).sum(
+                in: record.stream, after: record.runHash)
             if piece[0] == .integer(0) {
                 try connection.run(
                     "UPDATE sy_tail SET sum = ? WHERE seq = ?", .integer(sum), .integer(seq))

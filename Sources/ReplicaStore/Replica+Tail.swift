@@ -19,28 +19,35 @@ struct TailPiece {
     /// - Parameters:
     ///   - sum: `nil` in files of old layouts.
     ///   - stream: the stream that the piece belongs to.
-    init?(seq: Int64, refs: [UInt8], body: [UInt8], sum: Int64?, of stream: StreamID) {
+    ///   - previous: the run that the piece follows: its numbers count from there.
+    init?(
+        seq: Int64, refs: [UInt8], body: [UInt8], sum: Int64?, of stream: StreamID,
+        after previous: Digest?
+    ) {
         guard let seq = UInt64(exactly: seq), refs.count.isMultiple(of: 16) else { return nil }
         let streams = stride(from: 0, to: refs.count, by: 16).compactMap {
             Identifier(refs[$0..<$0 + 16]).map { StreamID($0) }
         }
         self.init(seq: seq, streams: streams, body: body)
-        guard sum == nil || sum == self.sum(in: stream) else { return nil }
+        guard sum == nil || sum == self.sum(in: stream, after: previous) else { return nil }
     }
 
     /// - Parameter statement: at a row of (seq, refs, body, sum).
-    init?(_ statement: Statement, of stream: StreamID, isChecked: Bool = true) {
+    init?(
+        _ statement: Statement, of stream: StreamID, after previous: Digest?, isChecked: Bool = true
+    ) {
         self.init(
             seq: statement.integer(0), refs: statement.blob(1), body: statement.blob(2),
-            sum: isChecked ? statement.integer(3) : nil, of: stream)
+            sum: isChecked ? statement.integer(3) : nil, of: stream, after: previous)
     }
 
     var refs: [UInt8] { streams.flatMap { $0.identifier.bytes } }
 
     /// What tells damage: until a run is signed, nothing else does.
-    func sum(in stream: StreamID) -> Int64 {
+    func sum(in stream: StreamID, after previous: Digest?) -> Int64 {
         var sum = Checksum()
         sum.add(stream.identifier)
+        sum.add(previous?.bytes ?? [])
         sum.add(seq)
         for named in streams { sum.add(named.identifier) }
         sum.add(body)
@@ -92,7 +99,10 @@ extension Replica {
             "SELECT seq, refs, body, \(sum) FROM sy_tail ORDER BY seq")
         defer { statement.reset() }
         while try statement.step() {
-            guard let piece = TailPiece(statement, of: own.stream, isChecked: hasSums) else {
+            guard
+                let piece = TailPiece(
+                    statement, of: own.stream, after: own.runHash, isChecked: hasSums)
+            else {
                 throw rows.damaged("change \(own.stream):\(statement.integer(0)) of the tail")
             }
             try body(piece.seq, piece.streams, piece.body)
@@ -120,7 +130,7 @@ extension Replica {
             statement.bind(1, Int64(piece.seq))
             statement.bind(2, blob: piece.refs)
             statement.bind(3, blob: piece.body)
-            statement.bind(4, piece.sum(in: own.stream))
+            statement.bind(4, piece.sum(in: own.stream, after: own.runHash))
             try statement.step()
         }
         unwrittenTail.removeAll(keepingCapacity: true)
@@ -156,7 +166,8 @@ extension Replica {
             schemaVersion: schema.version,
             origin: StreamOrigin(
                 publicKey: own.publicKey, scope: own.scope, incarnation: own.incarnation),
-            key: try key())
+            key: try key(), namespace: schema.namespace, dictionary: &dictionary,
+            earlier: { [own] in try? vocabulary(own.sid, holding: $0) })
         try keep(run, of: &own, received: environment.wallMilliseconds())
         if unwrittenTail.count < count { try connection.run("DELETE FROM sy_tail") }
         unwrittenTail.removeAll(keepingCapacity: true)

@@ -139,6 +139,7 @@ struct Inspection {
 
     private mutating func takeRuns(_ runs: [SealedRun], of record: StreamRecord) {
         var (last, previous): (UInt64, Digest?) = (0, nil)
+        var reader = StreamReader(namespace: replica.schema.namespace)
         for run in runs.sorted(by: { $0.header.firstSeq < $1.header.firstSeq }) {
             let header = run.header
             if header.firstSeq > last + 1 { miss(record.stream, last + 1...header.firstSeq - 1) }
@@ -148,9 +149,7 @@ struct Inspection {
                     "run \(header.stream):\(header.lastSeq) does not continue its chain")
             }
             do throws(RunError) {
-                for changeset in try run.changesets(namespace: replica.schema.namespace) {
-                    add(changeset)
-                }
+                for changeset in try reader.changesets(of: run) { add(changeset) }
             } catch {
                 miss(record.stream, header.firstSeq...header.lastSeq)
             }
@@ -209,6 +208,7 @@ struct Inspection {
         statement.bind(1, Int64(seq))
         if !isOwn { statement.bind(2, record.sid) }
         guard (try? statement.step()) == true else { return nil }
-        return TailPiece(statement, of: record.stream, isChecked: replica.hasSums)
+        return TailPiece(
+            statement, of: record.stream, after: record.runHash, isChecked: replica.hasSums)
     }
 }

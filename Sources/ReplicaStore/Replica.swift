@@ -28,6 +28,9 @@ public final class Replica {
     var tailBytes = 0
     var clock = HybridClock()
     let log = ReplicaLog()
+    /// What the runs of the replica's own stream have said.
+    var dictionary = SealingDictionary()
+    let vocabularies = VocabularyCache()
     /// The file's version when `own` and the tail were read, and when the streams were.
     private var dataVersion: Int64 = -1
     private var streamsVersion: Int64 = -1
@@ -361,6 +364,7 @@ public final class Replica {
     /// Another process, or a transaction that was taken back, may have changed what was kept.
     private func forgetCaches() {
         log.removeAll()
+        dictionary = SealingDictionary()
         rows.forget()
     }
 

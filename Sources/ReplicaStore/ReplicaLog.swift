@@ -98,7 +98,10 @@ extension Replica {
 
     private func decode(_ run: SealedRun) throws(StoreError) -> [Changeset] {
         do throws(RunError) {
-            return try run.changesets(namespace: schema.namespace)
+            let contents = try run.contents(
+                namespace: schema.namespace, earlier: vocabularies(of: run.header.stream))
+            vocabularies.insert(contents.vocabulary, of: run.hash)
+            return contents.changesets
         } catch {
             throw rows.damaged(
                 "run \(run.header.stream):\(run.header.lastSeq): \(error.explanation)")

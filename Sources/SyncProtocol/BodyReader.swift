@@ -180,7 +180,9 @@ public struct BodyReader: Sendable {
         case .putOver:
             if try put(column, into: &changes) {
                 var left = try decoder.array(limit: 2 * Limits.dotsPerOperation)
-                while left > 0 { changes.replace(try readDot(&left)) }
+                while left > 0 {
+                    changes.replace(try decoder.dot(before: dot, streams: streams, &left))
+                }
             } else {
                 changes.replace(try dots())
             }
@@ -271,50 +273,14 @@ public struct BodyReader: Sendable {
         return sum
     }
 
-    private mutating func readDot(_ left: inout Int) throws(CBORError) -> Dot {
-        let head = try decoder.unsigned()
-        left -= 1
-        if head & 1 == 0 {
-            let distance = head >> 1
-            guard (1..<dot.seq).contains(distance) else { throw decoder.error(.outOfRange) }
-            return Dot(stream, dot.seq - distance)
-        }
-        guard left > 0, head >> 1 < UInt64(streams.count) else { throw decoder.error(.outOfRange) }
-        let other = streams[Int(head >> 1)]
-        // By a number an op could name what comes after it in its own stream.
-        guard other != stream else { throw decoder.error(.invalid) }
-        let seq = try decoder.unsigned()
-        left -= 1
-        guard seq > 0, seq <= UInt64(Int64.max) else { throw decoder.error(.outOfRange) }
-        return Dot(other, seq)
-    }
-
     private mutating func dots() throws(CBORError) -> [Dot] {
         var left = try decoder.array(limit: 2 * Limits.dotsPerOperation)
         var dots: [Dot] = []
-        while left > 0 { dots.append(try readDot(&left)) }
+        while left > 0 { dots.append(try decoder.dot(before: dot, streams: streams, &left)) }
         return dots
     }
 
     private mutating func covers() throws(CBORError) -> [CellDot] {
-        var covers: [CellDot] = []
-        for _ in 0..<(try decoder.array()) {
-            var left = try decoder.array()
-            guard left > 0 else { throw decoder.error(.invalid) }
-            let dot = try readDot(&left)
-            guard covers.count + left <= Limits.dotsPerOperation else {
-                throw decoder.error(.tooLong)
-            }
-            while left > 0 {
-                if try decoder.peek() == .array {
-                    try decoder.array(count: 2)
-                    covers.append(CellDot(try element(try decoder.unsigned32()), dot))
-                } else {
-                    covers.append(CellDot(CellKey(try decoder.unsigned32()), dot))
-                }
-                left -= 1
-            }
-        }
-        return covers.sorted()
+        try decoder.covers(before: dot, streams: streams)
     }
 }

@@ -149,6 +149,25 @@ public struct CBORDecoder: Sendable {
         Array(bytes[try range(2, limit: limit)])
     }
 
+    /// Bytes that are not read yet.
+    var left: Int { end - offset }
+
+    /// Where a text without its head lies, held to be UTF-8.
+    mutating func textRange(bare count: Int) throws(CBORError) -> Range<Int> {
+        let range = try raw(count)
+        try validate(range)
+        return range
+    }
+
+    /// So many bytes that are no item.
+    mutating func raw(_ count: Int) throws(CBORError) -> Range<Int> {
+        guard count <= end - offset else { throw error(.truncated) }
+        defer { offset += count }
+        return offset..<offset + count
+    }
+
+    mutating func byte() throws(CBORError) -> UInt8 { bytes[try raw(1).lowerBound] }
+
     /// A blob of exactly `count` bytes.
     public mutating func blob(count: Int) throws(CBORError) -> [UInt8] {
         let range = try range(2, limit: count)
@@ -167,7 +186,10 @@ public struct CBORDecoder: Sendable {
     }
 
     public mutating func text(limit: Int = Limits.valueBytes) throws(CBORError) -> String {
-        let range = try range(3, limit: limit)
+        try text(in: try range(3, limit: limit))
+    }
+
+    private func text(in range: Range<Int>) throws(CBORError) -> String {
         do {
             return String(copying: try UTF8Span(validating: bytes.span.extracting(range)))
         } catch {
@@ -178,13 +200,17 @@ public struct CBORDecoder: Sendable {
     /// Where a text lies, held to be UTF-8.
     private mutating func textRange() throws(CBORError) -> Range<Int> {
         let range = try range(3, limit: Limits.valueBytes)
-        guard !isASCII(range) else { return range }
+        try validate(range)
+        return range
+    }
+
+    private func validate(_ range: Range<Int>) throws(CBORError) {
+        guard !isASCII(range) else { return }
         do {
             _ = try UTF8Span(validating: bytes.span.extracting(range))
         } catch {
             throw self.error(.invalidUTF8)
         }
-        return range
     }
 
     private func isASCII(_ range: Range<Int>) -> Bool {
@@ -285,11 +311,14 @@ public struct CBORDecoder: Sendable {
         }
     }
 
+    /// The number of entries that follow.
+    mutating func mapCount() throws(CBORError) -> Int { try count(5, limit: .max) }
+
     /// Reads a map with ascending unsigned keys; `body` reads the value of each.
     public mutating func map(
         _ body: (UInt64, inout CBORDecoder) throws(CBORError) -> Void
     ) throws(CBORError) {
-        let count = try count(5, limit: .max)
+        let count = try mapCount()
         var previous: UInt64?
         for _ in 0..<count {
             let key = try argument(0)

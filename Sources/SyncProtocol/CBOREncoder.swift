@@ -94,6 +94,9 @@ public struct CBOREncoder: Sendable {
         append(bigEndian: half, count: 2)
     }
 
+    /// Lets `body` append bytes that are no items.
+    mutating func appending(_ body: (inout [UInt8]) -> Void) { body(&bytes) }
+
     /// Appends items that are deterministic CBOR already.
     public mutating func raw(_ items: some Sequence<UInt8>) { bytes.append(contentsOf: items) }
 }

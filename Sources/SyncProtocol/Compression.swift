@@ -4,23 +4,45 @@ internal import CZstd
 public enum BodyEncoding: UInt64, Sendable {
     /// The changesets as they are.
     case plain = 0
-    /// One zstd frame (RFC 8878) that states its size.
+    /// As above, in one zstd frame (RFC 8878) that states its size.
     case zstd = 1
+    /// By columns: like beside like.
+    case columns = 2
+    /// As above, in one zstd frame.
+    case columnsZstd = 3
+
+    var isByColumns: Bool { self == .columns || self == .columnsZstd }
+    var isCompressed: Bool { self == .zstd || self == .columnsZstd }
 }
 
 enum Compression {
     static let level: Int32 = 3
 
     /// One frame; `nil` when it would not be smaller.
-    static func compress(_ bytes: [UInt8]) -> [UInt8]? {
-        let bound = ZSTD_compressBound(bytes.count)
+    ///
+    /// - Parameter seams: where blocks end, ascending: each block has its own statistics.
+    static func compress(_ bytes: [UInt8], seams: [Int] = []) -> [UInt8]? {
+        guard let context = ZSTD_createCCtx() else { return nil }
+        defer { ZSTD_freeCCtx(context) }
+        ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
+        ZSTD_CCtx_setPledgedSrcSize(context, UInt64(bytes.count))
+        // Each seam may cost the head of a block.
+        let bound = ZSTD_compressBound(bytes.count) + 16 * seams.count
+        var isWhole = true
         let packed = [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in
-            let size = bytes.withUnsafeBytes { source in
-                ZSTD_compress(buffer.baseAddress, bound, source.baseAddress, source.count, level)
+            var output = ZSTD_outBuffer(dst: buffer.baseAddress, size: bound, pos: 0)
+            bytes.withUnsafeBytes { source in
+                var input = ZSTD_inBuffer(src: source.baseAddress, size: 0, pos: 0)
+                for end in seams + [bytes.count] where isWhole {
+                    input.size = end
+                    let mode = end == bytes.count ? ZSTD_e_end : ZSTD_e_flush
+                    isWhole = ZSTD_compressStream2(context, &output, &input, mode) == 0
+                    if end == bytes.count { break }
+                }
             }
-            count = ZSTD_isError(size) == 0 ? size : bound
+            count = output.pos
         }
-        return packed.count < bytes.count ? packed : nil
+        return isWhole && packed.count < bytes.count ? packed : nil
     }
 
     /// The greatest window that a frame may ask for, in bytes: every decoder of RFC 8878 has it.

@@ -17,6 +17,21 @@ public enum Limits {
     /// What a writer puts into a run before compression, in bytes: so that even a body that
     /// doesn't compress stays within ``runStoredBytes``.
     public static let runWrittenBytes = runStoredBytes - (4 << 10)
+    /// Row items in a body that lies by columns: more than ``runWrittenBytes`` hold.
+    public static let runRows = 1 << 17
+    /// Ops in such a body.
+    public static let runOperations = 1 << 18
+    /// Dots in such a body.
+    public static let runDots = 1 << 19
+    /// The texts and blobs of such a body's values, in bytes, each as often as it is referred to.
+    public static let runValueBytes = 4 << 20
+    /// Earlier runs of its stream that a body may refer to.
+    public static let runSources = 16
+    /// What these have when expanded, in bytes: a reader may have to expand them all.
+    public static let sourceBytes = 8 << 20
+    /// A tail up to this is read again when it is sealed, in bytes: what people record by hand, while
+    /// reading a whole import twice would cost a third of it.
+    public static let sealCheckBytes = 64 << 10
     /// A run's header, in bytes.
     public static let headerBytes = 64 << 10
     /// Deps that a writer puts into a header, so that it stays within ``headerBytes``: each takes up

@@ -11,7 +11,7 @@ extension CBOREncoder {
 
     mutating func run(_ run: SealedRun) {
         array(3)
-        blob(run.headerBytes)
+        blob(run.shortHeader)
         blob(run.signature)
         blob(run.body)
     }
@@ -46,9 +46,54 @@ extension CBORDecoder {
 
     mutating func run() throws(CBORError) -> SealedRun {
         try array(count: 3)
+        let short = try blob(limit: Limits.headerBytes)
+        let signature = try blob(count: 64)
+        let body = try blob(limit: Limits.runStoredBytes)
         return try SealedRun(
-            headerBytes: try blob(limit: Limits.headerBytes), signature: try blob(count: 64),
-            body: try blob(limit: Limits.runStoredBytes))
+            headerBytes: try SealedRun.header(short, of: body), signature: signature, body: body)
+    }
+}
+
+/// On the way a header goes without its body's hash: whoever has the body computes it, and the
+/// signature says whether it is the one that was signed.
+extension SealedRun {
+    private static let bodyHashKey: UInt64 = 5
+
+    /// The header without the entry of the body's hash; its map counts the entry all the same.
+    var shortHeader: [UInt8] {
+        do throws(CBORError) {
+            let place = try Self.placeOfBodyHash(headerBytes)
+            return Array(headerBytes[..<place] + headerBytes[(place + Self.entry(body).count)...])
+        } catch {
+            preconditionFailure("a header that was read can't be read: \(error)")
+        }
+    }
+
+    static func header(_ short: [UInt8], of body: [UInt8]) throws(CBORError) -> [UInt8] {
+        let place = try placeOfBodyHash(short)
+        guard place == short.count || short[place] != UInt8(bodyHashKey) else {
+            throw CBORError(.invalid, at: place)
+        }
+        return Array(short[..<place]) + entry(body) + Array(short[place...])
+    }
+
+    private static func entry(_ body: [UInt8]) -> [UInt8] {
+        var encoder = CBOREncoder()
+        encoder.unsigned(bodyHashKey)
+        encoder.blob(Digest(sha256: body).bytes)
+        return encoder.bytes
+    }
+
+    /// Where the entry of the body's hash begins, or would.
+    private static func placeOfBodyHash(_ header: [UInt8]) throws(CBORError) -> Int {
+        var decoder = CBORDecoder(header)
+        _ = try decoder.mapCount()
+        while !decoder.isAtEnd {
+            let place = decoder.offset
+            guard try decoder.unsigned() < bodyHashKey else { return place }
+            try decoder.skip()
+        }
+        return decoder.offset
     }
 }
 

@@ -52,6 +52,23 @@ public struct RunHeader: Hashable, Sendable {
 
     public var lastSeq: UInt64 { firstSeq + UInt64(count) - 1 }
 
+    package init(
+        stream: StreamID, firstSeq: UInt64, count: Int, previous: Digest?, bodyHash: Digest,
+        dependencies: [Dependency], schemaVersion: UInt64, encoding: BodyEncoding,
+        expandedBytes: Int, origin: StreamOrigin?
+    ) {
+        self.stream = stream
+        self.firstSeq = firstSeq
+        self.count = count
+        self.previous = previous
+        self.bodyHash = bodyHash
+        self.dependencies = dependencies
+        self.schemaVersion = schemaVersion
+        self.encoding = encoding
+        self.expandedBytes = expandedBytes
+        self.origin = origin
+    }
+
     func encode() -> [UInt8] {
         var encoder = CBOREncoder(reserving: 256 + dependencies.count * 56)
         encoder.map(8 + (previous == nil ? 0 : 1) + (origin == nil ? 0 : 3))
@@ -179,104 +196,13 @@ public struct SealedRun: Hashable, Sendable {
         self.body = body
     }
 
-    /// Seals `body`, compressing it where that helps.
+    /// Signs what is to be sealed.
     ///
-    /// - Parameters:
-    ///   - body: the changesets one after another, at most ``Limits/runExpandedBytes``.
-    ///   - dependencies: those that the body's dots name first, in the order of their numbers.
-    public init(
-        sealing body: [UInt8], stream: StreamID, firstSeq: UInt64, count: Int, previous: Digest?,
-        dependencies: [Dependency], schemaVersion: UInt64, origin: StreamOrigin, key: DeviceKey
-    ) {
-        let packed = Compression.compress(body)
-        self.body = packed ?? body
-        header = RunHeader(
-            stream: stream, firstSeq: firstSeq, count: count, previous: previous,
-            bodyHash: Digest(sha256: self.body), dependencies: dependencies,
-            schemaVersion: schemaVersion, encoding: packed == nil ? .plain : .zstd,
-            expandedBytes: body.count, origin: firstSeq == 1 ? origin : nil)
+    /// - Parameter body: as the header says.
+    package init(signing header: RunHeader, body: [UInt8], key: DeviceKey) {
+        self.header = header
+        self.body = body
         headerBytes = header.encode()
         signature = key.sign(Digest(.run, headerBytes))
-    }
-}
-
-/// Why a run can't be taken for what it says.
-public enum RunError: Error, Hashable, Sendable {
-    case signature
-    case bodyHash
-    case size
-    case body(CBORError)
-    /// The body holds another number of changesets than the header says.
-    case count
-    /// A dot lies beyond the dep that it refers to.
-    case dependency
-
-    public var explanation: String {
-        switch self {
-        case .signature: "its signature is not its device's"
-        case .bodyHash: "its body is not the one that was signed"
-        case .size: "its body does not expand to the size that it states"
-        case .body(let error): "its body can't be read: \(error)"
-        case .count: "it does not hold as many changesets as it says"
-        case .dependency: "it refers to changes that its author did not hold"
-        }
-    }
-}
-
-extension SealedRun {
-    /// Holds signature, sizes and body hash against the header.
-    ///
-    /// - Parameter publicKey: of the device whose stream it is.
-    public func verify(publicKey: [UInt8]) throws(RunError) {
-        guard body.count <= Limits.runStoredBytes, signature.count == 64 else { throw .size }
-        guard Digest(sha256: body) == header.bodyHash else { throw .bodyHash }
-        guard DeviceKey.verify(signature, of: hash, by: publicKey) else { throw .signature }
-    }
-
-    /// The body as its author wrote it.
-    public func expandedBody() throws(RunError) -> [UInt8] {
-        switch header.encoding {
-        case .plain:
-            guard body.count == header.expandedBytes else { throw .size }
-            return body
-        case .zstd:
-            guard let bytes = Compression.expand(body, size: header.expandedBytes) else {
-                throw .size
-            }
-            return bytes
-        }
-    }
-
-    /// All changesets, in order; the run must have been verified.
-    public func changesets(namespace: [UInt8]) throws(RunError) -> [Changeset] {
-        let changes = try changes(namespace: namespace).changes
-        return changes.changesets
-    }
-
-    /// The changesets as they are taken in, and the order of their changes by row; see
-    /// ``RunChanges/order()``. The run must have been verified.
-    public func changes(
-        namespace: [UInt8]
-    ) throws(RunError) -> (changes: RunChanges, order: [UInt32]?) {
-        let body = try expandedBody()
-        var reader = BodyReader(
-            body: body, stream: header.stream, firstSeq: header.firstSeq,
-            previousRun: header.previous, streams: header.dependencies.map(\.stream),
-            namespace: namespace)
-        var changes = RunChanges(bytes: body)
-        let order: [UInt32]?
-        do throws(CBORError) {
-            while try reader.next(into: &changes) {
-                guard changes.heads.count <= header.count else { throw reader.trailingError }
-            }
-            order = try changes.order()
-        } catch {
-            throw .body(error)
-        }
-        guard changes.heads.count == header.count else { throw .count }
-        // Every dot of another stream lies at or below the dep that names the stream.
-        let heads = VersionVector(header.dependencies.map { ($0.stream, $0.seq) })
-        guard changes.namesOnly(heads, besides: header.stream) else { throw .dependency }
-        return (changes, order)
     }
 }

@@ -188,14 +188,24 @@ public struct RunChanges: Sendable {
         }
     }
 
+    /// As above, over the dots that the value replaces.
+    mutating func put(_ column: UInt32, _ value: Value, over dots: [Dot]) {
+        put(column, value)
+        replaceWithLast(dots)
+    }
+
+    /// The dots that the last op replaces, whatever it is.
+    mutating func replaceWithLast(_ dots: [Dot]) {
+        if ops[ops.count - 1].kind == .other { return replace(dots) }
+        for dot in dots { replace(dot) }
+    }
+
     /// Any op.
     mutating func put(_ operation: Operation) {
         guard operation.cell.element.isEmpty, case .put(let value) = operation.action else {
             return append(operation)
         }
-        if case .composite = value { return append(operation) }
-        put(operation.cell.column, value)
-        for dot in operation.over { replace(dot) }
+        put(operation.cell.column, value, over: operation.over)
     }
 
     mutating func put(_ column: UInt32, _ row: RowID) {

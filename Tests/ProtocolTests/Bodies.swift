@@ -5,11 +5,15 @@ import SyncProtocol
 extension Kind {
     static let bodies = Kind(
         name: "bodies", answer: { try BodyKind.answer($0, $1) },
-        vectors: { try BodyVectors.accepted() + BodyVectors.refused() })
+        vectors: {
+            try BodyVectors.accepted() + BodyVectors.refused() + ColumnVectors.accepted()
+                + ColumnVectors.refused()
+        })
 }
 
 enum BodyKind {
     static func answer(_ given: JSON, _ when: JSON) throws -> JSON {
+        if when == "columns" { return try columns(given) }
         guard when == "read" else { throw VectorError("bodies: an unknown kind \(when.document)") }
         var reader = BodyReader(
             body: try given.member("body").bytes(), stream: try given.member("stream").stream(),
@@ -24,6 +28,42 @@ enum BodyKind {
             return ItemKind.reject(error)
         }
         return ["changesets": .array(changesets)]
+    }
+}
+
+extension BodyKind {
+    private static func columns(_ given: JSON) throws -> JSON {
+        func reader(_ part: JSON) throws -> ColumnsReader {
+            let place = ColumnsReader.Place(
+                stream: try given.member("stream").stream(),
+                firstSeq: try part.number("firstSeq"),
+                previousRun: try part.optional("previousRun") { try $0.hash() },
+                streams: try given.items("streams").map { try $0.stream() },
+                namespace: Array(try given.member("namespace").text().utf8))
+            let bytes = try part.member("body").bytes()
+            do throws(CBORError) {
+                return try ColumnsReader(bytes, at: place)
+            } catch {
+                throw RunError.body(error)
+            }
+        }
+        do {
+            let earlier = try given.items("earlier").map { part in
+                let body = try reader(part)
+                return RunVocabulary(
+                    body, lastSeq: body.lastSeq, byteCount: try part.member("body").bytes().count)
+            }
+            let body = try reader(given)
+            let changesets = try body.contents(
+                lastSeq: body.lastSeq, byteCount: 0,
+                earlier: { seq throws(RunError) in earlier.first { $0.lastSeq == seq } }
+            ).changesets
+            return ["changesets": .array(changesets.map(JSON.changeset))]
+        } catch RunError.body(let error) {
+            return ItemKind.reject(error)
+        } catch RunError.source {
+            return ["reject": "invalid"]
+        }
     }
 }
 

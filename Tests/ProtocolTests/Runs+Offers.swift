@@ -80,6 +80,41 @@ extension RunVectors {
         ]
     }
 
+    /// Runs by columns, of which the second refers to the first.
+    static func offersOfColumns() throws -> [Vector] {
+        let parts = try ColumnVectors.seal([
+            (BodyDraft().changeset(now, rows: 1).row(items: 2).code(1, 0).text("first"), 1),
+            (
+                BodyDraft().changeset(now + 1, rows: 1).row(items: 3).code(1, 1).text("first")
+                    .numbers(2), 1
+            ),
+        ])
+        let first = RunDraft(1, body: parts[0].body).changed { $0.encoding = 2 }
+        let second = RunDraft(after: first, body: parts[1].body).changed { $0.encoding = 2 }
+        let rows = RunDraft(1, body: note("a"))
+        return [
+            try offer("a run by columns", first),
+            try offer("a run that refers to the one before", second, to: [first]),
+            try offer(
+                "a run by columns as one by rows", first.changed { $0.encoding = 0 }, "POISON"),
+            try offer(
+                "a run by rows as one by columns", rows.changed { $0.encoding = 2 }, "POISON"),
+            try offer(
+                "a run that refers to one by rows",
+                RunDraft(after: rows, body: parts[1].body).changed { $0.encoding = 2 }, to: [rows],
+                "POISON"),
+            try offer(
+                "a run by columns in a frame",
+                first.changed {
+                    $0.body = Frame.raw($0.body)
+                    $0.encoding = 3
+                }),
+            try offer(
+                "a run by columns of fewer changesets than its header says",
+                first.changed { $0.count = 2 }, "POISON"),
+        ]
+    }
+
     static func refusedOffers() throws -> [Vector] {
         try outOfPlace() + poisoned() + badBodies() + oversized() + ahead() + frames()
     }

@@ -179,7 +179,7 @@ enum RunVectors {
             ("no changesets", first.changed { $0.count = 0 }, "outOfRange"),
             ("1025 changesets", first.changed { $0.count = 1_025 }, "outOfRange"),
             ("4194305 bytes", first.changed { $0.size = 4 << 20 + 1 }, "outOfRange"),
-            ("encoding 2", first.changed { $0.encoding = 2 }, "outOfRange"),
+            ("encoding 4", first.changed { $0.encoding = 4 }, "outOfRange"),
             (
                 "a first with a previous run", first.changed { $0.previous = Digest(sha256: []) },
                 "invalid"

@@ -10,7 +10,8 @@ extension Kind {
         name: "runs", answer: { try RunKind.answer($0, $1) },
         vectors: {
             try RunVectors.seals() + RunVectors.headers() + RunVectors.offers()
-                + RunVectors.refusedOffers() + SignatureVectors.vectors()
+                + RunVectors.refusedOffers() + RunVectors.offersOfColumns()
+                + SignatureVectors.vectors()
         })
 }
 
@@ -72,18 +73,23 @@ private enum RunKind {
                 scope: try origin.member("scope").text(),
                 incarnation: try origin.number("incarnation"))
         }
-        let run = SealedRun(
-            sealing: try given.member("body").bytes(), stream: try fields.member("stream").stream(),
+        let body = try given.member("body").bytes()
+        guard let encoding = BodyEncoding(rawValue: try fields.number("encoding")),
+            Digest(sha256: body) == (try fields.member("bodyHash").hash())
+        else { throw VectorError("no such body") }
+        let header = RunHeader(
+            stream: try fields.member("stream").stream(),
             firstSeq: try fields.number("firstSeq"), count: try fields.number("count"),
             previous: try fields.optional("previous") { try $0.hash() },
+            bodyHash: try fields.member("bodyHash").hash(),
             dependencies: try fields.items("deps").map { dep in
                 Dependency(
                     stream: try dep.member("stream").stream(), seq: try dep.number("seq"),
                     run: try dep.member("run").hash())
             },
-            schemaVersion: try fields.number("schemaVersion"),
-            origin: origin ?? StreamOrigin(publicKey: key.publicKey, scope: "", incarnation: 0),
-            key: key)
+            schemaVersion: try fields.number("schemaVersion"), encoding: encoding,
+            expandedBytes: try fields.number("size"), origin: origin)
+        let run = SealedRun(signing: header, body: body, key: key)
         guard self.fields(run.header) == fields else {
             throw VectorError("the sealed header says \(self.fields(run.header).document)")
         }
@@ -133,10 +139,8 @@ private enum RunKind {
 final class Receiver {
     private let directory: URL
     let replica: Replica
-    private let namespace: String
 
     init(namespace: String, held: [SealedRun]) throws {
-        self.namespace = namespace
         directory = FileManager.default.temporaryDirectory
             .appending(path: "karvan-vectors-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -169,7 +173,10 @@ final class Receiver {
         let hash = JSON.hash(try replica.stateHash())
         switch result {
         case .applied:
-            let changesets = try run.changesets(namespace: Array(namespace.utf8))
+            let header = run.header
+            let changesets = try (header.firstSeq...header.lastSeq).compactMap {
+                try replica.changeset(Dot(header.stream, $0))
+            }
             return [
                 "result": "applied", "changesets": .array(changesets.map(JSON.changeset)),
                 "stateHash": hash,

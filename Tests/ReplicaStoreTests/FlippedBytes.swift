@@ -124,8 +124,16 @@ struct DamagedSample {
             return false
         }
         defer { replica.close() }
-        let result = try replica.verify()
-        guard try replica.lostCommits() == 0 else {
+        let result: Verification
+        let lostCommits: Int64
+        do {
+            (result, lostCommits) = (try replica.verify(), try replica.lostCommits())
+        } catch is StoreError {
+            // What is asked before anything else can't be read.
+            totals.refused += 1
+            return false
+        }
+        guard lostCommits == 0 else {
             totals.cutLogs += 1
             guard result.damagedRows.isEmpty else {
                 throw Problem(description: "a shorter log: \(result.problems)")

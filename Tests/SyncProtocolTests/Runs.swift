@@ -171,8 +171,8 @@ import Testing
                 forge(sample, size: .max), forge(sample, dependencies: 0),
                 forge(sample, first: 2), forge(sample, first: 0), forge(sample, first: .max),
                 forge(sample, hasOrigin: false), forge(sample, hasPrevious: true),
-                forge(sample, format: 1), forge(sample, encoding: 2),
-                forge(sample, encoding: 1 - sample.run.header.encoding.rawValue),
+                forge(sample, format: 1), forge(sample, encoding: 4),
+                forge(sample, encoding: sample.run.header.encoding.rawValue ^ 1),
                 forge(sample, body: sample.run.body + [0]),
                 forge(sample, body: Array(sample.run.body.dropLast())), forge(sample, body: []),
             ]

@@ -9,7 +9,7 @@ struct Sampler {
     let stream: StreamID
     let others: [StreamID]
     let namespace: [UInt8] = Array("sample".utf8)
-    let previousRun: Digest?
+    private(set) var previousRun: Digest?
     private(set) var seq: UInt64
     private(set) var time: HybridTime
     private var keyed: [(id: RowID, table: UInt32, key: [Value])] = []
@@ -27,6 +27,12 @@ struct Sampler {
         self.previousRun = previousRun
         seq = firstSeq - 1
         time = HybridTime(milliseconds: 1_764_000_000_000)
+    }
+
+    /// Goes on behind a sealed run, whose rows may come again.
+    mutating func beginRun(after run: Digest, of changesets: [Changeset]) {
+        previousRun = run
+        whole += changesets.flatMap(\.rows).filter(\.isNew).map(\.row)
     }
 
     func writer() -> BodyWriter { BodyWriter(stream: stream, previousRun: previousRun) }

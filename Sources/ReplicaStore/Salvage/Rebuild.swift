@@ -107,10 +107,12 @@ struct Rebuild {
         for stream in plan.streams {
             let record = stream.record
             let isOwn = record.sid == plan.own
-            for piece in stream.pieces + stream.stranded {
+            let pieces = stream.pieces.map { SalvagedPiece(previous: record.runHash, piece: $0) }
+            for entry in pieces + stream.stranded {
+                let piece = entry.piece
                 let values: [Value] = [
                     .integer(Int64(piece.seq)), .blob(piece.refs), .blob(piece.body),
-                    .integer(piece.sum(in: record.stream)),
+                    .integer(piece.sum(in: record.stream, after: entry.previous)),
                 ]
                 let statement = try connection.statement(
                     isOwn
@@ -124,7 +126,7 @@ struct Rebuild {
             let mark = "adopt_\(record.sid)"
             let isAdopted =
                 file.meta["own"]?.integer == record.sid || file.meta[mark] != nil
-            if !isOwn, isAdopted, !(stream.pieces + stream.stranded).isEmpty {
+            if !isOwn, isAdopted, !(pieces + stream.stranded).isEmpty {
                 try connection.setMeta(mark, .integer(1))
             }
         }
@@ -217,7 +219,12 @@ struct Rebuild {
         guard table.sql.uppercased().hasPrefix("CREATE TABLE"), !table.sql.contains(";") else {
             return
         }
-        try connection.execute(table.sql)
+        do {
+            try connection.execute(table.sql)
+        } catch {
+            // A statement that the disk has changed: what it says is no table any more.
+            return
+        }
         for row in table.rows { try insert(row.values, into: name) }
     }
 

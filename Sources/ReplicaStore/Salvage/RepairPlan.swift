@@ -12,7 +12,7 @@ struct RepairPlan {
         /// Changes of this device that no run holds, in order.
         var pieces: [TailPiece] = []
         /// Pieces and runs behind a gap.
-        var stranded: [TailPiece] = []
+        var stranded: [SalvagedPiece] = []
         var strandedRuns: [SalvagedRun] = []
         /// The last change that the stream is known to have had.
         var known: UInt64 = 0
@@ -62,8 +62,9 @@ struct RepairPlan {
         var stream = Stream(record: record)
         let found = file.runs[record.stream] ?? [:]
         var (sealed, hash): (UInt64, Digest?) = (0, nil)
+        var reader = StreamReader(namespace: schema.namespace)
         while let next = found[sealed + 1]?.first(where: { $0.run.header.previous == hash }),
-            let decoded = try? next.run.changesets(namespace: schema.namespace)
+            let decoded = try? reader.changesets(of: next.run)
         {
             stream.runs.append(next)
             changesets += decoded
@@ -81,21 +82,24 @@ struct RepairPlan {
         stream.record.sealed = sealed
         stream.record.runHash = hash
         stream.record.named = min(record.named, sealed)
-        addPieces(file.pieces[record.stream] ?? [:], to: &stream, schema)
+        addPieces(file.pieces[record.stream] ?? [], to: &stream, schema)
         stream.record.head = sealed + UInt64(stream.pieces.count)
-        let last = stream.strandedRuns.map(\.run.header.lastSeq) + stream.stranded.map(\.seq)
+        let last = stream.strandedRuns.map(\.run.header.lastSeq) + stream.stranded.map(\.piece.seq)
         stream.known = max(stream.known, stream.record.head, last.max() ?? 0)
         streams.append(stream)
     }
 
     /// Pieces count as far as they follow each other and can be read.
     private mutating func addPieces(
-        _ found: [UInt64: TailPiece], to stream: inout Stream, _ schema: Schema
+        _ all: [SalvagedPiece], to stream: inout Stream, _ schema: Schema
     ) {
         let record = stream.record
         var reader = BodyReader(
             body: [], stream: record.stream, firstSeq: record.sealed + 1,
             previousRun: record.runHash, streams: [], namespace: schema.namespace)
+        let found = Dictionary(
+            all.filter { $0.previous == record.runHash }.map { ($0.piece.seq, $0.piece) }
+        ) { first, _ in first }
         var next = record.sealed + 1
         while let piece = found[next] {
             reader.append(piece.body, newStreams: piece.streams)
@@ -104,7 +108,10 @@ struct RepairPlan {
             changesets.append(changeset)
             next += 1
         }
-        stream.stranded = found.values.filter { $0.seq >= next }.sorted { $0.seq < $1.seq }
+        var known: Set<UInt64> = []
+        stream.stranded = all.sorted { $0.piece.seq < $1.piece.seq }.filter {
+            $0.piece.seq >= next && known.insert($0.piece.seq).inserted
+        }
     }
 
     // MARK: What is missing
@@ -129,7 +136,7 @@ struct RepairPlan {
         var kept: [ClosedRange<UInt64>] = stream.strandedRuns.map {
             $0.run.header.firstSeq...$0.run.header.lastSeq
         }
-        kept += stream.stranded.map { $0.seq...$0.seq }
+        kept += stream.stranded.map { $0.piece.seq...$0.piece.seq }
         kept.sort { $0.lowerBound < $1.lowerBound }
         var next = stream.record.head + 1
         for range in kept where range.upperBound >= next {

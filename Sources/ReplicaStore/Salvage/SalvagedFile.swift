@@ -13,6 +13,13 @@ struct SalvagedRun {
     var received: Int64
 }
 
+/// A changeset that no run held.
+struct SalvagedPiece {
+    /// The run that it follows.
+    var previous: Digest?
+    var piece: TailPiece
+}
+
 /// What can be read of a replica's file, whatever its pages hold.
 ///
 /// Tables are read from their roots. Runs and pieces of a tail are taken from any page: they prove
@@ -29,7 +36,9 @@ struct SalvagedFile {
     private(set) var streams: [StreamRecord] = []
     /// By stream; for each first seq what was found.
     private(set) var runs: [StreamID: [UInt64: [SalvagedRun]]] = [:]
-    private(set) var pieces: [StreamID: [UInt64: TailPiece]] = [:]
+    private(set) var pieces: [StreamID: [SalvagedPiece]] = [:]
+    /// Every run of a stream that anything names.
+    private var endings: [StreamID: Set<Digest?>] = [:]
     private(set) var quarantined: [[StoredValue]] = []
     private(set) var cursors: [[StoredValue]] = []
     private(set) var peerHeads: [[StoredValue]] = []
@@ -70,10 +79,14 @@ struct SalvagedFile {
         let declared = Dictionary(uniqueKeysWithValues: schema.tables.map { ($0.name, $0) })
         let views = schema.views.map(\.name)
         for object in objects where object.values.count >= 5 {
-            guard let type = object.values[0].text, let name = object.values[1].text,
+            let sql = object.values[4].text ?? ""
+            guard let type = object.values[0].text, let noted = object.values[1].text,
                 let root = object.values[3].integer.flatMap({ UInt32(exactly: $0) })
             else { continue }
             let tableName = object.values[2].text ?? ""
+            // One of the two may be damaged.
+            let isKnown = declared[noted] != nil || Layout.names.contains(noted)
+            let name = isKnown ? noted : Self.tableName(sql) ?? noted
             let isOurs = declared[tableName] != nil || tableName.hasPrefix("sy_")
             guard type == "table" else {
                 if !isOurs, !views.contains(name) { foreignObjects.append(name) }
@@ -83,13 +96,20 @@ struct SalvagedFile {
                 readClocks(walk(root, name), table)
             } else if Layout.names.contains(name) {
                 for record in walk(root, name) { take(record, of: name) }
-            } else if name.hasPrefix("sy_") {
-                others[name] = OtherTable(
-                    sql: object.values[4].text ?? "", rows: walk(root, name))
+            } else if name.hasPrefix("sy_"), name == noted {
+                others[name] = OtherTable(sql: sql, rows: walk(root, name))
             } else if !name.hasPrefix("sqlite_") {
                 foreignObjects.append(name)
             }
         }
+    }
+
+    /// What a statement makes a table of; `nil` for another statement.
+    private static func tableName(_ sql: String) -> String? {
+        let start = "CREATE TABLE "
+        guard sql.hasPrefix(start), let end = sql.firstIndex(of: "(") else { return nil }
+        return sql[sql.index(sql.startIndex, offsetBy: start.count)..<end]
+            .filter { $0 != "\"" && $0 != " " }
     }
 
     /// The records of a tree, as far as its pages can be read.
@@ -225,6 +245,10 @@ struct SalvagedFile {
                 let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
             else { continue }
             if let origin = run.header.origin { keys[run.header.stream] = origin.publicKey }
+            endings[run.header.stream, default: []].formUnion([run.hash, run.header.previous])
+            for dependency in run.header.dependencies {
+                endings[dependency.stream, default: []].insert(dependency.run)
+            }
             found.append(
                 SalvagedRun(
                     run: run, hash: run.hash, rowid: rowid, received: values[3].integer ?? 0))
@@ -255,7 +279,8 @@ struct SalvagedFile {
                 runHash: nil, named: 0, clock: HybridTime(rawValue: 0)))
     }
 
-    /// Pieces are taken by the streams of this device that their sums are of.
+    /// Pieces are taken by the streams of this device, and the runs before them, that their sums are
+    /// of.
     private mutating func takePieces(_ publicKey: [UInt8]?) {
         let own = meta["own"]?.integer.flatMap { sid in streams.first { $0.sid == sid } }
         let key = own?.publicKey ?? publicKey
@@ -266,23 +291,34 @@ struct SalvagedFile {
             else { continue }
             if values.count == 3 {
                 // An old layout, without sums.
-                guard let stream = sid.flatMap({ sid in streams.first { $0.sid == sid } }) ?? own,
+                let stream = sid.flatMap { sid in streams.first { $0.sid == sid } } ?? own
+                guard let stream,
                     let piece = TailPiece(
-                        seq: seq, refs: refs, body: body, sum: nil, of: stream.stream)
+                        seq: seq, refs: refs, body: body, sum: nil, of: stream.stream, after: nil)
                 else { continue }
-                pieces[stream.stream, default: [:]][piece.seq] = piece
+                add(SalvagedPiece(previous: stream.runHash, piece: piece), to: stream.stream)
                 continue
             }
             for stream in candidates {
-                if let piece = TailPiece(
-                    seq: seq, refs: refs, body: body, sum: values[3].integer ?? 0,
-                    of: stream.stream)
-                {
-                    pieces[stream.stream, default: [:]][piece.seq] = piece
+                for previous in endings[stream.stream, default: []].union([nil, stream.runHash]) {
+                    guard
+                        let piece = TailPiece(
+                            seq: seq, refs: refs, body: body, sum: values[3].integer ?? 0,
+                            of: stream.stream, after: previous)
+                    else { continue }
+                    add(SalvagedPiece(previous: previous, piece: piece), to: stream.stream)
                 }
             }
         }
         foundPieces = []
+    }
+
+    private mutating func add(_ piece: SalvagedPiece, to stream: StreamID) {
+        let isKnown =
+            pieces[stream]?.contains {
+                $0.piece.seq == piece.piece.seq && $0.previous == piece.previous
+            } ?? false
+        if !isKnown { pieces[stream, default: []].append(piece) }
     }
 }
 

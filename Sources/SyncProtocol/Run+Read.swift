@@ -1,0 +1,144 @@
+internal import Causality
+
+/// Why a run can't be taken for what it says.
+public enum RunError: Error, Hashable, Sendable {
+    case signature
+    case bodyHash
+    case size
+    case body(CBORError)
+    /// The body holds another number of changesets than the header says.
+    case count
+    /// A dot lies beyond the dep that it refers to.
+    case dependency
+    /// It refers to a run of its stream that is none, or to too much.
+    case source
+    /// A run of its stream that it refers to can't be read here: this run may be good.
+    case unreadableSource(UInt64)
+
+    public var explanation: String {
+        switch self {
+        case .signature: "its signature is not its device's"
+        case .bodyHash: "its body is not the one that was signed"
+        case .size: "its body does not expand to the size that it states"
+        case .body(let error): "its body can't be read: \(error)"
+        case .count: "it does not hold as many changesets as it says"
+        case .dependency: "it refers to changes that its author did not hold"
+        case .source: "it refers to runs before it that it may not refer to"
+        case .unreadableSource(let seq):
+            "the run with change \(seq) of its stream, which it refers to, can't be read"
+        }
+    }
+}
+
+/// What a run holds.
+public struct RunContents: Sendable {
+    public var changes: RunChanges
+    /// The order of the changes by row; see ``RunChanges/order()``.
+    public var order: [UInt32]?
+    /// What later runs of the stream may refer to.
+    public var vocabulary: RunVocabulary
+
+    /// The changesets as values of their own.
+    public var changesets: [Changeset] { changes.changesets }
+}
+
+extension SealedRun {
+    /// Holds signature, sizes and body hash against the header.
+    ///
+    /// - Parameter publicKey: of the device whose stream it is.
+    public func verify(publicKey: [UInt8]) throws(RunError) {
+        guard body.count <= Limits.runStoredBytes, signature.count == 64 else { throw .size }
+        guard Digest(sha256: body) == header.bodyHash else { throw .bodyHash }
+        guard DeviceKey.verify(signature, of: hash, by: publicKey) else { throw .signature }
+    }
+
+    /// The body as its author wrote it.
+    public func expandedBody() throws(RunError) -> [UInt8] {
+        guard header.encoding.isCompressed else {
+            guard body.count == header.expandedBytes else { throw .size }
+            return body
+        }
+        guard let bytes = Compression.expand(body, size: header.expandedBytes) else {
+            throw .size
+        }
+        return bytes
+    }
+
+    /// All changesets, in order; the run must have been verified.
+    ///
+    /// - Parameter earlier: what the run of its stream says that holds a seq.
+    public func changesets(
+        namespace: [UInt8],
+        earlier: (UInt64) throws(RunError) -> RunVocabulary? = { _ throws(RunError) in nil }
+    ) throws(RunError) -> [Changeset] {
+        try contents(namespace: namespace, earlier: earlier).changesets
+    }
+
+    /// What a replica takes in of it; the run must have been verified.
+    public func contents(
+        namespace: [UInt8],
+        earlier: (UInt64) throws(RunError) -> RunVocabulary? = { _ throws(RunError) in nil }
+    ) throws(RunError) -> RunContents {
+        let contents =
+            header.encoding.isByColumns
+            ? try readColumns(namespace, earlier) : try readRows(namespace)
+        guard contents.changes.heads.count == header.count else { throw .count }
+        // Every dot of another stream lies at or below the dep that names the stream.
+        let heads = VersionVector(header.dependencies.map { ($0.stream, $0.seq) })
+        guard contents.changes.namesOnly(heads, besides: header.stream) else { throw .dependency }
+        return contents
+    }
+
+    /// What later runs of the stream may refer to. Needs no run before it.
+    public func vocabulary(namespace: [UInt8]) throws(RunError) -> RunVocabulary {
+        guard header.encoding.isByColumns else { return rowsVocabulary }
+        return RunVocabulary(
+            try columnsBody(namespace), lastSeq: header.lastSeq, byteCount: header.expandedBytes)
+    }
+
+    private func readRows(_ namespace: [UInt8]) throws(RunError) -> RunContents {
+        let body = try expandedBody()
+        var reader = BodyReader(
+            body: body, stream: header.stream, firstSeq: header.firstSeq,
+            previousRun: header.previous, streams: header.dependencies.map(\.stream),
+            namespace: namespace)
+        var changes = RunChanges(bytes: body)
+        do throws(CBORError) {
+            while try reader.next(into: &changes) {
+                guard changes.heads.count <= header.count else { throw reader.trailingError }
+            }
+            return RunContents(
+                changes: changes, order: try changes.order(), vocabulary: rowsVocabulary)
+        } catch {
+            throw .body(error)
+        }
+    }
+
+    /// Of a run that nothing can refer to.
+    private var rowsVocabulary: RunVocabulary {
+        RunVocabulary(
+            firstSeq: header.firstSeq, lastSeq: header.lastSeq, byteCount: header.expandedBytes,
+            isByColumns: false)
+    }
+
+    private func readColumns(
+        _ namespace: [UInt8], _ earlier: (UInt64) throws(RunError) -> RunVocabulary?
+    ) throws(RunError) -> RunContents {
+        try columnsBody(namespace).contents(
+            lastSeq: header.lastSeq, byteCount: header.expandedBytes, earlier: earlier)
+    }
+
+    private func columnsBody(_ namespace: [UInt8]) throws(RunError) -> ColumnsReader {
+        let bytes = try expandedBody()
+        do throws(CBORError) {
+            return try ColumnsReader(
+                bytes,
+                at: ColumnsReader.Place(
+                    stream: header.stream, firstSeq: header.firstSeq,
+                    previousRun: header.previous, streams: header.dependencies.map(\.stream),
+                    namespace: namespace))
+        } catch {
+            throw .body(error)
+        }
+    }
+}
