@@ -58,10 +58,12 @@ extension Replica {
         own.clock = clock.last
         try rows.streams.update(own, in: connection)
         try connection.setMeta("own", .integer(own.sid))
+        // Whoever restored or repaired it was told then.
+        let isAnnounced = try connection.meta(MetaKey.renew) != nil
         try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.renew))
         try connection.run("COMMIT")
         try install.sync(InstallFile.Mark(own))
-        environment.onNewIncarnation(isPutBack ? .putBack : .copied)
+        if !isAnnounced { environment.onNewIncarnation(isPutBack ? .putBack : .copied) }
     }
 
     private static func adoption(_ record: StreamRecord) -> String { "adopt_\(record.sid)" }

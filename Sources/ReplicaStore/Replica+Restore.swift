@@ -14,7 +14,7 @@ public struct Restoration: Sendable {
     public var isPresentDamaged = false
     /// Where the file lies that stood there; `nil` when there was none.
     public var keptAs: String?
-    /// It was put back where it was made: what it holds unsent goes with the next sync.
+    /// A replica of the same device stood there.
     public var isSamePlace = false
 }
 

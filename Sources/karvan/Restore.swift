@@ -48,10 +48,10 @@ struct Restore: ParsableCommand {
         lines.append(
             "\(common.path) is restored. Its next change begins a new incarnation; `karvan sync` "
                 + "brings back what the hub has.")
-        if backup.unsent > 0, !result.isSamePlace {
+        if backup.unsent > 0 {
             lines.append(
-                "If the laptop that it was made on is gone, `karvan adopt` sends what was not sent."
-            )
+                "What was not sent goes with a sync, or waits for the file that it was copied from: "
+                    + "`karvan status` tells, and `karvan adopt` sends it when that one is gone.")
         }
         return lines.joined(separator: "\n")
     }

@@ -285,7 +285,9 @@ package struct ColumnsReader {
         switch form {
         case .ids, .idsOnce: return try ids(count).map { .blob(Array(decoder.bytes[$0])) }
         case .texts, .textsOnce:
-            return try texts(count).map { .text(String(decoding: decoder.bytes[$0], as: UTF8.self)) }
+            return try texts(count).map {
+                .text(String(decoding: decoder.bytes[$0], as: UTF8.self))
+            }
         default:
             // An item takes a byte at least.
             guard count <= decoder.left else { throw decoder.error(.truncated) }
