@@ -116,6 +116,31 @@ import Testing
         #expect(try repaired.verify().problems == [])
     }
 
+    @Test func `a change in the middle of what was not sent is lost, and those before it are sent`()
+        throws
+    {
+        let bench = try Bench()
+        let hub = try bench.create("hub", keepsFeed: true)
+        let laptop = try bench.create("a")
+        for number in 1...6 { try note(laptop, "\(number)") }
+        let stream = laptop.stream
+        laptop.close()
+        try bench.shell("a", "UPDATE sy_tail SET body = zeroblob(30) WHERE seq = 4;")
+        let result = try repair(bench, "a")
+        #expect(result.lost.map { [$0.first, $0.last] } == [[4, 4]])
+        #expect(result.waiting.map { [$0.first, $0.last] } == [[5, 6]])
+        let repaired = try bench.open("a")
+        #expect(
+            try repaired.query("SELECT title FROM note ORDER BY title").flatMap { $0 }
+                == ["1", "2", "3"].map(Value.text))
+        try note(repaired, "anew")
+        #expect(repaired.stream != stream)
+        #expect(try repaired.verify().problems == [])
+        try exchange(repaired, hub)
+        #expect(hub.versionVector()[stream] == 3)
+        #expect(try hub.stateHash() == repaired.stateHash())
+    }
+
     @Test func `a dry run changes nothing`() throws {
         let (bench, a, _) = try forum()
         a.close()

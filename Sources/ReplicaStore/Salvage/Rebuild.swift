@@ -67,26 +67,35 @@ struct Rebuild {
         if plan.lost.isEmpty {
             try connection.run("DELETE FROM sy_meta WHERE key = 'lost_commits'")
         }
-        var own = plan.own
-        if own == nil {
-            own = plan.streams.last { $0.record.publicKey == plan.publicKey }?.record.sid
-            try connection.setMeta(MetaKey.renew, .integer(1))
-        }
-        if own == nil {
-            // Nothing of this device can be read: it starts over, under a name nobody has used.
-            let random = environment.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
-            let origin = StreamOrigin(
-                publicKey: plan.publicKey, scope: Replica.scope, incarnation: random >> 2 | 1)
-            var streams = try StreamTable(reading: connection)
-            own = try streams.add(origin, to: connection).sid
-        }
-        try connection.setMeta("own", .integer(own ?? 1))
+        let own: Int64 = if let known = plan.own { known } else { try startOver() }
+        try connection.setMeta("own", .integer(own))
         try connection.setMeta("install", .integer(1))
         if file.meta["name"]?.text == nil { try connection.setMeta("name", .text("repaired")) }
         try connection.setMeta("schema", .text(schema.name))
         try connection.setMeta("schema_version", .integer(Int64(schema.version)))
         try connection.setMeta("format", .integer(Int64(Limits.format)))
         if plan.hasHoles { try connection.setMeta(MetaKey.holes, .integer(1)) }
+    }
+
+    /// Changes of the replica's own stream are lost, or all of it: it goes on under a name that nobody
+    /// has used, and what is left of the stream is what an earlier incarnation left.
+    ///
+    /// - Returns: the number of the new stream.
+    private func startOver() throws(StoreError) -> Int64 {
+        for stream in plan.streams
+        where stream.record.publicKey == plan.publicKey && stream.known > stream.record.head {
+            try connection.setMeta(
+                MetaKey.known(stream.record.sid), .integer(Int64(clamping: stream.known)))
+        }
+        try connection.setMeta(MetaKey.renew, .integer(1))
+        let random = environment.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
+        let origin = StreamOrigin(
+            publicKey: plan.publicKey, scope: Replica.scope, incarnation: random >> 2 | 1)
+        var streams = try StreamTable(reading: connection)
+        var own = try streams.add(origin, to: connection)
+        own.clock = clock
+        try streams.update(own, in: connection)
+        return own.sid
     }
 
     // MARK: The log
