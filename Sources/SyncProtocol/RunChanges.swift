@@ -4,7 +4,7 @@ public import Merge
 /// The changesets of a run as a replica takes them in: a flat list of changes and one of ops, whose
 /// texts and blobs lie in the body. Nothing is allocated for a row or for an op of one plain value.
 ///
-/// ``changeset(_:)`` gives the same as values of their own.
+/// ``changesets`` gives the same as values of their own.
 public struct RunChanges: Sendable {
     /// What one changeset does to one row.
     public struct Change: Sendable {
@@ -62,37 +62,11 @@ public struct RunChanges: Sendable {
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
-    /// What values of their own say.
-    ///
-    /// - Throws: ``CBORError`` when a row of one has two ops in one cell.
-    public init(_ changesets: [Changeset]) throws(CBORError) {
-        self.init(bytes: [])
-        for changeset in changesets {
-            var head = changeset
-            head.rows = []
-            begin(head)
-            for row in changeset.rows {
-                begin(table: row.table, row: row.row, isNew: row.isNew)
-                for operation in row.operations { put(operation) }
-                guard endRow() else { throw CBORError(.invalid, at: 0) }
-            }
-        }
-    }
-
     // MARK: Reading
 
     /// The dots that an op replaces.
     public func over(_ op: Op) -> ArraySlice<Dot> {
         dots[Int(op.firstOver)..<Int(op.firstOver + op.overCount)]
-    }
-
-    /// Whether the op at a place in ``ops`` replaces `dot`.
-    public func replaces(_ place: Int, _ dot: Dot) -> Bool {
-        let op = ops[place]
-        for index in Int(op.firstOver)..<Int(op.firstOver + op.overCount) where dots[index] == dot {
-            return true
-        }
-        return false
     }
 
     /// An op as a value of its own.
@@ -124,15 +98,6 @@ public struct RunChanges: Sendable {
         RowChange(
             table: change.table, row: change.row, isNew: change.isNew,
             operations: change.operations.map { operation(ops[$0]) })
-    }
-
-    /// A changeset as a value of its own.
-    ///
-    /// - Complexity: linear in the changes of the run.
-    public func changeset(_ index: Int) -> Changeset {
-        var changeset = heads[index]
-        changeset.rows = changes.filter { $0.changeset == index }.map(rowChange)
-        return changeset
     }
 
     /// All changesets as values of their own.
@@ -198,14 +163,6 @@ public struct RunChanges: Sendable {
     mutating func replaceWithLast(_ dots: [Dot]) {
         if ops[ops.count - 1].kind == .other { return replace(dots) }
         for dot in dots { replace(dot) }
-    }
-
-    /// Any op.
-    mutating func put(_ operation: Operation) {
-        guard operation.cell.element.isEmpty, case .put(let value) = operation.action else {
-            return append(operation)
-        }
-        put(operation.cell.column, value, over: operation.over)
     }
 
     mutating func put(_ column: UInt32, _ row: RowID) {
