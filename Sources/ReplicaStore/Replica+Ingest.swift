@@ -39,63 +39,48 @@ struct IncomingRun {
     }
 }
 
-/// Runs that one transaction takes in: other processes wait for the lock meanwhile, so it is a
-/// bounded piece of work. A run goes whole, whatever its size.
+/// What one transaction has taken in, and whether it goes on. Other processes wait for the lock
+/// meanwhile: as soon as one does, this ends. A run goes whole, whatever its size.
 struct IngestSlice {
-    static let bodyBytes = 64 << 10
-    static let rows = 1_024
-    /// Entries of a feed, those without a body among them.
-    static let entries = 256
-
-    private(set) var entryCount = 0
+    private var entryCount = 0
     private var bytes = 0
     private var rowCount = 0
-    /// By stream: the last changeset of what was added, and whose it is.
-    private var heads: [StreamID: UInt64] = [:]
-    private var publicKeys: [StreamID: [UInt8]] = [:]
-    /// What runs of the slice say that are in no log yet.
-    private var vocabularies: [StreamID: [RunVocabulary]] = [:]
 
-    func vocabulary(of stream: StreamID, holding seq: UInt64) -> RunVocabulary? {
-        vocabularies[stream]?.first { $0.firstSeq <= seq && seq <= $0.lastSeq }
+    /// How much there may be before another run is begun.
+    private struct Goal {
+        var entryCount: Int
+        var bytes: Int
+        var rowCount: Int
     }
 
-    func head(of stream: StreamID) -> UInt64? { heads[stream] }
-    func publicKey(of stream: StreamID) -> [UInt8]? { publicKeys[stream] }
-
-    /// Whether there may be room for `run`, as far as its header says; `nil` for an entry without a
-    /// body.
-    func hasRoom(for run: SealedRun?) -> Bool {
-        entryCount == 0
-            || entryCount < Self.entries
-                && bytes + (run?.header.expandedBytes ?? 0) <= Self.bodyBytes
-    }
-
-    /// Whether there is room for it, now that its rows were counted.
-    func fits(_ incoming: IncomingRun?) -> Bool {
-        entryCount == 0 || rowCount + (incoming?.rowCount ?? 0) <= Self.rows
-    }
+    /// Each commit has its price: pages that several runs change are written once.
+    private static let alone = Goal(entryCount: 1_024, bytes: 1 << 20, rowCount: 8_192)
+    /// While somebody waits.
+    private static let awaited = Goal(entryCount: 64, bytes: 16 << 10, rowCount: 256)
 
     mutating func add(_ incoming: IncomingRun?) {
         entryCount += 1
         guard let incoming else { return }
         bytes += incoming.run.header.expandedBytes
         rowCount += incoming.rowCount
-        heads[incoming.run.header.stream] = incoming.run.header.lastSeq
-        if case .success(let contents)? = incoming.contents {
-            vocabularies[incoming.run.header.stream, default: []].append(contents.vocabulary)
-        }
-        if let origin = incoming.run.header.origin {
-            publicKeys[incoming.run.header.stream] = origin.publicKey
-        }
+    }
+
+    /// Whether another run may be begun.
+    ///
+    /// - Parameter lock: the lock that is held for it, if there is one.
+    func hasRoom(under lock: ReplicaLock?) -> Bool {
+        guard isBelow(Self.alone) else { return false }
+        return isBelow(Self.awaited) || lock?.isAwaited != true
+    }
+
+    private func isBelow(_ goal: Goal) -> Bool {
+        entryCount < goal.entryCount && bytes < goal.bytes && rowCount < goal.rowCount
     }
 }
 
 extension Replica {
-    /// The most rows that a transaction changes that takes in more than one run.
-    package static var ingestRowGoal: Int { IngestSlice.rows }
-
-    /// Takes runs into the state, each whole or not at all, a few in each transaction.
+    /// Takes runs into the state, each whole or not at all, in transactions that end when somebody
+    /// else wants to write.
     ///
     /// - Parameters:
     ///   - runs: in causal order.
@@ -109,47 +94,39 @@ extension Replica {
     ) throws -> [IngestResult] {
         var results: [IngestResult] = []
         var rest = runs[...]
-        // One that was read, and had no room in its slice.
-        var ahead: IncomingRun?
         repeat {
+            // The first is read before others have to wait for it.
+            var ahead = rest.first.map { incoming($0) }
             var slice = IngestSlice()
-            var incoming: [IncomingRun] = []
-            while let run = rest.first, slice.hasRoom(for: run) {
-                let next = ahead ?? self.incoming(run, in: slice)
-                ahead = next
-                guard slice.fits(next) else { break }
-                incoming.append(next)
-                slice.add(next)
-                rest.removeFirst()
-                ahead = nil
-            }
             var progress = IngestProgress()
             try transaction(isDurable: isDurable, isBulk: true) {
                 try drain()
-                for run in incoming {
-                    let result = try ingestOne(run)
-                    progress.add(run, result)
+                while let run = rest.first, slice.hasRoom(under: lock) {
+                    let next = ahead ?? incoming(run)
+                    ahead = nil
+                    let result = try ingestOne(next)
+                    progress.add(next, result)
                     results.append(result)
+                    slice.add(next)
+                    rest.removeFirst()
                 }
                 try mendIfNeeded()
                 try rows.streams.update(own, in: connection)
                 if rest.isEmpty { try also(results) }
             }
+            lock?.giveWay()
             try observe(progress)
         } while !rest.isEmpty
         return results
     }
 
-    /// Reads a run that may come next, before the lock is taken for it.
-    func incoming(_ run: SealedRun, in slice: IngestSlice) -> IncomingRun {
+    /// Reads a run that may come next.
+    func incoming(_ run: SealedRun) -> IncomingRun {
         let record = rows.streams[run.header.stream]
-        let head = slice.head(of: run.header.stream) ?? record?.sealed ?? 0
-        guard run.header.firstSeq == head + 1,
+        guard run.header.firstSeq == (record?.sealed ?? 0) + 1,
             let publicKey = record?.publicKey ?? run.header.origin?.publicKey
-                ?? slice.publicKey(of: run.header.stream)
         else { return IncomingRun(run: run) }
-        return IncomingRun(
-            run: run, contents: Result { try read(run, publicKey, in: slice) })
+        return IncomingRun(run: run, contents: Result { try read(run, publicKey) })
     }
 
     func ingestOne(_ incoming: IncomingRun) throws -> IngestResult {
@@ -225,7 +202,7 @@ extension Replica {
     }
 
     private func read(
-        _ run: SealedRun, _ publicKey: [UInt8], in slice: IngestSlice = IngestSlice()
+        _ run: SealedRun, _ publicKey: [UInt8]
     ) throws -> IncomingRun.Contents {
         if let origin = run.header.origin, origin.scope != Self.scope {
             throw Refusal(.scope, "its scope \(origin.scope) is not replicated here")
@@ -234,7 +211,7 @@ extension Replica {
             try run.verify(publicKey: publicKey)
             return try run.contents(
                 namespace: schema.namespace,
-                earlier: vocabularies(of: run.header.stream, in: slice))
+                earlier: vocabularies(of: run.header.stream))
         } catch {
             if case .unreadableSource(let seq) = error {
                 throw rows.damaged("run \(run.header.stream):\(seq) of the log")

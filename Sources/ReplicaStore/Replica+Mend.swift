@@ -32,7 +32,7 @@ extension Replica {
                 case .blob(let body) = row[3],
                 let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
             else { continue }
-            if case .refused = try ingestOne(incoming(run, in: IngestSlice())) { continue }
+            if case .refused = try ingestOne(incoming(run)) { continue }
             try connection.run("DELETE FROM sy_quar WHERE no = ?", row[0])
             isAny = true
         }

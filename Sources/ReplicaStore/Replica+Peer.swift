@@ -243,12 +243,10 @@ extension Replica {
         }
         var applied = AppliedReply()
         let leftBefore = try left().count
-        var index = 0
-        var ahead: IncomingRun?
-        while index < reply.entries.count, !applied.lacksBodies {
-            var progress = IngestProgress()
-            index = try take(
-                reply.entries, from: index, at: &position, &applied, &progress, &ahead)
+        var rest = reply.entries[...]
+        while !rest.isEmpty, !applied.lacksBodies {
+            let progress = try take(&rest, at: &position, &applied)
+            lock?.giveWay()
             try observe(progress)
         }
         try remember(reply, position)
@@ -265,47 +263,38 @@ extension Replica {
 
     /// Takes in some entries in one transaction, and moves the cursor with them.
     ///
-    /// - Parameter ahead: the first of them, where it was read already; then the one behind them.
+    /// - Parameter entries: what is not taken in yet.
     private func take(
-        _ entries: [FeedEntry], from first: Int, at position: inout Cursor,
-        _ applied: inout AppliedReply, _ progress: inout IngestProgress,
-        _ ahead: inout IncomingRun?
-    ) throws -> Int {
+        _ entries: inout ArraySlice<FeedEntry>, at position: inout Cursor,
+        _ applied: inout AppliedReply
+    ) throws -> IngestProgress {
+        // The first is read before others have to wait for it.
+        var ahead = entries.first?.run.map { incoming($0) }
+        var (rest, cursor, result) = (entries, position, applied)
         var slice = IngestSlice()
-        var incoming: [IncomingRun?] = []
-        for entry in entries[first...] {
-            var run: SealedRun?
-            if case .whole(let whole) = entry { run = whole }
-            guard slice.hasRoom(for: run) else { break }
-            let next = ahead ?? run.map { self.incoming($0, in: slice) }
-            ahead = next
-            guard slice.fits(next) else { break }
-            incoming.append(next)
-            slice.add(next)
-            ahead = nil
-        }
-        var (index, cursor, result) = (first, position, applied)
-        var taken = IngestProgress()
+        var progress = IngestProgress()
         try transaction(isDurable: false, isBulk: true) {
             try drain()
             let peer = try peer()
-            for run in incoming {
-                let stub = entries[index].stub
-                if let run {
-                    try take(run, &result, &taken)
-                } else if try self.run(stub) == nil {
+            while let entry = rest.first, slice.hasRoom(under: lock) {
+                let next = ahead ?? entry.run.map { incoming($0) }
+                ahead = nil
+                if let next {
+                    try take(next, &result, &progress)
+                } else if try self.run(entry.stub) == nil {
                     result.lacksBodies = true
                     break
                 }
-                cursor = cursor.advanced(by: stub)
-                try setFed(stub, peer)
-                index += 1
+                cursor = cursor.advanced(by: entry.stub)
+                try setFed(entry.stub, peer)
+                slice.add(next)
+                rest.removeFirst()
             }
             try rows.streams.update(own, in: connection)
             try setCursor(cursor, peer)
         }
-        (position, applied, progress) = (cursor, result, taken)
-        return index
+        (entries, position, applied) = (rest, cursor, result)
+        return progress
     }
 
     private func take(

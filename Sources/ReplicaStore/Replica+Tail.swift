@@ -61,7 +61,7 @@ extension Replica {
     func resumeTail() throws(StoreError) {
         writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
         tailCount = 0
-        tailBytes = 0
+        (tailBytes, tailRowCount) = (0, 0)
         var reader = tailReader(own)
         try forEachTailPiece { seq, streams, body throws(StoreError) in
             tailCount += 1
@@ -80,6 +80,7 @@ extension Replica {
         guard own.head == own.sealed + UInt64(tailCount) else {
             throw rows.damaged("stream \(own.stream): its last change is not the one that is noted")
         }
+        tailRowCount = reader.rowCount
         writer.resume(reader)
         clock = HybridClock(last: max(clock.last, reader.lastTime))
     }
@@ -112,7 +113,7 @@ extension Replica {
 
     /// Adds a finished changeset to the tail. Inside of a transaction, which writes it when it ends:
     /// what is sealed before was never in the table.
-    func appendToTail(_ body: [UInt8], newStreams: ArraySlice<StreamID>) {
+    func appendToTail(_ body: [UInt8], newStreams: ArraySlice<StreamID>, rowCount: Int) {
         own.head += 1
         own.clock = clock.last
         rows.streams.note(own)
@@ -120,6 +121,7 @@ extension Replica {
             TailPiece(seq: own.head, streams: Array(newStreams), body: body))
         tailCount += 1
         tailBytes += body.count
+        tailRowCount += rowCount
     }
 
     /// Writes what was added to the tail: the last that a transaction does.
@@ -136,10 +138,11 @@ extension Replica {
         unwrittenTail.removeAll(keepingCapacity: true)
     }
 
-    /// Whether the run has no room for one more changeset of any size.
+    /// Whether the run has no room for one more changeset of any size, or of many rows.
     var isTailFull: Bool {
         tailCount >= Limits.runChangesets
             || tailBytes + Limits.changesetBytes > Limits.runWrittenBytes
+            || tailRowCount + Limits.changesetGoalRows > Limits.runGoalRows
     }
 
     /// Seals all own changesets, so that they can leave.
@@ -175,7 +178,7 @@ extension Replica {
         try rows.streams.update(own, in: connection)
         writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
         tailCount = 0
-        tailBytes = 0
+        (tailBytes, tailRowCount) = (0, 0)
         return count
     }
 

@@ -87,13 +87,10 @@ extension Replica {
     }
 
     /// The runs of one stream, for whoever reads one of them.
-    ///
-    /// - Parameter slice: runs that are taken in with it.
     func vocabularies(
-        of stream: StreamID, in slice: IngestSlice = IngestSlice()
+        of stream: StreamID
     ) -> (UInt64) throws(RunError) -> RunVocabulary? {
         { [self] seq throws(RunError) in
-            if let known = slice.vocabulary(of: stream, holding: seq) { return known }
             guard let sid = rows.streams.sid(of: stream) else { return nil }
             do throws(StoreError) {
                 return try vocabulary(sid, holding: seq)

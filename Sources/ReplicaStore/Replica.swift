@@ -15,7 +15,7 @@ public final class Replica {
     public let environment: Environment
     package private(set) var connection: Connection
     private(set) var rows: RowStore
-    private var lock: ReplicaLock?
+    private(set) var lock: ReplicaLock?
     let install: InstallFile
     private var keyInMemory: DeviceKey?
     /// The stream that this replica writes to.
@@ -26,6 +26,7 @@ public final class Replica {
     /// What this transaction has added to the tail.
     var unwrittenTail: [TailPiece] = []
     var tailBytes = 0
+    var tailRowCount = 0
     var clock = HybridClock()
     let log = ReplicaLog()
     /// What the runs of the replica's own stream have said.

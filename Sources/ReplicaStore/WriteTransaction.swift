@@ -56,6 +56,7 @@ public final class WriteTransaction {
         guard isOpen else { return }
         isOpen = false
         guard !replica.writer.isEmpty else { return replica.writer.abandon() }
+        let rowCount = replica.writer.rowCount
         let (body, streams) = replica.writer.finish(
             author: author, claimedMilliseconds: claimedMilliseconds ?? entry.time.milliseconds,
             action: action, source: source)
@@ -63,7 +64,7 @@ public final class WriteTransaction {
             throw .invalid(
                 "one row's change takes \(body.count) bytes; the most is \(Limits.changesetBytes)")
         }
-        replica.appendToTail(body, newStreams: streams)
+        replica.appendToTail(body, newStreams: streams, rowCount: rowCount)
         receipt.dots.append(dot)
     }
 
@@ -90,7 +91,11 @@ public final class WriteTransaction {
     }
 
     func splitIfLarge() throws(StoreError) {
-        if replica.writer.count > Self.changesetGoalBytes { try split() }
+        if replica.writer.count > Self.changesetGoalBytes
+            || replica.writer.rowCount >= Limits.changesetGoalRows
+        {
+            try split()
+        }
     }
 
     /// Ends the changeset when a row's change might not fit into it any more, and the run when

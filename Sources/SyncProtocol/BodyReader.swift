@@ -14,6 +14,8 @@ public struct BodyReader: Sendable {
     /// What a number of a stream stands for.
     public private(set) var streams: [StreamID]
     private(set) var rows: [RowID] = []
+    /// Row items that were read.
+    public private(set) var rowCount = 0
 
     // The changeset under way.
     private var dot: Dot
@@ -75,6 +77,7 @@ public struct BodyReader: Sendable {
         changes.begin(head)
         newRows = nil
         newRowCount = 0
+        rowCount += itemCount - 1
         for _ in 1..<itemCount { try row(into: &changes) }
         guard decoder.offset - start <= Limits.changesetBytes else {
             throw decoder.error(.tooLong)

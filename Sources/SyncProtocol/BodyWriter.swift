@@ -20,7 +20,8 @@ public struct BodyWriter: Sendable {
     private var encoder = CBOREncoder(reserving: 1 << 16)
     private var dot: Dot
     private var time = HybridTime(rawValue: 0)
-    private var rowCount = 0
+    /// Row items of the changeset so far.
+    public private(set) var rowCount = 0
     private var newRowCount = 0
     private var newRows: NewRowIDs?
     private var committed = (streams: 0, rows: 0)

@@ -72,6 +72,12 @@ public enum FeedEntry: Hashable, Sendable {
         case .stub(let stub): stub
         }
     }
+
+    /// The run, where it came whole.
+    public var run: SealedRun? {
+        guard case .whole(let run) = self else { return nil }
+        return run
+    }
 }
 
 /// A run that the hub did not take.

@@ -17,6 +17,10 @@ public enum Limits {
     /// What a writer puts into a run before compression, in bytes: so that even a body that
     /// doesn't compress stays within ``runStoredBytes``.
     public static let runWrittenBytes = runStoredBytes - (4 << 10)
+    /// The row items that a writer puts into one run, and into one changeset of many rows: a run is
+    /// applied as a whole, and others wait meanwhile.
+    public static let runGoalRows = 4_096
+    public static let changesetGoalRows = 1_024
     /// Row items in a body that lies by columns: more than ``runWrittenBytes`` hold.
     public static let runRows = 1 << 17
     /// Ops in such a body.

@@ -43,6 +43,33 @@ import Testing
         #expect(try a.verify().problems == [])
     }
 
+    @Test func `a run ends before it does more to rows than others can wait for`() throws {
+        let bench = try Bench(isVolatile: true)
+        let a = try bench.create("a")
+        let written = try a.write { transaction in
+            for row in 0..<10_000 {
+                try transaction.insert(into: Sample.note, [.text("\(row)"), nil, nil, nil, nil])
+            }
+        }
+        let goal = (Limits.runGoalRows, Limits.changesetGoalRows)
+        #expect(goal == (4_096, 1_024))
+        #expect(written.receipt.dots.count == 10)
+        // What is in the tail counts after the file was opened again, too.
+        let again = try bench.open("a")
+        for row in 0..<1_000 {
+            try again.write { try $0.upsert(Sample.person, key: [.text("p\(row)")], []) }
+        }
+        try again.seal()
+        let runs = try again.sealedRuns(after: VersionVector())
+        var rowCounts: [Int] = []
+        let b = try bench.create("b")
+        for run in runs {
+            _ = try b.ingest([run]) { _ in } observe: { rowCounts.append($0.rowCount) }
+        }
+        #expect(rowCounts == [4_096, 4_096, 10_000 - 2 * 4_096 + 1_000])
+        #expect(try b.stateHash() == again.stateHash())
+    }
+
     @Test func `a run holds as many changesets as it may, and no more`() throws {
         let bench = try Bench(isVolatile: true)
         let a = try bench.create("a")
