@@ -101,15 +101,17 @@ extension Replica {
             var progress = IngestProgress()
             try transaction(isDurable: isDurable, isBulk: true) {
                 try drain()
+                var accepted: [AcceptedRun] = []
                 while let run = rest.first, slice.hasRoom(under: lock) {
                     let next = ahead ?? incoming(run)
                     ahead = nil
-                    let result = try ingestOne(next)
+                    let result = try accept(next, into: &accepted)
                     progress.add(next, result)
                     results.append(result)
                     slice.add(next)
                     rest.removeFirst()
                 }
+                try rows.apply(accepted)
                 try mendIfNeeded()
                 try rows.streams.update(own, in: connection)
                 if rest.isEmpty { try also(results) }
@@ -129,16 +131,22 @@ extension Replica {
         return IncomingRun(run: run, contents: Result { try read(run, publicKey) })
     }
 
-    func ingestOne(_ incoming: IncomingRun) throws -> IngestResult {
+    /// Takes a run into the log. What it does to rows is left to whoever ends the transaction: runs
+    /// that come together mostly change the same pages.
+    func accept(
+        _ incoming: IncomingRun, into accepted: inout [AcceptedRun]
+    ) throws -> IngestResult {
         let run = incoming.run
         do {
             if try isHeld(run) { return .duplicate }
             let record = try admit(run)
             let contents = try contents(of: incoming, record)
+            // So many of the changesets are part of the state already.
             let leftCount = try leftCount(in: contents.changes, record)
-            let result = try apply(run, contents, leftCount, record)
+            let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
+            accepted.append(AcceptedRun(contents, sid: sid, skippedCount: leftCount))
             vocabularies.insert(contents.vocabulary, of: run.hash)
-            return result
+            return .applied(contents.changes.heads.count - leftCount)
         } catch let refusal as Refusal {
             return .refused(refusal)
         }
@@ -220,43 +228,32 @@ extension Replica {
         }
     }
 
-    /// - Parameter leftCount: so many of the changesets are part of the state already.
-    private func apply(
-        _ run: SealedRun, _ contents: RunContents, _ leftCount: Int, _ known: StreamRecord?
-    ) throws -> IngestResult {
-        let (changes, order) = (contents.changes, contents.order)
-        try connection.execute("SAVEPOINT run")
-        do {
-            var record: StreamRecord
-            if let known {
-                record = known
-            } else {
-                guard let origin = run.header.origin else {
-                    throw Refusal(.poison, "it names no device")
-                }
-                record = try rows.streams.add(origin, to: connection)
-            }
-            if record.head > record.sealed { try forgetLeft(record) }
-            try rows.apply(changes, order, sid: record.sid, skipping: leftCount)
-            let now = environment.wallMilliseconds()
-            if let last = changes.heads.dropFirst(leftCount).last {
-                clock.observe(last.time, wallMilliseconds: now)
-            }
-            try keep(run, of: &record, received: now)
-            try rows.streams.update(record, in: connection)
-            if record.sid == own.sid {
-                own = record
-                writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
-            }
-            own.clock = clock.last
-            try connection.execute("RELEASE run")
-            return .applied(changes.heads.count - leftCount)
-        } catch {
-            try connection.execute("ROLLBACK TO run")
-            try connection.execute("RELEASE run")
-            rows.streams = try StreamTable(reading: connection)
-            throw error
+    /// Makes a run the end of its stream. Nothing that this throws is the run's fault.
+    ///
+    /// - Parameter last: the last changeset that is new here.
+    /// - Returns: the stream's number.
+    private func keep(
+        _ run: SealedRun, _ last: Changeset?, _ known: StreamRecord?
+    ) throws -> Int64 {
+        var record: StreamRecord
+        if let known {
+            record = known
+        } else if let origin = run.header.origin {
+            record = try rows.streams.add(origin, to: connection)
+        } else {
+            throw Refusal(.poison, "it names no device")
         }
+        if record.head > record.sealed { try forgetLeft(record) }
+        let now = environment.wallMilliseconds()
+        if let last { clock.observe(last.time, wallMilliseconds: now) }
+        try keep(run, of: &record, received: now)
+        try rows.streams.update(record, in: connection)
+        if record.sid == own.sid {
+            own = record
+            writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
+        }
+        own.clock = clock.last
+        return record.sid
     }
 }
 

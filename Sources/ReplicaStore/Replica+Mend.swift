@@ -27,15 +27,17 @@ extension Replica {
         let found = try connection.rows(
             "SELECT no, head, sig, body FROM sy_quar WHERE reason LIKE 'GAP%' ORDER BY no")
         var isAny = false
+        var accepted: [AcceptedRun] = []
         for row in found {
             guard case .blob(let head) = row[1], case .blob(let signature) = row[2],
                 case .blob(let body) = row[3],
                 let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
             else { continue }
-            if case .refused = try ingestOne(incoming(run)) { continue }
+            if case .refused = try accept(incoming(run), into: &accepted) { continue }
             try connection.run("DELETE FROM sy_quar WHERE no = ?", row[0])
             isAny = true
         }
+        try rows.apply(accepted)
         return isAny
     }
 

@@ -276,11 +276,12 @@ extension Replica {
         try transaction(isDurable: false, isBulk: true) {
             try drain()
             let peer = try peer()
+            var accepted: [AcceptedRun] = []
             while let entry = rest.first, slice.hasRoom(under: lock) {
                 let next = ahead ?? entry.run.map { incoming($0) }
                 ahead = nil
                 if let next {
-                    try take(next, &result, &progress)
+                    try take(next, into: &accepted, &result, &progress)
                 } else if try self.run(entry.stub) == nil {
                     result.lacksBodies = true
                     break
@@ -290,6 +291,7 @@ extension Replica {
                 slice.add(next)
                 rest.removeFirst()
             }
+            try rows.apply(accepted)
             try rows.streams.update(own, in: connection)
             try setCursor(cursor, peer)
         }
@@ -298,9 +300,10 @@ extension Replica {
     }
 
     private func take(
-        _ incoming: IncomingRun, _ applied: inout AppliedReply, _ progress: inout IngestProgress
+        _ incoming: IncomingRun, into accepted: inout [AcceptedRun],
+        _ applied: inout AppliedReply, _ progress: inout IngestProgress
     ) throws {
-        let result = try ingestOne(incoming)
+        let result = try accept(incoming, into: &accepted)
         progress.add(incoming, result)
         switch result {
         case .applied(let count): applied.changesetCount += UInt64(count)

@@ -3,25 +3,86 @@ internal import Merge
 internal import RecordSchema
 internal import SyncProtocol
 
-extension RowStore {
-    /// Takes changes of one stream into the state.
-    ///
+/// A run that the log has, and whose changes are to become part of the state.
+final class AcceptedRun {
+    fileprivate let changes: RunChanges
+    /// Places in `changes`, those of one row in their order; `nil` for as they lie.
+    private let order: [UInt32]?
+    fileprivate let sid: Int64
+    private let skippedCount: Int
+
     /// - Parameters:
-    ///   - order: places in `changes`, those of one row in their order; `nil` for as they lie.
-    ///   - skipping: so many changesets that are part of the state already.
-    func apply(
-        _ changes: RunChanges, _ order: [UInt32]?, sid: Int64, skipping skippedCount: Int
-    ) throws(StoreError) {
+    ///   - sid: its stream.
+    ///   - skippedCount: so many changesets that are part of the state already.
+    init(_ contents: RunContents, sid: Int64, skippedCount: Int) {
+        (changes, order) = (contents.changes, contents.order)
+        (self.sid, self.skippedCount) = (sid, skippedCount)
+    }
+
+    var changeCount: Int { changes.changes.count }
+
+    /// The places of the changes that are new, those of one row in their order.
+    func forEachPlace<E: Error>(_ body: (Int) throws(E) -> Void) throws(E) {
+        for index in changes.changes.indices {
+            let place = order.map { Int($0[index]) } ?? index
+            if changes.changes[place].changeset >= skippedCount { try body(place) }
+        }
+    }
+}
+
+extension RowStore {
+    /// Where a change of one of several runs lies, by its row; those of one row in their order.
+    private struct Place: Comparable {
+        var table: UInt32
+        var run: UInt32
+        var row: RowID
+        var index: UInt32
+
+        static func < (a: Self, b: Self) -> Bool {
+            if a.table != b.table { return a.table < b.table }
+            if a.row != b.row { return a.row < b.row }
+            return a.run != b.run ? a.run < b.run : a.index < b.index
+        }
+    }
+
+    /// Takes the changes of runs into the state, row by row: what becomes of a row depends on nothing
+    /// beside it, and neighbours lie in the same pages.
+    ///
+    /// - Parameter runs: each behind those that it depends on.
+    func apply(_ runs: [AcceptedRun]) throws(StoreError) {
+        guard !runs.isEmpty else { return }
         let exchange = try exchange()
         exchange.row.forget()
         expectsLosses = false
-        try changes.bytes.withUnsafeBufferPointer { bytes throws(StoreError) in
-            let body = UnsafeRawBufferPointer(bytes)
-            for index in changes.changes.indices {
-                let place = order.map { Int($0[index]) } ?? index
-                guard changes.changes[place].changeset >= skippedCount else { continue }
-                try apply(place, of: changes, body, sid: sid, exchange)
+        guard runs.count > 1 else {
+            return try runs[0].forEachPlace { place throws(StoreError) in
+                try apply(place, of: runs[0], exchange)
             }
+        }
+        var places: [Place] = []
+        places.reserveCapacity(runs.reduce(0) { $0 + $1.changeCount })
+        for (number, run) in runs.enumerated() {
+            run.forEachPlace { place in
+                let change = run.changes.changes[place]
+                places.append(
+                    Place(
+                        table: change.table, run: UInt32(number), row: change.row,
+                        index: UInt32(place)))
+            }
+        }
+        // It finds the pieces that are in order, one for each run, and merges them.
+        places.sort()
+        for place in places {
+            try apply(Int(place.index), of: runs[Int(place.run)], exchange)
+        }
+    }
+
+    private func apply(
+        _ place: Int, of run: AcceptedRun, _ exchange: RowExchange
+    ) throws(StoreError) {
+        try run.changes.bytes.withUnsafeBufferPointer { bytes throws(StoreError) in
+            try apply(
+                place, of: run.changes, UnsafeRawBufferPointer(bytes), sid: run.sid, exchange)
         }
     }
 

@@ -154,15 +154,22 @@ struct EngineWriter {
         }
     }
 
-    /// Takes in each run in a transaction of its own.
+    /// Takes in runs as exchanges carry them: as many at once as one may.
     ///
-    /// - Parameter isDurable: each on disk before the next.
+    /// - Parameter isDurable: on disk before the next exchange.
     @inline(never)
     func ingest(_ runs: [SealedRun], isDurable: Bool) throws {
-        for run in runs {
-            for result in try replica.ingest([run], isDurable: isDurable) {
+        var rest = runs[...]
+        while !rest.isEmpty {
+            var size = 0
+            let batch = rest.prefix { run in
+                size += run.storedBytes
+                return size <= Limits.batchBytes || size == run.storedBytes
+            }
+            for result in try replica.ingest(Array(batch), isDurable: isDurable) {
                 guard case .applied = result else { throw BenchError("a run was not taken in") }
             }
+            rest = rest.dropFirst(batch.count)
         }
     }
 
