@@ -64,7 +64,10 @@ import Testing
         var rowCounts: [Int] = []
         let b = try bench.create("b")
         for run in runs {
-            _ = try b.ingest([run]) { _ in } observe: { rowCounts.append($0.rowCount) }
+            _ = try b.ingest([run]) { _ in
+            } observe: {
+                rowCounts.append($0.rowCount)
+            }
         }
         #expect(rowCounts == [4_096, 4_096, 10_000 - 2 * 4_096 + 1_000])
         #expect(try b.stateHash() == again.stateHash())
