@@ -43,6 +43,8 @@ package final class InstallFile {
     private static let heading = Array("karvan install 0\n".utf8)
     private static let space = UInt8(ascii: " ")
     private static let byteCount = 128
+    /// The record that was made last: what follows differs in a few digits.
+    private var record = InstallFile.emptyRecord
 
     package init(replica: String) { path = Self.path(replica: replica) }
 
@@ -78,7 +80,9 @@ package final class InstallFile {
     /// Notes what the replica has kept. Without an error: what stands there is older then, which is
     /// less to compare with, and never wrong.
     package func note(_ mark: Mark) {
-        guard mark != written, open(making: false), write(Self.record(mark)) else { return }
+        guard mark != written, open(making: false) else { return }
+        Self.put(mark, into: &record)
+        guard write(record) else { return }
         written = mark
     }
 
@@ -109,31 +113,47 @@ package final class InstallFile {
         bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) } == bytes.count
     }
 
+    private static let emptyRecord =
+        heading + Array(repeating: space, count: byteCount - heading.count - 1)
+        + [UInt8(ascii: "\n")]
+
     /// The heading, then stream, head, sealed head and check in hexadecimal digits, then spaces.
     private static func record(_ mark: Mark) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
-            buffer.initialize(repeating: space)
-            for place in heading.indices { buffer[place] = heading[place] }
-            let stream = mark.stream.identifier
-            write(stream.high, to: buffer, at: heading.count)
+        var record = emptyRecord
+        put(mark, into: &record)
+        return record
+    }
+
+    private static func put(_ mark: Mark, into record: inout [UInt8]) {
+        let stream = mark.stream.identifier
+        record.withUnsafeMutableBytes { bytes in
+            write(stream.high, to: bytes, at: heading.count)
             var place = heading.count + 16
-            write(stream.low, to: buffer, at: place)
+            write(stream.low, to: bytes, at: place)
             for word in [mark.head, mark.sealed, check(mark)] {
                 place += 17
-                write(word, to: buffer, at: place)
+                write(word, to: bytes, at: place)
             }
-            buffer[byteCount - 1] = UInt8(ascii: "\n")
-            count = byteCount
         }
     }
 
     private static func write(
-        _ number: UInt64, to record: UnsafeMutableBufferPointer<UInt8>, at place: Int
+        _ number: UInt64, to record: UnsafeMutableRawBufferPointer, at place: Int
     ) {
-        for digit in 0..<16 {
-            let value = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * digit)) & 15
-            record[place + digit] = value < 10 ? 0x30 + value : 0x57 + value
-        }
+        let digits = (digits(UInt32(number >> 32)), digits(UInt32(truncatingIfNeeded: number)))
+        record.storeBytes(of: digits.0.bigEndian, toByteOffset: place, as: UInt64.self)
+        record.storeBytes(of: digits.1.bigEndian, toByteOffset: place + 8, as: UInt64.self)
+    }
+
+    /// Eight hexadecimal digits, the highest in the highest byte: each half moves away from the
+    /// other until every byte has four bits, and all bytes become letters at once.
+    private static func digits(_ number: UInt32) -> UInt64 {
+        var bits = UInt64(number)
+        bits = (bits & 0xffff_0000) << 16 | bits & 0xffff
+        bits = (bits & 0xff00_0000_ff00) << 8 | bits & 0xff_0000_00ff
+        bits = (bits & 0xf0_00f0_00f0_00f0) << 4 | bits & 0xf_000f_000f_000f
+        let letters = (bits + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return bits + 0x3030_3030_3030_3030 + letters * 0x27
     }
 
     /// FNV-1a over the four words: against a torn or damaged record.

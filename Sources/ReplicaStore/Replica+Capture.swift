@@ -35,7 +35,10 @@ extension Replica {
     }
 
     private func drainNoted(_ passingDamaged: Bool) throws {
-        guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else { return }
+        guard mayHaveForeignWrites else { return }
+        guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else {
+            return noteNoForeignWrites()
+        }
         let noted = try connection.rows("SELECT tbl, id, col FROM sy_dirty ORDER BY tbl, id, col")
         let transaction = WriteTransaction(self, author: "", claimedMilliseconds: nil)
         var index = 0

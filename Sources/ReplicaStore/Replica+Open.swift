@@ -138,8 +138,10 @@ extension Replica {
         try connection.execute("PRAGMA synchronous = FULL")
         // Whoever holds the lock decides when to checkpoint.
         try connection.watchLog()
-        // What the log was while runs were taken in, it need not stay: whoever opens the file reads it.
-        try connection.execute("PRAGMA journal_size_limit = \(4 << 20)")
+        // What the log was while runs were taken in, it need not stay. More than it has when it is
+        // due to be carried over: else it is cut and grows again each time, and each sync of a file
+        // that grows takes twice as long.
+        try connection.execute("PRAGMA journal_size_limit = \(8 << 20)")
         try connection.execute("PRAGMA temp_store = MEMORY")
         try connection.execute("PRAGMA cache_size = -16384")
         connection.setFlag(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)

@@ -41,7 +41,7 @@ struct TailPiece {
             sum: isChecked ? statement.integer(3) : nil, of: stream, after: previous)
     }
 
-    var refs: [UInt8] { streams.flatMap { $0.identifier.bytes } }
+    var refs: [UInt8] { streams.isEmpty ? [] : streams.flatMap { $0.identifier.bytes } }
 
     /// What tells damage: until a run is signed, nothing else does.
     func sum(in stream: StreamID, after previous: Digest?) -> Int64 {

@@ -34,6 +34,10 @@ public final class Replica {
     let vocabularies = VocabularyCache()
     /// The file's version when `own` and the tail were read, and when the streams were.
     private var dataVersion: Int64 = -1
+    /// The file's number when this connection has committed.
+    private var committedVersion: UInt32?
+    /// The version in which nothing was noted that other programs wrote: they alone note.
+    private var drainedVersion: Int64 = -1
     private var streamsVersion: Int64 = -1
     let keepsFeed: Bool
     /// Whether the pieces of the tail have sums: since layout 4.
@@ -206,6 +210,7 @@ public final class Replica {
             let result = try body()
             try writeTail()
             try connection.run("COMMIT")
+            committedVersion = connection.fileVersion
             // What the disk may still lose must not be named there.
             if isDurable {
                 install.note(InstallFile.Mark(own))
@@ -215,7 +220,7 @@ public final class Replica {
         } catch {
             if connection.isInTransaction { try? connection.execute("ROLLBACK") }
             // What is in memory may be ahead of the file now.
-            dataVersion = -1
+            (dataVersion, committedVersion) = (-1, nil)
             unwrittenTail = []
             if let streams = try? StreamTable(reading: connection) {
                 rows.streams = streams
@@ -246,7 +251,7 @@ public final class Replica {
             throw error
         }
         own = try ownRecord()
-        (dataVersion, streamsVersion, isDurable) = (-1, -1, true)
+        (dataVersion, streamsVersion, committedVersion, isDurable) = (-1, -1, nil, true)
         forgetCaches()
     }
 
@@ -333,7 +338,8 @@ public final class Replica {
 
     /// Reads anew what another process may have changed. Inside of a transaction.
     private func refresh(checksIdentity: Bool) throws(StoreError) {
-        guard case .integer(let version)? = try connection.value("PRAGMA data_version"),
+        guard connection.fileVersion != committedVersion,
+            case .integer(let version)? = try connection.value("PRAGMA data_version"),
             version != dataVersion
         else { return }
         try reload()
@@ -345,6 +351,11 @@ public final class Replica {
         dataVersion = version
         streamsVersion = version
     }
+
+    /// Whether another program may have written since nothing was noted. In a transaction.
+    var mayHaveForeignWrites: Bool { dataVersion < 0 || drainedVersion != dataVersion }
+
+    func noteNoForeignWrites() { drainedVersion = dataVersion }
 
     /// The stream that this replica writes to, which another process may have changed.
     private func ownRecord() throws(StoreError) -> StreamRecord {

@@ -107,7 +107,8 @@ final class ReplicaLock {
     /// Whether somebody waits for the lock, in this process or in another.
     var isAwaited: Bool {
         var region = waiting(F_WRLCK)
-        return fcntl(descriptor, Self.getOpenFileLock, &region) == 0 && region.l_type != Int16(F_UNLCK)
+        return fcntl(descriptor, Self.getOpenFileLock, &region) == 0
+            && region.l_type != Int16(F_UNLCK)
     }
 
     /// Leaves the lock to whoever waits, for as long as they may sleep before they try again. Not

@@ -8,6 +8,11 @@ package final class Connection {
     package let path: String
     private var handle: OpaquePointer?
     private var statements: [String: Statement] = [:]
+    /// The statement used last among those of a text's length: one literal is told from another by
+    /// its address, without hashing it.
+    private var recent = [(sql: String, statement: Statement)?](
+        repeating: nil, count: Connection.recentCount)
+    private static let recentCount = 64
     /// The frames in the write-ahead log after the last commit here, those of other processes too.
     private(set) var logFrames = 0
 
@@ -68,15 +73,23 @@ package final class Connection {
     package func close() {
         for statement in statements.values { statement.finalize() }
         statements = [:]
+        recent = Array(repeating: nil, count: Self.recentCount)
         sqlite3_close_v2(handle)
         handle = nil
     }
 
     /// The statement for `sql`, ready to be bound; it must not be in use already.
     package func statement(_ sql: String) throws(StoreError) -> Statement {
-        if let statement = statements[sql] { return statement }
-        let statement = try prepare(sql)
-        statements[sql] = statement
+        let place = sql.utf8.count % Self.recentCount
+        if let found = recent[place], found.sql == sql { return found.statement }
+        let statement: Statement
+        if let known = statements[sql] {
+            statement = known
+        } else {
+            statement = try prepare(sql)
+            statements[sql] = statement
+        }
+        recent[place] = (sql, statement)
         return statement
     }
 
@@ -143,6 +156,14 @@ package final class Connection {
 
     /// Whether another file lies at the path by now, or none: what is written here is lost then.
     var hasMoved: Bool { karvan_has_moved(handle) != 0 }
+
+    /// A number that changes with every commit to the file, those of this connection too. In a
+    /// transaction.
+    var fileVersion: UInt32 {
+        var version: UInt32 = 0
+        sqlite3_file_control(handle, "main", SQLITE_FCNTL_DATA_VERSION, &version)
+        return version
+    }
 
     /// Whether a transaction is open.
     package var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
