@@ -122,6 +122,14 @@ let package = Package(
                 "FieldRecords", "AntiEntropy", "CSQLite",
             ], path: "tools/benchmark"),
 
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "CFaultVFS", "TestSupport", "Hub", "AntiEntropy", "ReplicaStore", "FieldRecords",
+                "RecordSchema", "SyncProtocol", "Merge", "Causality",
+            ], path: "tools/simulator/world", swiftSettings: rules),
+        program("karvan-simulate", ["Simulation"], path: "tools/simulator/program"),
+
         tests(
             "CurlTransportTests", ["CurlTransport", "AntiEntropy", "SyncProtocol", "Causality"]),
         tests(

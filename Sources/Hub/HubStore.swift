@@ -25,7 +25,7 @@ package struct EnrolledDevice: Hashable, Sendable {
 /// It belongs to one thread at a time. Another process may have the same file open, as
 /// `karvan-hub token create` does while the hub serves.
 package final class HubStore {
-    let replica: Replica
+    package let replica: Replica
     private var now: Int64 { replica.environment.wallMilliseconds() }
 
     private static let tables = """

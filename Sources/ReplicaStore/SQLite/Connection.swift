@@ -8,6 +8,8 @@ package final class Connection {
     package let path: String
     private var handle: OpaquePointer?
     private var statements: [String: Statement] = [:]
+    /// All that are not ended: SQLite keeps a file open as long as one is there.
+    private var living: [OpaquePointer: Unmanaged<Statement>] = [:]
     /// The statement used last among those of a text's length: one literal is told from another by
     /// its address, without hashing it.
     private var recent = [(sql: String, statement: Statement)?](
@@ -71,8 +73,8 @@ package final class Connection {
 
     /// Ends the connection; statements end with it.
     package func close() {
-        for statement in statements.values { statement.finalize() }
-        statements = [:]
+        for statement in living.values { statement.takeUnretainedValue().end() }
+        (living, statements) = ([:], [:])
         recent = Array(repeating: nil, count: Self.recentCount)
         sqlite3_close_v2(handle)
         handle = nil
@@ -99,8 +101,13 @@ package final class Connection {
         let code = sqlite3_prepare_v3(
             handle, sql, Int32(sql.utf8.count), UInt32(SQLITE_PREPARE_PERSISTENT), &pointer, nil)
         guard code == SQLITE_OK, let pointer else { throw error(code) }
-        return Statement(pointer, connection: self)
+        let statement = Statement(pointer, connection: self)
+        living[pointer] = .passUnretained(statement)
+        return statement
     }
+
+    /// A statement has ended.
+    func forget(_ statement: OpaquePointer) { living[statement] = nil }
 
     /// A function of this connection's own statements, never of a trigger or a view.
     ///

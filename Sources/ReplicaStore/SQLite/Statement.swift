@@ -22,6 +22,12 @@ package final class Statement {
     deinit { finalize() }
 
     func finalize() {
+        if let pointer { connection.forget(pointer) }
+        end()
+    }
+
+    /// As above, when its connection ends.
+    func end() {
         sqlite3_finalize(pointer)
         pointer = nil
         buffer?.deallocate()

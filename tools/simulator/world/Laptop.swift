@@ -1,0 +1,205 @@
+import AntiEntropy
+import Causality
+import FieldRecords
+import Hub
+import Merge
+import RecordSchema
+import ReplicaStore
+import SyncProtocol
+import TestSupport
+
+/// A laptop: a replica on a disk that may fail, under a clock that may be wrong, and whoever records
+/// with it.
+final class Laptop {
+    /// What somebody was shown when a form was opened.
+    struct Form {
+        var row: RowID
+        var column: Column
+        var basis: [Dot]
+    }
+
+    let number: Int
+    let path: String
+    let disk: FaultyDisk
+    let clock: SimulatedClock
+    let ledger: Ledger
+    private(set) var replica: Replica
+    var forms: [Form] = []
+    /// A session that is under way, and what it wants next.
+    var session: (session: SyncSession, action: SyncSession.Action)?
+    /// What happens to the next message.
+    var networkFault: NetworkFault?
+    private(set) var crashCount = 0
+    /// The latest that its wall clock has said.
+    private(set) var latest: Int64
+    private let stream: StreamID
+    private var cursor: Cursor?
+    private var acknowledgedSeq: UInt64 = 0
+
+    init(_ number: Int, path: String, clock: SimulatedClock, ledger: Ledger) throws {
+        (self.number, self.path, self.clock, self.ledger) = (number, path, clock, ledger)
+        disk = try FaultyDisk()
+        latest = clock.wallMilliseconds
+        replica = try Replica.create(
+            at: path, name: "laptop \(number)", schema: Forum.schema,
+            environment: clock.environment(on: disk))
+        stream = replica.stream
+    }
+
+    func enrol(at hub: SimulatedHub) throws {
+        guard let store = hub.store else { throw Violation("error", "the hub is not open") }
+        let token = try store.createToken(
+            scopes: [Forum.scope], role: "recorder", lifetimeMilliseconds: 3_600_000,
+            pin: Array(repeating: 0, count: 32))
+        let reply = try store.enrol(
+            EnrolmentRequest(
+                secret: token.secret, name: "laptop \(number)", key: try replica.key()))
+        try replica.setHubLink(
+            HubLink(
+                url: "https://hub.invalid", pin: nil, authority: nil,
+                publicKey: reply.hubPublicKey, role: reply.role))
+    }
+
+    func close() { replica.close() }
+
+    // MARK: Failing
+
+    /// Does what somebody does; what a disk's fault does to it is survived.
+    ///
+    /// - Returns: what came of it, for the trace.
+    func attempt(_ body: (Laptop) throws -> String) throws -> String {
+        latest = max(latest, clock.wallMilliseconds)
+        var result: String
+        do {
+            result = try body(self)
+        } catch let error as StoreError {
+            if disk.hasFired, let fault = disk.fault {
+                result = try survive(fault, error)
+            } else if case .invalid = error {
+                result = "refused"
+            } else {
+                throw Violation("error", "laptop \(number): \(error)")
+            }
+        }
+        if disk.isDead {
+            // It ended after what people were told, while it carried the log over.
+            try crash()
+            result += ", then ended"
+        }
+        return result
+    }
+
+    private func survive(_ fault: DiskFault, _ error: StoreError) throws -> String {
+        switch fault {
+        case .kill, .lose, .tear: try crash()
+        case .full:
+            guard case .full = error else {
+                throw Violation("error", "laptop \(number): a full disk is told as \(error)")
+            }
+            disk.makeRoom()
+            disk.arm(.full, at: 0, seed: 0)
+        case .sync:
+            guard case .disk = error else {
+                throw Violation("error", "laptop \(number): a failed sync is told as \(error)")
+            }
+            // A command ends with the error, and the next one knows nothing of it; a server goes on.
+            disk.arm(.sync, at: 0, seed: 0)
+            if number.isMultiple(of: 2) { try reopen() }
+        }
+        return "failed: \(fault)"
+    }
+
+    /// The process or the machine ends, and starts again.
+    func crash() throws {
+        crashCount += 1
+        session = nil
+        forms = []
+        // What a sync brought may be lost with the power, and the cursor with it.
+        if disk.fault != .kill { cursor = nil }
+        replica.close()
+        try disk.restart()
+        try open()
+    }
+
+    func reopen() throws {
+        session = nil
+        replica.close()
+        try open()
+    }
+
+    private func open() throws {
+        do {
+            replica = try Replica.open(
+                at: path, schema: Forum.schema, environment: clock.environment(on: disk))
+        } catch {
+            guard disk.hasFired, disk.isDead || disk.fault == .full else {
+                throw Violation("error", "laptop \(number) can't be opened: \(error)")
+            }
+            // The fault came while it was opened; it comes once.
+            try disk.restart()
+            try open()
+        }
+        guard replica.stream == stream else {
+            throw Violation("I8", "laptop \(number) goes on as \(replica.stream), not \(stream)")
+        }
+        let head = replica.versionVector()[stream]
+        guard head >= acknowledgedSeq else {
+            throw Violation(
+                "I2", "laptop \(number) was told of \(acknowledgedSeq) changes, and has \(head)")
+        }
+    }
+
+    // MARK: Writing
+
+    /// One transaction; what it returns was acknowledged.
+    func write(_ body: (WriteTransaction) throws -> Void) throws -> String {
+        try write(with: replica, body)
+    }
+
+    /// - Parameter replica: the laptop's file, as this or another process has it open.
+    func write(
+        with replica: Replica, _ body: (WriteTransaction) throws -> Void
+    ) throws -> String {
+        let receipt = try replica.write(author: "laptop \(number)") { try body($0) }.receipt
+        for dot in receipt.dots {
+            ledger.acknowledge(dot)
+            acknowledgedSeq = max(acknowledgedSeq, dot.seq)
+        }
+        // The process may be gone by now: then what was acknowledged is looked for by its name.
+        guard !disk.isDead else { return "wrote \(receipt.dots.count)" }
+        for dot in receipt.dots {
+            guard let changeset = try replica.changeset(dot) else {
+                throw Violation("I2", "\(dot) was acknowledged, and is not there")
+            }
+            try ledger.acknowledge(changeset)
+            try ledger.checkTime(of: changeset, latest: latest)
+        }
+        return receipt.dots.isEmpty
+            ? "nothing to write" : "wrote \(receipt.dots.map { "\($0.seq)" }.joined(separator: " "))"
+    }
+
+    // MARK: Looking
+
+    /// I3: what one transaction wrote is there whole or not at all. I5: the cursor never goes back.
+    func check() throws {
+        try Self.checkGroups(replica, ledger, "laptop \(number)")
+        let now = try replica.cursor()
+        if let cursor, let now, cursor.epoch == now.epoch, now.offset < cursor.offset {
+            throw Violation(
+                "I5", "laptop \(number)'s cursor went from \(cursor.offset) to \(now.offset)")
+        }
+        cursor = now
+    }
+
+    static func checkGroups(_ replica: Replica, _ ledger: Ledger, _ who: String) throws {
+        guard !ledger.groups.isEmpty else { return }
+        let found = try replica.query(
+            "SELECT name_en, count(*) FROM site WHERE name_en IS NOT NULL GROUP BY name_en")
+        for row in found {
+            guard case .text(let nonce) = row[0], case .integer(let count) = row[1] else { continue }
+            guard ledger.groups[nonce].map({ Int64($0) == count }) ?? true else {
+                throw Violation("I3", "\(who) shows \(count) of \(nonce)'s rows")
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import Causality
+import FieldRecords
+import Hub
+import Merge
+import ReplicaStore
+import SyncProtocol
+import TestSupport
+
+/// What must hold when everything has arrived everywhere.
+struct Quiescence {
+    private let world: World
+
+    /// So many of the laptops are looked at in full.
+    private static let sampleCount = 6
+
+    init(_ world: World) { self.world = world }
+
+    func check() throws {
+        guard let store = world.hub.store else { throw Violation("error", "the hub is not open") }
+        let hub = store.replica
+        try checkLog(hub, "the hub")
+        let oracle = try Oracle(hub)
+        try checkState(hub, oracle, "the hub")
+        let hash = try hub.stateHash()
+        for laptop in world.laptops.prefix(Self.sampleCount) {
+            let name = "laptop \(laptop.number)"
+            guard try laptop.replica.stateHash() == hash else {
+                throw Violation("I1", "\(name) has another state than the hub")
+            }
+            try checkLog(laptop.replica, name)
+            try checkState(laptop.replica, oracle, name)
+            try laptop.check()
+        }
+        try checkRepetition(hub)
+    }
+
+    /// I2, I8: what was acknowledged is there, and says what it said.
+    private func checkLog(_ replica: Replica, _ name: String) throws {
+        var held: Set<Dot> = []
+        try replica.forEachChangeset { changeset, _ in
+            held.insert(changeset.dot)
+            try world.ledger.learn(changeset)
+        }
+        for (dot, changeset) in world.ledger.acknowledged {
+            guard held.contains(dot) else { throw Violation("I2", "\(name) lacks \(dot)") }
+            if let changeset, world.ledger.allContents[dot] != changeset {
+                throw Violation("I2", "\(dot) says something else at \(name)")
+            }
+        }
+        guard held.count == world.ledger.allContents.count else {
+            throw Violation(
+                "I1", "\(name) holds \(held.count) of \(world.ledger.allContents.count) changes")
+        }
+    }
+
+    /// I6, I14 and the tables; and what the file says of itself.
+    private func checkState(_ replica: Replica, _ oracle: Oracle, _ name: String) throws {
+        if let difference = try oracle.difference(from: replica) {
+            throw Violation("I6", "\(name): \(difference)")
+        }
+        let verification = try replica.verify()
+        guard verification.problems.isEmpty else {
+            throw Violation("I1", "\(name) is not whole: \(verification.problems)")
+        }
+    }
+
+    /// I4: what comes again, in whatever order, changes nothing.
+    private func checkRepetition(_ hub: Replica) throws {
+        guard let laptop = world.laptops.first else { return }
+        var runs = try hub.sealedRuns(after: VersionVector())
+        var random = SplitMix64(seed: world.scenario.seed)
+        let hash = try laptop.replica.stateHash()
+        for _ in 0..<2 {
+            for result in try laptop.replica.ingest(runs) {
+                guard case .duplicate = result else {
+                    throw Violation("I4", "a run that came again was not known: \(result)")
+                }
+            }
+            runs.shuffle(using: &random)
+        }
+        guard try laptop.replica.stateHash() == hash else {
+            throw Violation("I4", "runs that came again changed the state")
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import Causality
+import Hub
+import ReplicaStore
+import SyncProtocol
+
+/// The hub of production on a disk that may fail, without HTTP and TLS around it.
+final class SimulatedHub {
+    let disk: FaultyDisk
+    private let path: String
+    private let clock: SimulatedClock
+    private(set) var store: HubStore?
+    /// How often its process ended.
+    private(set) var crashCount = 0
+
+    init(path: String, clock: SimulatedClock) throws {
+        disk = try FaultyDisk()
+        (self.path, self.clock) = (path, clock)
+        try open()
+    }
+
+    func open() throws {
+        store = try HubStore(path: path, environment: clock.environment(on: disk))
+    }
+
+    func close() {
+        store?.close()
+        store = nil
+    }
+
+    /// The process or the machine ends, and starts again.
+    func crash() throws {
+        crashCount += 1
+        close()
+        try disk.restart()
+        try open()
+    }
+
+    /// Answers a request's bytes; `nil` when it could not.
+    ///
+    /// - Throws: ``Violation`` when it fails and its disk did not.
+    func answer(_ bytes: [UInt8], from publicKey: [UInt8]) throws -> Result<[UInt8], Refusal>? {
+        guard let store else { throw Violation("error", "the hub is not open") }
+        do {
+            let reply = try store.exchange(try ExchangeRequest(decoding: bytes), from: publicKey)
+                .encode()
+            if disk.isDead {
+                try crash()
+                return nil
+            }
+            return .success(reply)
+        } catch let refusal as Refusal {
+            return .failure(refusal)
+        } catch let error as StoreError {
+            try survive(error)
+            return nil
+        }
+    }
+
+    private func survive(_ error: StoreError) throws {
+        guard disk.hasFired, let fault = disk.fault else {
+            throw Violation("error", "the hub: \(error)")
+        }
+        switch fault {
+        case .kill, .lose, .tear: try crash()
+        case .full:
+            disk.makeRoom()
+            disk.arm(.full, at: 0, seed: 0)
+        case .sync:
+            // A server goes on.
+            disk.arm(.sync, at: 0, seed: 0)
+        }
+    }
+}

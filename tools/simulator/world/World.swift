@@ -1,0 +1,426 @@
+import AntiEntropy
+import Causality
+import FieldRecords
+package import Foundation
+import Hub
+import RecordSchema
+import ReplicaStore
+import SyncProtocol
+import TestSupport
+
+/// What the network does to one exchange.
+package enum NetworkFault: String, CaseIterable, Sendable {
+    case requestLost = "request lost"
+    case replyLost = "reply lost"
+    case requestTwice = "request twice"
+    /// It arrives when others have talked to the hub, and nobody waits for its answer.
+    case requestLate = "request late"
+}
+
+/// One simulated forum: laptops, a hub, couriers and what goes wrong, on one thread under virtual
+/// time.
+package final class World {
+    let scenario: Scenario
+    let time = VirtualTime()
+    let ledger = Ledger()
+    let hub: SimulatedHub
+    let laptops: [Laptop]
+    private let hubClock: SimulatedClock
+    private let directory: URL
+    /// What couriers carry.
+    private var bags: [[SealedRun]] = []
+    private var lateRequests: [(bytes: [UInt8], publicKey: [UInt8])] = []
+    /// How often each deed and fault has happened.
+    private(set) var counts: [String: Int] = [:]
+    private var trace = DigestTrace()
+    private let observe: ((String) -> Void)?
+
+    private init(
+        _ scenario: Scenario, in folder: URL, observe: ((String) -> Void)?
+    ) throws {
+        self.scenario = scenario
+        self.observe = observe
+        let directory = folder.appending(path: "forum-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        self.directory = directory
+        var random = SplitMix64(seed: scenario.seed)
+        hubClock = SimulatedClock(time, seed: random.next())
+        hub = try SimulatedHub(path: directory.appending(path: "hub").path, clock: hubClock)
+        var laptops: [Laptop] = []
+        for number in 0..<scenario.laptopCount {
+            let clock = SimulatedClock(time, seed: random.next())
+            let laptop = try Laptop(
+                number, path: directory.appending(path: "laptop-\(number)").path, clock: clock,
+                ledger: ledger)
+            try laptop.enrol(at: hub)
+            laptops.append(laptop)
+        }
+        self.laptops = laptops
+    }
+
+    deinit {
+        hub.close()
+        for laptop in laptops { laptop.close() }
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    // MARK: Running
+
+    /// Plays a scenario to its end, and looks whether all promises were kept.
+    ///
+    /// - Parameters:
+    ///   - folder: where the files may lie while it plays: in memory, if it is to be quick.
+    ///   - observe: gets the trace, line by line.
+    package static func play(
+        _ scenario: Scenario, in folder: URL, observe: ((String) -> Void)? = nil
+    ) -> Report {
+        var report = Report(scenario: scenario)
+        do {
+            let world = try World(scenario, in: folder, observe: observe)
+            do {
+                try world.play()
+            } catch {
+                report.violation =
+                    error as? Violation ?? Violation("error", "\(error)")
+                world.note("violation: \(error)")
+            }
+            report.counts = world.counts
+            report.acknowledgedCount = world.ledger.acknowledged.count
+            report.traceHash = world.trace.hash
+        } catch {
+            report.violation = error as? Violation ?? Violation("error", "\(error)")
+        }
+        return report
+    }
+
+    private func play() throws {
+        for (index, step) in scenario.steps.enumerated() {
+            var random = SplitMix64(seed: step.draw)
+            time.advance(by: Int64(1 + random.below(random.chance(1, in: 10) ? 600_000 : 2_000)))
+            let laptop = laptops[step.laptop]
+            let result = try take(step, laptop, &random)
+            note("\(index) \(step.deed.rawValue) \(step.laptop): \(result)")
+            try laptop.check()
+        }
+        try heal()
+        try converge()
+        try Quiescence(self).check()
+    }
+
+    private func note(_ line: String) {
+        trace.add(line)
+        observe?(line)
+    }
+
+    func count(_ name: String) { counts[name, default: 0] += 1 }
+
+    private func take(
+        _ step: Step, _ laptop: Laptop, _ random: inout SplitMix64
+    ) throws -> String {
+        let deed = step.deed
+        if !deed.isFault { count(deed.rawValue) }
+        switch deed {
+        case .sync: return try laptop.attempt { try session($0) }
+        case .advance: return try laptop.attempt { try advance($0) }
+        case .reopen: return try laptop.attempt { try reopen($0) }
+        case .meet:
+            let other = laptops[random.below(laptops.count)]
+            return try meet(laptop, other)
+        case .pack:
+            return try laptop.attempt { laptop in
+                try laptop.replica.seal()
+                self.bags.append(try laptop.replica.sealedRuns(after: VersionVector()))
+                return "took \(self.bags.last?.count ?? 0) runs along"
+            }
+        case .deliver: return try deliver(to: laptop, &random)
+        case .disk: return arm(laptop.disk, &random)
+        case .hubDisk: return arm(hub.disk, &random)
+        case .network:
+            laptop.networkFault = random.pick(NetworkFault.allCases)
+            return laptop.networkFault?.rawValue ?? ""
+        case .clock: return set(laptop.clock, &random)
+        case .kill: return try cutPower(laptop, &random)
+        case .hubKill:
+            count("fault: hub ends")
+            try hub.crash()
+            return "the hub starts again"
+        default:
+            let fired = laptop.disk.fault
+            let result = try laptop.attempt { laptop in
+                var random = random
+                return try laptop.record(deed, &random)
+            }
+            if let fired, laptop.disk.fault == nil || laptop.disk.hasFired {
+                count("fault: \(fired)")
+            }
+            return result
+        }
+    }
+
+    private func reopen(_ laptop: Laptop) throws -> String {
+        try laptop.reopen()
+        return "opened again"
+    }
+
+    // MARK: What goes wrong
+
+    private func arm(_ disk: FaultyDisk, _ random: inout SplitMix64) -> String {
+        let fault = random.pick(DiskFault.allCases) ?? .kill
+        let point = Int64(1 + random.below(random.chance(1, in: 3) ? 8 : 120))
+        disk.arm(fault, at: point, seed: random.next())
+        return "\(fault) at point \(point)"
+    }
+
+    private func set(_ clock: SimulatedClock, _ random: inout SplitMix64) -> String {
+        let year: Int64 = 365 * 86_400_000
+        switch random.below(6) {
+        case 0:
+            clock.freeze()
+            count("fault: clock stands still")
+            return "stands still"
+        case 1:
+            clock.set(offset: 0)
+            return "is right"
+        case let kind:
+            let limit = [2: 10 * year, 3: 10 * year, 4: 86_400_000, 5: 900_000][kind] ?? year
+            let offset = Int64(random.next() % UInt64(2 * limit)) - limit
+            clock.set(offset: offset)
+            count(offset > 0 ? "fault: clock ahead" : "fault: clock behind")
+            return "is \(offset / 1_000) s off"
+        }
+    }
+
+    /// While something is written, or just before.
+    private func cutPower(_ laptop: Laptop, _ random: inout SplitMix64) throws -> String {
+        let fault: DiskFault = random.pick([.kill, .lose, .tear]) ?? .lose
+        laptop.disk.arm(fault, at: Int64(1 + random.below(12)), seed: random.next())
+        let result = try laptop.attempt { laptop in
+            var random = random
+            return try laptop.record(.person, &random)
+        }
+        count("fault: \(fault)")
+        return result
+    }
+
+    // MARK: By hand
+
+    private func meet(_ from: Laptop, _ to: Laptop) throws -> String {
+        var runs: [SealedRun] = []
+        let result = try from.attempt { laptop in
+            try laptop.replica.seal()
+            runs = try laptop.replica.sealedRuns(after: to.replica.versionVector())
+            return "gives \(runs.count) runs"
+        }
+        return try result + "; "
+            + to.attempt { laptop in try self.ingest(runs, at: laptop) }
+    }
+
+    private func ingest(_ runs: [SealedRun], at laptop: Laptop) throws -> String {
+        var words: [String: Int] = [:]
+        for result in try laptop.replica.ingest(runs) {
+            switch result {
+            case .applied: words["applied", default: 0] += 1
+            case .duplicate: words["known", default: 0] += 1
+            case .refused(let refusal):
+                guard refusal.code == .gap else {
+                    throw Violation(
+                        "I4", "laptop \(laptop.number) refused an honest run: \(refusal)")
+                }
+                words["too early", default: 0] += 1
+            }
+        }
+        return words.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+            .joined(separator: ", ")
+    }
+
+    /// In any order, and some twice.
+    private func deliver(to laptop: Laptop, _ random: inout SplitMix64) throws -> String {
+        guard !bags.isEmpty else { return "no courier" }
+        var runs = bags[random.below(bags.count)]
+        if random.chance(1, in: 2) { runs.shuffle(using: &random) }
+        if let again = random.pick(runs) { runs.append(again) }
+        let carried = runs
+        return try laptop.attempt { try self.ingest(carried, at: $0) }
+    }
+
+    // MARK: Sessions
+
+    /// A session to its end.
+    private func session(_ laptop: Laptop) throws -> String {
+        var result = try advance(laptop)
+        // Each exchange brings something new, or the session ends.
+        for _ in 0..<10_000 where laptop.session != nil { result = try advance(laptop) }
+        guard laptop.session == nil else {
+            throw Violation("I13", "laptop \(laptop.number)'s session does not end")
+        }
+        return result
+    }
+
+    /// One action of a session.
+    private func advance(_ laptop: Laptop) throws -> String {
+        guard case (var session, let action)? = laptop.session else {
+            var session = SyncSession(scope: Forum.scope)
+            let action = session.handle(.started)
+            laptop.session = (session, action)
+            return "begins"
+        }
+        let event: SyncSession.Event
+        let result: String
+        switch action {
+        case .prepare(let asksForBodies):
+            let batch = try laptop.replica.outgoingBatch(asksForBodies: asksForBodies)
+            event = .prepared(
+                Outgoing(
+                    cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
+                    changesetCount: batch.changesetCount, remainingCount: batch.remainingCount,
+                    schemaVersion: laptop.replica.schema.version),
+                wallMilliseconds: laptop.clock.wallMilliseconds)
+            result = "brings \(batch.runs.count) runs"
+        case .exchange(let request):
+            event = try exchange(request, laptop)
+            if case .failed(let failure) = event {
+                result = "\(failure)"
+            } else {
+                result = "is answered"
+            }
+        case .apply(let reply, let cursor):
+            let applied = try laptop.replica.apply(reply, from: cursor)
+            guard applied.quarantinedCount == 0 else {
+                throw Violation("I4", "laptop \(laptop.number) put an honest run aside")
+            }
+            event = .applied(
+                Applied(
+                    changesetCount: applied.changesetCount,
+                    quarantinedCount: applied.quarantinedCount,
+                    lacksBodies: applied.lacksBodies, hasMoreToSend: applied.hasMoreToSend))
+            result = "got \(applied.changesetCount)"
+        case .forgetHub:
+            try laptop.replica.forgetHub()
+            event = .forgotHub
+            result = "forgets the hub"
+        case .finish(let outcome):
+            laptop.session = nil
+            try checkOutcome(outcome, laptop)
+            return "\(outcome)"
+        }
+        // A fault that came meanwhile has ended the session.
+        guard laptop.session != nil else { return result }
+        let next = session.handle(event)
+        laptop.session = (session, next)
+        return result
+    }
+
+    private func checkOutcome(_ outcome: SyncSession.Outcome, _ laptop: Laptop) throws {
+        switch outcome {
+        case .completed, .failed: break
+        case .rejected(let rejections):
+            throw Violation("I13", "the hub rejects laptop \(laptop.number)'s \(rejections)")
+        case .stalled(let reason):
+            throw Violation("I13", "laptop \(laptop.number)'s session stalls: \(reason)")
+        }
+    }
+
+    /// Every message passes as the bytes that would travel.
+    private func exchange(
+        _ request: ExchangeRequest, _ laptop: Laptop
+    ) throws -> SyncSession.Event {
+        let fault = laptop.networkFault
+        laptop.networkFault = nil
+        if let fault { count("fault: \(fault.rawValue)") }
+        let bytes = request.encode()
+        let publicKey = laptop.replica.publicKey
+        try deliverLateRequests()
+        switch fault {
+        case .requestLost: return .failed(.timedOut("request lost"))
+        case .requestLate:
+            lateRequests.append((bytes, publicKey))
+            return .failed(.timedOut("request late"))
+        case .requestTwice: _ = try hub.answer(bytes, from: publicKey)
+        case .replyLost, nil: break
+        }
+        let crashCount = hub.crashCount
+        let armed = hub.disk.fault
+        let answer = try hub.answer(bytes, from: publicKey)
+        if let armed, answer == nil || hub.crashCount > crashCount {
+            count("fault: hub: \(armed)")
+        }
+        guard let store = hub.store else { throw Violation("error", "the hub is not open") }
+        try Laptop.checkGroups(store.replica, ledger, "the hub")
+        guard fault != .replyLost else { return .failed(.timedOut("reply lost")) }
+        switch answer {
+        case .success(let reply):
+            return .replied(
+                try ExchangeReply(decoding: reply), wallMilliseconds: laptop.clock.wallMilliseconds)
+        case .failure(let refusal): return .failed(.refused(refusal))
+        case nil: return .failed(.unreachable("the hub ended"))
+        }
+    }
+
+    private func deliverLateRequests() throws {
+        for late in lateRequests { _ = try hub.answer(late.bytes, from: late.publicKey) }
+        lateRequests = []
+    }
+
+    // MARK: The end
+
+    /// All that is wrong with machines and networks is mended; wrong clocks stay wrong.
+    private func heal() throws {
+        note("everything works again")
+        for laptop in laptops {
+            laptop.networkFault = nil
+            laptop.disk.arm(.kill, at: 0, seed: 0)
+            try laptop.reopen()
+        }
+        hub.disk.arm(.kill, at: 0, seed: 0)
+        hub.close()
+        try hub.open()
+    }
+
+    /// Rounds in which each laptop syncs once. What one round brings to the hub the next takes to all.
+    static let roundLimit = 3
+
+    /// I13: everything arrives everywhere, and nothing waits.
+    private func converge() throws {
+        for round in 1...Self.roundLimit {
+            for laptop in laptops {
+                let result = try session(laptop)
+                guard result == "completed" else {
+                    throw Violation("I13", "laptop \(laptop.number) ends its sync with \(result)")
+                }
+            }
+            if try isQuiet() { return note("quiet after round \(round)") }
+        }
+        throw Violation("I13", "not quiet after \(Self.roundLimit) rounds: \(try waiting())")
+    }
+
+    private func isQuiet() throws -> Bool { try waiting().isEmpty }
+
+    private func waiting() throws -> [String] {
+        guard let store = hub.store else { throw Violation("error", "the hub is not open") }
+        let hash = try store.replica.stateHash()
+        return try laptops.compactMap { laptop in
+            let pending = try laptop.replica.pending().count
+            let isSame = try laptop.replica.stateHash() == hash
+            return pending == 0 && isSame
+                ? nil : "laptop \(laptop.number): \(pending) wait, the same: \(isSame)"
+        }
+    }
+}
+
+/// What came of a scenario.
+package struct Report: Sendable {
+    package var scenario: Scenario
+    package var violation: Violation?
+    package var counts: [String: Int] = [:]
+    package var acknowledgedCount = 0
+    package var traceHash = ""
+}
+
+/// The hash over a trace, so that two runs can be compared.
+struct DigestTrace {
+    private var bytes: [UInt8] = []
+
+    mutating func add(_ line: String) { bytes += Array(line.utf8) + [0x0a] }
+
+    var hash: String { Digest(sha256: bytes).description }
+}
