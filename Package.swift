@@ -159,8 +159,10 @@ let package = Package(
         tests(
             "ReplicaStoreTests",
             [
-                "TestSupport", "CFaultVFS", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge",
+                "TestSupport", "Simulation", "ReplicaStore", "RecordSchema", "SyncProtocol",
+                "Merge",
                 "Causality",
             ]),
+        tests("SimulationTests", ["Simulation", "TestSupport"]),
     ]
 )

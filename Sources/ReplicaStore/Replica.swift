@@ -78,14 +78,18 @@ public final class Replica {
     ///
     /// - Parameters:
     ///   - name: what people call the laptop.
+    ///   - key: the device's; `nil` makes a new one from the environment's random bytes.
     ///   - keepsFeed: whether others pull from it: a hub's does.
     /// - Throws: ``StoreError/exists(path:)`` when there is a file already.
     public static func create(
         at path: String, name: String, schema: Schema, environment: Environment,
-        key: DeviceKey = DeviceKey(), keepsFeed: Bool = false
+        key: DeviceKey? = nil, keepsFeed: Bool = false
     ) throws(StoreError) -> Replica {
         guard !name.isEmpty, name.utf8.count <= Limits.nameBytes else {
             throw .invalid("a replica's name has 1 to \(Limits.nameBytes) bytes")
+        }
+        guard let key = key ?? DeviceKey(seed: environment.randomBytes(32)) else {
+            throw .invalid("a key is made of 32 random bytes")
         }
         try reserve(path)
         do throws(StoreError) {

@@ -3,6 +3,7 @@ import Foundation
 import Merge
 import RecordSchema
 import ReplicaStore
+import Simulation
 import SyncProtocol
 import Testing
 

@@ -6,7 +6,8 @@ import Simulation
 struct Main: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "karvan-simulate",
-        abstract: "Plays simulated forums, and looks whether every promise was kept. See tools/simulate.")
+        abstract:
+            "Plays simulated forums, and looks whether every promise was kept. See tools/simulate.")
 
     @Option(help: "How many forums.")
     var seeds: UInt64 = 100
@@ -73,8 +74,9 @@ struct Main: ParsableCommand {
     private func show(_ violation: Violation, _ report: Report, in folder: URL) {
         let seed = report.scenario.seed
         print("seed \(seed): \(violation)")
-        print("  again: tools/simulate --seeds 1 --from \(seed) --trace "
-            + replayOptions.joined(separator: " "))
+        print(
+            "  again: tools/simulate --seeds 1 --from \(seed) --trace "
+                + replayOptions.joined(separator: " "))
         guard !whole else { return }
         var shrinking = Shrinking(report, in: folder)
         let small = shrinking.run()
@@ -88,12 +90,16 @@ struct Main: ParsableCommand {
         let process = Process()
         process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
         process.arguments =
-            ["--seeds", "1", "--from", "\(report.scenario.seed)", "--hash", "--directory", directory]
+            [
+                "--seeds", "1", "--from", "\(report.scenario.seed)", "--hash", "--directory",
+                directory,
+            ]
             + replayOptions
         let output = Pipe()
         process.standardOutput = output
         try process.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let text = String(
+            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         tally.comparedCount += 1
         guard text.split(separator: "\n").first.map(String.init) == report.traceHash else {

@@ -234,7 +234,8 @@ extension Laptop {
         }
         guard !disk.isDead else { return "another program wrote" }
         try replica.takeForeignWrites()
-        guard !isDeleting, !disk.isDead, let column = Forum.person.column(named: "name_latin") else {
+        guard !isDeleting, !disk.isDead, let column = Forum.person.column(named: "name_latin")
+        else {
             return "another program wrote"
         }
         let live = try replica.state(Forum.person.id, row)[CellKey(column.id)].live

@@ -167,15 +167,17 @@ final class Laptop {
         }
         // The process may be gone by now: then what was acknowledged is looked for by its name.
         guard !disk.isDead else { return "wrote \(receipt.dots.count)" }
+        var words: [String] = []
         for dot in receipt.dots {
             guard let changeset = try replica.changeset(dot) else {
                 throw Violation("I2", "\(dot) was acknowledged, and is not there")
             }
             try ledger.acknowledge(changeset)
             try ledger.checkTime(of: changeset, latest: latest)
+            // What it says in full would fill the screen.
+            words.append("\(dot.seq)/\(Digest(sha256: Array("\(changeset)".utf8)).short)")
         }
-        return receipt.dots.isEmpty
-            ? "nothing to write" : "wrote \(receipt.dots.map { "\($0.seq)" }.joined(separator: " "))"
+        return words.isEmpty ? "nothing to write" : "wrote \(words.joined(separator: " "))"
     }
 
     // MARK: Looking
@@ -196,10 +198,17 @@ final class Laptop {
         let found = try replica.query(
             "SELECT name_en, count(*) FROM site WHERE name_en IS NOT NULL GROUP BY name_en")
         for row in found {
-            guard case .text(let nonce) = row[0], case .integer(let count) = row[1] else { continue }
+            guard case .text(let nonce) = row[0], case .integer(let count) = row[1] else {
+                continue
+            }
             guard ledger.groups[nonce].map({ Int64($0) == count }) ?? true else {
                 throw Violation("I3", "\(who) shows \(count) of \(nonce)'s rows")
             }
         }
     }
+}
+
+extension Digest {
+    /// Enough of it to tell one thing from another.
+    fileprivate var short: Substring { description.prefix(6) }
 }

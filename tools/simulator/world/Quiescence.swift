@@ -2,6 +2,7 @@ import Causality
 import FieldRecords
 import Hub
 import Merge
+import RecordSchema
 import ReplicaStore
 import SyncProtocol
 import TestSupport
@@ -19,7 +20,7 @@ struct Quiescence {
         guard let store = world.hub.store else { throw Violation("error", "the hub is not open") }
         let hub = store.replica
         try checkLog(hub, "the hub")
-        let oracle = try Oracle(hub)
+        let oracle = try StateOracle(hub, tables: Forum.schema.tables)
         try checkState(hub, oracle, "the hub")
         let hash = try hub.stateHash()
         for laptop in world.laptops.prefix(Self.sampleCount) {
@@ -54,7 +55,7 @@ struct Quiescence {
     }
 
     /// I6, I14 and the tables; and what the file says of itself.
-    private func checkState(_ replica: Replica, _ oracle: Oracle, _ name: String) throws {
+    private func checkState(_ replica: Replica, _ oracle: StateOracle, _ name: String) throws {
         if let difference = try oracle.difference(from: replica) {
             throw Violation("I6", "\(name): \(difference)")
         }

@@ -20,6 +20,10 @@ package struct Step: Hashable, Sendable {
     package var laptop: Int
     /// The seed of whatever the step has to choose.
     package var draw: UInt64
+
+    package init(deed: Deed, laptop: Int, draw: UInt64) {
+        (self.deed, self.laptop, self.draw) = (deed, laptop, draw)
+    }
 }
 
 package enum Deed: String, CaseIterable, Sendable {

@@ -3,18 +3,28 @@ package import Foundation
 /// Makes a scenario smaller while the same invariant is broken: laptops go first, then what people
 /// do, then faults.
 package struct Shrinking {
-    private let invariant: String
-    private let folder: URL
+    private let isFailing: (Scenario) -> Bool
     private var best: Scenario
     /// How many plays are left.
     private var rest: Int
 
-    /// - Parameter limit: the most plays.
-    package init(_ report: Report, in folder: URL, limit: Int = 400) {
-        invariant = report.violation?.invariant ?? ""
-        best = report.scenario
-        self.folder = folder
+    /// - Parameters:
+    ///   - scenario: one that fails.
+    ///   - limit: the most plays.
+    package init(
+        _ scenario: Scenario, limit: Int = 400, isFailing: @escaping (Scenario) -> Bool
+    ) {
+        best = scenario
         rest = limit
+        self.isFailing = isFailing
+    }
+
+    /// Makes smaller what broke an invariant.
+    package init(_ report: Report, in folder: URL) {
+        let invariant = report.violation?.invariant
+        self.init(report.scenario) { scenario in
+            World.play(scenario, in: folder).violation?.invariant == invariant
+        }
     }
 
     package mutating func run() -> Scenario {
@@ -31,9 +41,7 @@ package struct Shrinking {
     private mutating func fails(_ scenario: Scenario) -> Bool {
         guard rest > 0 else { return false }
         rest -= 1
-        guard World.play(scenario, in: folder).violation?.invariant == invariant else {
-            return false
-        }
+        guard isFailing(scenario) else { return false }
         best = scenario
         return true
     }

@@ -1,21 +1,23 @@
 import Causality
 import Merge
-import FieldRecords
-import RecordSchema
-import ReplicaStore
+package import RecordSchema
+package import ReplicaStore
 import SyncProtocol
 
 /// What the tables must show, by brute force from the log: live = ops − everything named in any
 /// over. It shares no code with the merge.
-struct Oracle {
+package struct StateOracle {
     private struct Place: Hashable {
         var table: UInt32
         var row: RowID
     }
 
+    private let tables: [Table]
     private var rows: [Place: [CellKey: [LiveOp]]] = [:]
 
-    init(_ replica: Replica) throws {
+    /// - Parameter tables: those of the schema.
+    package init(_ replica: Replica, tables: [Table]) throws {
+        self.tables = tables
         var replaced: [Place: Set<CellDot>] = [:]
         try replica.forEachChangeset { changeset, _ in
             for change in changeset.rows {
@@ -40,9 +42,9 @@ struct Oracle {
     }
 
     /// Where the tables or the list of conflicts of `replica` differ.
-    func difference(from replica: Replica) throws -> String? {
+    package func difference(from replica: Replica) throws -> String? {
         var open: Set<OpenConflict> = []
-        for table in Forum.schema.tables {
+        for table in tables {
             var expected: [[Value]] = []
             for (place, cells) in rows where place.table == table.id {
                 let life = life(cells)
@@ -53,7 +55,9 @@ struct Oracle {
                 var row: [Value] = [.blob(place.row.identifier.bytes)]
                 for column in table.columns {
                     row += shown(column, cells)
-                    if !column.isSet, !column.isCounter, Set(candidates(column, cells).map(\.action.value)).count > 1 {
+                    if !column.isSet, !column.isCounter,
+                        Set(candidates(column, cells).map(\.action.value)).count > 1
+                    {
                         open.insert(
                             OpenConflict(table: place.table, row: place.row, column: column.id))
                     }
