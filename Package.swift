@@ -125,7 +125,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "CFaultVFS", "TestSupport", "Hub", "AntiEntropy", "ReplicaStore", "FieldRecords",
+                "StoreTestSupport", "TestSupport", "Hub", "AntiEntropy", "ReplicaStore",
+                "FieldRecords",
                 "RecordSchema", "SyncProtocol", "Merge", "Causality",
             ], path: "tools/simulator/world", swiftSettings: rules),
         program("karvan-simulate", ["Simulation"], path: "tools/simulator/program"),
@@ -139,6 +140,11 @@ let package = Package(
             "HubTests", ["Hub", "SyncProtocol", .product(name: "Logging", package: "swift-log")]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),
         .target(name: "CFaultVFS", dependencies: ["CSQLite"], path: "Tests/CFaultVFS"),
+        .target(
+            name: "StoreTestSupport",
+            dependencies: [
+                "CFaultVFS", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality",
+            ], path: "Tests/StoreTestSupport", swiftSettings: rules),
         tests("CausalityTests", ["TestSupport", "Causality"]),
         tests("MergeTests", ["TestSupport", "Merge", "Causality"]),
         tests("SyncProtocolTests", ["TestSupport", "SyncProtocol", "Merge", "Causality"]),
@@ -159,7 +165,7 @@ let package = Package(
         tests(
             "ReplicaStoreTests",
             [
-                "TestSupport", "Simulation", "ReplicaStore", "RecordSchema", "SyncProtocol",
+                "TestSupport", "StoreTestSupport", "ReplicaStore", "RecordSchema", "SyncProtocol",
                 "Merge",
                 "Causality",
             ]),

@@ -2,7 +2,7 @@ import Causality
 import Merge
 import RecordSchema
 import ReplicaStore
-import Simulation
+import StoreTestSupport
 import SyncProtocol
 import TestSupport
 import Testing

@@ -3,7 +3,7 @@ import Foundation
 import Merge
 import RecordSchema
 import ReplicaStore
-import Simulation
+import StoreTestSupport
 import SyncProtocol
 import Testing
 

@@ -3,6 +3,7 @@ import FieldRecords
 import Merge
 import RecordSchema
 import ReplicaStore
+import StoreTestSupport
 import SyncProtocol
 import TestSupport
 

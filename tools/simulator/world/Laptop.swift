@@ -5,6 +5,7 @@ import Hub
 import Merge
 import RecordSchema
 import ReplicaStore
+import StoreTestSupport
 import SyncProtocol
 import TestSupport
 

@@ -1,4 +1,5 @@
 import ReplicaStore
+import StoreTestSupport
 import Synchronization
 import TestSupport
 

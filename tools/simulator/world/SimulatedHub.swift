@@ -1,6 +1,7 @@
 import Causality
 import Hub
 import ReplicaStore
+import StoreTestSupport
 import SyncProtocol
 
 /// The hub of production on a disk that may fail, without HTTP and TLS around it.

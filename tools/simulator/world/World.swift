@@ -5,6 +5,7 @@ package import Foundation
 import Hub
 import RecordSchema
 import ReplicaStore
+import StoreTestSupport
 import SyncProtocol
 import TestSupport
 
