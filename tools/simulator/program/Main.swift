@@ -36,6 +36,9 @@ struct Main: ParsableCommand {
     @Flag(help: "Leave a forum that fails as large as it is.")
     var whole = false
 
+    @Flag(help: "End with the first forum that fails.")
+    var stop = false
+
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
 
@@ -58,7 +61,10 @@ struct Main: ParsableCommand {
             let report = World.play(scenario, in: folder, observe: observer)
             tally.add(report)
             if hash { print(report.traceHash) }
-            if let violation = report.violation { show(violation, report, in: folder) }
+            if let violation = report.violation {
+                show(violation, report, in: folder)
+                if stop { break }
+            }
             if seed % 100 == 0, !hash { try compare(report, &tally) }
         }
         tally.seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1_000
