@@ -30,6 +30,9 @@ struct Main: ParsableCommand {
     @Option(help: "Play this file of the corpus and nothing else.")
     var play: String?
 
+    @Option(help: "The oracle of the protocol: it judges one forum in fifty.")
+    var oracle: String?
+
     @Flag(help: "Print what happens, step by step.")
     var trace = false
 
@@ -58,7 +61,13 @@ struct Main: ParsableCommand {
         for seed in from..<(from + seeds) {
             if let seconds, ContinuousClock.now - start > .seconds(seconds) { break }
             let scenario = Scenario(drawnFrom: seed, laptopCount: laptops, stepCount: steps)
-            let report = World.play(scenario, in: folder, observe: observer)
+            let exports = try seed % 50 == 0 && !hash ? oracle.map(Exports.init(judgedBy:)) : nil
+            var report = World.play(
+                scenario, in: folder, exportingTo: exports?.folder, observe: observer)
+            if let exports, report.violation == nil {
+                tally.judgedCount += 1
+                report.violation = try exports.judge()
+            }
             tally.add(report)
             if hash { print(report.traceHash) }
             if let violation = report.violation {
@@ -68,6 +77,7 @@ struct Main: ParsableCommand {
             if seed % 100 == 0, !hash { try compare(report, &tally) }
         }
         tally.seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1_000
+        tally.processorSeconds = Self.processorSeconds
         if !hash { try finish(tally) }
     }
 
@@ -113,6 +123,12 @@ struct Main: ParsableCommand {
             print("seed \(report.scenario.seed): a second run went another way")
             return
         }
+    }
+
+    private static var processorSeconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     private func finish(_ tally: Tally) throws {

@@ -10,8 +10,12 @@ struct Tally {
     var violationCount = 0
     var stallCount = 0
     var comparedCount = 0
+    /// Forums that the oracle judged.
+    var judgedCount = 0
     var differentCount = 0
     var seconds = 0.0
+    /// Of the processor, in this process.
+    var processorSeconds = 0.0
     var counts: [String: Int] = [:]
 
     mutating func add(_ report: Report) {
@@ -31,7 +35,9 @@ struct Tally {
             .sorted { $0.0 < $1.0 }
     }
 
-    private var perHour: Double { seconds > 0 ? Double(forumCount) / seconds * 3_600 : 0 }
+    private var perHour: Double {
+        processorSeconds > 0 ? Double(forumCount) / processorSeconds * 3_600 : 0
+    }
 
     var text: String {
         var lines = counts.filter { !$0.key.hasPrefix("fault: ") }.sorted { $0.key < $1.key }
@@ -42,9 +48,10 @@ struct Tally {
         lines.append(
             """
             \(forumCount) forums, \(laptopCount) laptops, \(stepCount) steps, \
-            \(acknowledgedCount) changes acknowledged, \(comparedCount) run twice
+            \(acknowledgedCount) changes acknowledged
+            \(comparedCount) run twice, \(judgedCount) judged by the oracle
             \(violationCount) violations, \(stallCount) stalls, \(differentCount) ran another way; \
-            \(Int(seconds)) s, \(Int(perHour)) forums an hour
+            \(Int(seconds)) s, \(Int(perHour)) forums an hour of one core
             """)
         return lines.joined(separator: "\n")
     }
@@ -54,7 +61,8 @@ struct Tally {
             "forums": forumCount, "laptops": laptopCount, "steps": stepCount,
             "acknowledged": acknowledgedCount, "violations": violationCount,
             "stalls": stallCount, "ran_another_way": differentCount, "run_twice": comparedCount,
-            "seconds": seconds, "forums_per_hour": perHour,
+            "judged": judgedCount,
+            "seconds": seconds, "forums_per_core_hour": perHour,
             "faults": Dictionary(uniqueKeysWithValues: faults.map { ($0.name, $0.count) }),
             "deeds": counts.filter { !$0.key.hasPrefix("fault: ") },
         ]

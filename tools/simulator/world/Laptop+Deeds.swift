@@ -173,14 +173,15 @@ extension Laptop {
         forms.append(
             Form(
                 row: row, column: column,
-                basis: state.basis(of: CellKey(column.id), policy: column.policy)))
+                basis: state.basis(of: CellKey(column.id), policy: column.policy),
+                held: replica.versionVector()))
         return "shown \(forms.last?.basis.count ?? 0)"
     }
 
     private func saveForm(_ random: inout SplitMix64) throws -> String {
         guard !forms.isEmpty else { return "no form" }
         let form = forms.remove(at: random.below(forms.count))
-        return try write { transaction in
+        return try write(from: form) { transaction in
             _ = try transaction.set(
                 Forum.person, form.row, [(form.column, nextText())], basis: form.basis)
         }

@@ -17,6 +17,8 @@ final class Laptop {
         var row: RowID
         var column: Column
         var basis: [Dot]
+        /// What the replica held then.
+        var held: VersionVector
     }
 
     let number: Int
@@ -153,17 +155,23 @@ final class Laptop {
     // MARK: Writing
 
     /// One transaction; what it returns was acknowledged.
-    func write(_ body: (WriteTransaction) throws -> Void) throws -> String {
-        try write(with: replica, body)
+    ///
+    /// - Parameter form: the form that it is written from.
+    func write(
+        from form: Form? = nil, _ body: (WriteTransaction) throws -> Void
+    ) throws -> String {
+        try write(with: replica, from: form, body)
     }
 
     /// - Parameter replica: the laptop's file, as this or another process has it open.
     func write(
-        with replica: Replica, _ body: (WriteTransaction) throws -> Void
+        with replica: Replica, from form: Form? = nil, _ body: (WriteTransaction) throws -> Void
     ) throws -> String {
+        let held = replica.versionVector()
         let receipt = try replica.write(author: "laptop \(number)") { try body($0) }.receipt
         for dot in receipt.dots {
             ledger.acknowledge(dot)
+            ledger.saw(dot, held, form)
             acknowledgedSeq = max(acknowledgedSeq, dot.seq)
         }
         // The process may be gone by now: then what was acknowledged is looked for by its name.

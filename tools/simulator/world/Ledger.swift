@@ -11,11 +11,27 @@ final class Ledger {
     /// By nonce: how many rows one transaction wrote.
     private(set) var groups: [String: Int] = [:]
     private var valueCount = 0
+    /// What the authors were shown: lines of Protocol/06-export.md.
+    private(set) var views: [String] = []
 
     /// A text that nobody has written before: what is read tells who wrote it.
     func nextValue() -> String {
         valueCount += 1
         return "v\(valueCount)"
+    }
+
+    /// Notes what the author of a changeset held, and the form that it was written from.
+    func saw(_ dot: Dot, _ held: VersionVector, _ form: Laptop.Form?) {
+        var view = "{\"wrote\":\"\(dot)\",\"held\":\(Self.json(held))"
+        if let form {
+            view += ",\"formHeld\":\(Self.json(form.held)),\"forms\":[\"\(form.row)\"]"
+        }
+        views.append(view + "}")
+    }
+
+    private static func json(_ vector: VersionVector) -> String {
+        let entries = vector.entries.map { "\"\($0.stream)\":\($0.seq)" }
+        return "{" + entries.joined(separator: ",") + "}"
     }
 
     func begin(group nonce: String, of count: Int) { groups[nonce] = count }

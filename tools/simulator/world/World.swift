@@ -71,15 +71,18 @@ package final class World {
     ///
     /// - Parameters:
     ///   - folder: where the files may lie while it plays: in memory, if it is to be quick.
+    ///   - exports: where to put what some replicas export at the end, for the oracle.
     ///   - observe: gets the trace, line by line.
     package static func play(
-        _ scenario: Scenario, in folder: URL, observe: ((String) -> Void)? = nil
+        _ scenario: Scenario, in folder: URL, exportingTo exports: URL? = nil,
+        observe: ((String) -> Void)? = nil
     ) -> Report {
         var report = Report(scenario: scenario)
         do {
             let world = try World(scenario, in: folder, observe: observe)
             do {
                 try world.play()
+                if let exports { try world.export(to: exports) }
             } catch {
                 report.violation =
                     error as? Violation ?? Violation("error", "\(error)")
@@ -106,6 +109,19 @@ package final class World {
         try heal()
         try converge()
         try Quiescence(self).check()
+    }
+
+    /// What the hub and the first laptops export, and what authors were shown.
+    private func export(to folder: URL) throws {
+        guard let store = hub.store else { throw Violation("error", "the hub is not open") }
+        let replicas = [store.replica] + laptops.prefix(2).map(\.replica)
+        for (number, replica) in replicas.enumerated() {
+            var text = ""
+            try replica.export { text += $0 + "\n" }
+            try Data(text.utf8).write(to: folder.appending(path: "export-\(number).jsonl"))
+        }
+        let views = ledger.views.map { $0 + "\n" }.joined()
+        try Data(views.utf8).write(to: folder.appending(path: "views.jsonl"))
     }
 
     private func note(_ line: String) {
