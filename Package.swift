@@ -48,7 +48,7 @@ let package = Package(
             name: "Karvan",
             targets: [
                 "Causality", "Merge", "SyncProtocol", "RecordSchema", "ReplicaStore", "AntiEntropy",
-                "CurlTransport",
+                "ReplicaSync", "CurlTransport",
             ]),
         .executable(name: "karvan", targets: ["karvan"]),
         .executable(name: "karvan-hub", targets: ["karvan-hub"]),
@@ -77,6 +77,8 @@ let package = Package(
             "ReplicaStore",
             ["RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite", crypto]),
         engine("AntiEntropy", ["SyncProtocol", "Causality"]),
+        engine(
+            "ReplicaSync", ["AntiEntropy", "ReplicaStore", "RecordSchema", "SyncProtocol"]),
         engine("CurlTransport", ["AntiEntropy", "SyncProtocol", "CCurl"]),
         engine(
             "Hub",
@@ -104,8 +106,9 @@ let package = Package(
         program(
             "karvan",
             [
-                "ReplicaStore", "FieldRecords", "Recording", "ConflictInspection", "AntiEntropy",
-                "CurlTransport", "RecordSchema", "SyncProtocol", "Merge", "Causality",
+                "ReplicaStore", "ReplicaSync", "FieldRecords", "Recording", "ConflictInspection",
+                "AntiEntropy", "CurlTransport", "RecordSchema", "SyncProtocol", "Merge",
+                "Causality",
                 "ProgramOutput",
             ]),
         program(
@@ -119,13 +122,14 @@ let package = Package(
             "karvan-bench",
             [
                 "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality",
-                "FieldRecords", "AntiEntropy", "CSQLite",
+                "FieldRecords", "AntiEntropy", "ReplicaSync", "CSQLite",
             ], path: "tools/benchmark"),
 
         .target(
             name: "Simulation",
             dependencies: [
-                "StoreTestSupport", "TestSupport", "Hub", "AntiEntropy", "ReplicaStore",
+                "StoreTestSupport", "TestSupport", "Hub", "AntiEntropy", "ReplicaSync",
+                "ReplicaStore",
                 "FieldRecords",
                 "RecordSchema", "SyncProtocol", "Merge", "Causality",
             ], path: "tools/simulator/world", swiftSettings: rules),

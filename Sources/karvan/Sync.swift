@@ -5,6 +5,7 @@ internal import FieldRecords
 internal import Foundation
 internal import ProgramOutput
 internal import ReplicaStore
+internal import ReplicaSync
 internal import SyncProtocol
 
 /// Brings hub and laptop together.
@@ -69,13 +70,15 @@ struct Sync: ParsableCommand {
     }
 
     private func session(_ replica: Replica, _ hub: any HubPort) throws -> SyncReport {
-        let syncing = SyncingReplica(replica, isQuiet: common.json || watch)
-        let driver = SyncDriver(
-            replica: syncing, hub: hub, wallMilliseconds: replica.environment.wallMilliseconds)
-        let (outcome, progress) = try driver.run(scope: Replica.scope) {
-            syncing.sent($0.sentChangesets, remaining: $0.remainingChangesets)
+        let line = SyncProgressLine(replica.environment, isQuiet: common.json || watch)
+        let side = ReplicaSide(replica) { applied in
+            line.received(applied)
+            return !StopSignal.isStopped
         }
-        syncing.end()
+        let driver = SyncDriver(
+            replica: side, hub: hub, wallMilliseconds: replica.environment.wallMilliseconds)
+        let (outcome, progress) = try driver.run(scope: Replica.scope) { line.answered($0) }
+        line.end()
         let report = SyncReport(
             outcome: outcome, progress: progress, pending: try replica.pending().count)
         if let failure = report.failure { throw failure }

@@ -4,32 +4,6 @@ import RecordSchema
 import ReplicaStore
 import SyncProtocol
 
-/// The replica's side of a session.
-final class LaptopPort: ReplicaPort {
-    private let replica: Replica
-
-    init(_ replica: Replica) {
-        self.replica = replica
-    }
-
-    func prepare(scope: String, asksForBodies: Bool) throws -> Outgoing {
-        let batch = try replica.outgoingBatch(asksForBodies: asksForBodies)
-        return Outgoing(
-            cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
-            changesetCount: batch.changesetCount, remainingCount: batch.remainingCount,
-            schemaVersion: replica.schema.version)
-    }
-
-    func apply(_ reply: ExchangeReply, scope: String, from cursor: Cursor?) throws -> Applied {
-        let applied = try replica.apply(reply, from: cursor)
-        return Applied(
-            changesetCount: applied.changesetCount, quarantinedCount: applied.quarantinedCount,
-            lacksBodies: applied.lacksBodies)
-    }
-
-    func forgetHub(scope: String) throws { try replica.forgetHub() }
-}
-
 /// A hub without a network: a second replica that keeps a feed. Every message passes as the bytes
 /// that would travel, and is counted.
 final class MemoryHub: HubPort {

@@ -2,6 +2,7 @@ import AntiEntropy
 import Causality
 import Foundation
 import ReplicaStore
+import ReplicaSync
 import SyncProtocol
 
 /// Parts that are processes of their own.
@@ -116,7 +117,7 @@ enum MemoryChild {
             at: source + ".laptop", name: "laptop", schema: Workload.schema,
             environment: environment)
         let driver = SyncDriver(
-            replica: LaptopPort(laptop), hub: MemoryHub(hub),
+            replica: ReplicaSide(laptop), hub: MemoryHub(hub),
             wallMilliseconds: environment.wallMilliseconds)
         let (outcome, _) = try driver.run(scope: Replica.scope)
         guard outcome == .completed, hub.versionVector() == laptop.versionVector() else {

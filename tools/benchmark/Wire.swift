@@ -5,6 +5,7 @@ import Foundation
 import Merge
 import RecordSchema
 import ReplicaStore
+import ReplicaSync
 import SyncProtocol
 
 extension Bench {
@@ -84,7 +85,7 @@ struct Wire {
         try bringProgramme(to: hub, clock)
         let port = MemoryHub(hub)
         let driver = SyncDriver(
-            replica: LaptopPort(laptop), hub: port, wallMilliseconds: { clock.milliseconds })
+            replica: ReplicaSide(laptop), hub: port, wallMilliseconds: { clock.milliseconds })
         try sync(driver)
         port.startCounting()
         var random = SplitMix64(seed: 3)

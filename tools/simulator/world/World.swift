@@ -5,6 +5,7 @@ package import Foundation
 import Hub
 import RecordSchema
 import ReplicaStore
+import ReplicaSync
 import StoreTestSupport
 import SyncProtocol
 import TestSupport
@@ -281,18 +282,15 @@ package final class World {
             laptop.session = (session, action)
             return "begins"
         }
+        let side = ReplicaSide(laptop.replica)
         let event: SyncSession.Event
         let result: String
         switch action {
         case .prepare(let asksForBodies):
-            let batch = try laptop.replica.outgoingBatch(asksForBodies: asksForBodies)
-            event = .prepared(
-                Outgoing(
-                    cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
-                    changesetCount: batch.changesetCount, remainingCount: batch.remainingCount,
-                    schemaVersion: laptop.replica.schema.version),
-                wallMilliseconds: laptop.clock.wallMilliseconds)
-            result = "brings \(batch.runs.count) runs"
+            let outgoing = try side.prepare(
+                scope: session.scope, asksForBodies: asksForBodies)
+            event = .prepared(outgoing, wallMilliseconds: laptop.clock.wallMilliseconds)
+            result = "brings \(outgoing.runs.count) runs"
         case .exchange(let request):
             event = try exchange(request, laptop)
             if case .failed(let failure) = event {
@@ -301,18 +299,14 @@ package final class World {
                 result = "is answered"
             }
         case .apply(let reply, let cursor):
-            let applied = try laptop.replica.apply(reply, from: cursor)
+            let applied = try side.apply(reply, scope: session.scope, from: cursor)
             guard applied.quarantinedCount == 0 else {
                 throw Violation("I4", "laptop \(laptop.number) put an honest run aside")
             }
-            event = .applied(
-                Applied(
-                    changesetCount: applied.changesetCount,
-                    quarantinedCount: applied.quarantinedCount,
-                    lacksBodies: applied.lacksBodies, hasMoreToSend: applied.hasMoreToSend))
+            event = .applied(applied)
             result = "got \(applied.changesetCount)"
         case .forgetHub:
-            try laptop.replica.forgetHub()
+            try side.forgetHub(scope: session.scope)
             event = .forgotHub
             result = "forgets the hub"
         case .finish(let outcome):
