@@ -255,7 +255,9 @@ public final class Replica {
             throw error
         }
         own = try ownRecord()
-        (dataVersion, streamsVersion, committedVersion, isDurable) = (-1, -1, nil, true)
+        // SQLite's numbers of versions are each connection's own.
+        (dataVersion, streamsVersion, drainedVersion) = (-1, -1, -1)
+        (committedVersion, isDurable) = (nil, true)
         forgetCaches()
     }
 
