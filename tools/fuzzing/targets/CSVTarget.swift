@@ -4,7 +4,7 @@ import RecordSchema
 
 /// A file to import: a byte that picks what it lists, and the file.
 struct CSVTarget: FuzzTarget {
-    let inputLimit = 16_384
+    let inputLimit = 4_096
     let allocationLimit = 16
 
     func offer(_ bytes: [UInt8]) throws(Violation) -> Bool {

@@ -8,8 +8,10 @@ struct EnrolmentTarget: FuzzTarget {
     var seeds: [(name: String, bytes: [UInt8])] {
         let secret = (0..<32).map { UInt8($0) }
         let key = FixedStream.key
-        let token = EnrolmentToken(
-            secret: secret, pin: key.publicKey, expiryMilliseconds: FixedStream.milliseconds)
+        // Of lengths that leave 0, 2 and 4 bits of the last character unused.
+        let tokens = [FixedStream.milliseconds, 500, 5].map {
+            EnrolmentToken(secret: secret, pin: key.publicKey, expiryMilliseconds: $0).text
+        }
         let reply = EnrolmentReply(
             scopes: ["forum", "delegation/AZ"], role: "recorder", hubPublicKey: key.publicKey,
             hubMilliseconds: FixedStream.milliseconds)
@@ -17,9 +19,8 @@ struct EnrolmentTarget: FuzzTarget {
             hub: key.publicKey, path: RequestSignature.exchangePath, body: [], key: key)
         return [
             ("request", EnrolmentRequest(secret: secret, name: "Laptop 3", key: key).encode()),
-            ("reply", reply.encode()), ("token", Array(token.text.utf8)),
-            ("signature", Array(signature.headerValue.utf8)),
-        ]
+            ("reply", reply.encode()), ("signature", Array(signature.headerValue.utf8)),
+        ] + tokens.enumerated().map { ("token-\($0)", Array($1.utf8)) }
     }
 
     func offer(_ bytes: [UInt8]) throws(Violation) -> Bool {

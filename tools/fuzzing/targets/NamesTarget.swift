@@ -3,7 +3,7 @@ import FieldRecords
 
 /// What people type: badges, codes, names, times, and the names of rows and dots.
 struct NamesTarget: FuzzTarget {
-    let inputLimit = 256
+    let inputLimit = 96
     let allocationLimit = 4
 
     func offer(_ bytes: [UInt8]) throws(Violation) -> Bool {
