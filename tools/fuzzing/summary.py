@@ -15,7 +15,11 @@ def last(pattern, text, default=0):
     return int(found[-1]) if found else default
 
 
-def figures(name, text):
+def crashers(folder):
+    return [path for kind in ("crash", "timeout", "oom", "leak") for path in folder.glob(f"{kind}-*")]
+
+
+def figures(name, text, crashes):
     coverage = re.findall(r"^#\d+\s+(\w+)\s+cov: (\d+) ft: (\d+)(?: corp: (\d+))?", text, re.MULTILINE)
     started = next((int(cov) for event, cov, *_ in coverage if event == "INITED"), 0)
     return {
@@ -27,7 +31,7 @@ def figures(name, text):
         "features": max((int(ft) for _, _, ft, _ in coverage), default=0),
         "corpus": int(coverage[-1][3] or 0) if coverage else 0,
         "newInputs": last(r"^stat::new_units_added:\s*(\d+)", text),
-        "crashes": len(re.findall(r"Test unit written to \S*/(?:crash|timeout|oom|leak)-", text)),
+        "crashes": crashes,
         "slowestSeconds": last(r"^stat::slowest_unit_time_sec:\s*(\d+)", text),
         "peakMemoryMiB": last(r"^stat::peak_rss_mb:\s*(\d+)", text),
         # A run that was ended from outside says nothing at its end.
@@ -50,13 +54,14 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--form", choices=["text", "json"], default="text")
-    parser.add_argument("logs", type=Path)
+    parser.add_argument("scratch", type=Path)
     parser.add_argument("targets", nargs="+")
     arguments = parser.parse_args()
     rows = []
     for name in arguments.targets:
-        path = arguments.logs / f"{name}.log"
-        rows.append(figures(name, path.read_text(errors="replace") if path.exists() else ""))
+        path = arguments.scratch / "logs" / f"{name}.log"
+        text = path.read_text(errors="replace") if path.exists() else ""
+        rows.append(figures(name, text, len(crashers(arguments.scratch / "artifacts" / name))))
     total = {
         "executions": sum(row["executions"] for row in rows),
         "crashes": sum(row["crashes"] for row in rows),
