@@ -124,6 +124,15 @@ let package = Package(
                 "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality",
                 "FieldRecords", "AntiEntropy", "ReplicaSync", "CSQLite",
             ], path: "tools/benchmark"),
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["FieldRecords", "RecordSchema", "SyncProtocol", "Merge", "Causality"],
+            path: "tools/fuzzing/targets", swiftSettings: rules),
+        // Only declares what libFuzzer has: tools/fuzz links it, and an ordinary build needs none.
+        .systemLibrary(name: "CFuzzer", path: "tools/fuzzing/CFuzzer"),
+        .executableTarget(
+            name: "karvan-fuzz", dependencies: ["FuzzTargets", "SyncProtocol", "CFuzzer"],
+            path: "tools/fuzzing/program", swiftSettings: rules),
 
         .target(
             name: "Simulation",
@@ -166,6 +175,7 @@ let package = Package(
             ]),
         // Not on the programs that it starts: their linking is not the tests'.
         tests("ProgramTests", ["ProgramOutput"]),
+        tests("FuzzTests", ["FuzzTargets"]),
         tests(
             "ReplicaStoreTests",
             [

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds every import under Sources/ against the tables of ARCHITECTURE.md.
+"""Holds every import under Sources/ and tools/fuzzing/ against the tables of ARCHITECTURE.md.
 
 Fails on an import that the tables don't allow, a target without a row, a row that names an
 unknown target, and tables that can't be read. Prints file:line and the rule; counts come last.
@@ -15,6 +15,8 @@ from pathlib import Path
 TARGETS = ["target", "purpose", "may import"]
 OUTSIDE = ["target", "may import from outside"]
 AS_NEEDED = "as needed"
+# Targets whose sources lie elsewhere than in Sources/TARGET.
+ELSEWHERE = {"tools/fuzzing/targets": "FuzzTargets", "tools/fuzzing/program": "karvan-fuzz"}
 
 # What may hide the word `import`: comments, string literals, identifiers in backticks.
 OPAQUE = re.compile(
@@ -89,7 +91,7 @@ def read_rules(text):
                 raise Unreadable(f"{target} has two rows")
             allowed[target] = imports
     programs = {target for target, imports in allowed.items() if imports == AS_NEEDED}
-    libraries = set(allowed) - programs
+    libraries = set(allowed) - programs - set(ELSEWHERE.values())
     inside = {}
     for target, imports in allowed.items():
         inside[target] = libraries if target in programs else set(names(imports))
@@ -188,11 +190,19 @@ def report(counts, place, complaint):
     print(f"{place}: {complaint}")
 
 
+def sources(root):
+    """Each Swift file, and the target that it belongs to."""
+    for path in sorted((root / "Sources").rglob("*.swift")):
+        yield path, path.relative_to(root).parts[1]
+    for folder, target in ELSEWHERE.items():
+        for path in sorted((root / folder).rglob("*.swift")):
+            yield path, target
+
+
 def check(root, rules, counts):
     targets = {module_name(target): target for target in rules.order}
-    for path in sorted((root / "Sources").rglob("*.swift")):
+    for path, target in sources(root):
         relative = path.relative_to(root)
-        target = relative.parts[1]
         counts.files += 1
         if target not in rules.inside:
             report(counts, f"{relative}:1", f"`{target}` has no row in ARCHITECTURE.md")

@@ -29,6 +29,13 @@ public final class RunVocabulary: Sendable {
 }
 
 extension RunVocabulary {
+    /// Whether later runs find the same in both: what a run says must not depend on how it was read.
+    package func saysTheSame(as other: RunVocabulary) -> Bool {
+        firstSeq == other.firstSeq && lastSeq == other.lastSeq && byteCount == other.byteCount
+            && isByColumns == other.isByColumns && values == other.values
+            && names.filter { !$0.value.isEmpty } == other.names.filter { !$0.value.isEmpty }
+    }
+
     /// What a body says in full.
     package convenience init(_ body: ColumnsReader, lastSeq: UInt64, byteCount: Int) {
         var values: [ColumnKey: [Value]] = [:]
