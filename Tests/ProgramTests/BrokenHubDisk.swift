@@ -9,7 +9,7 @@ struct BrokenHubDisk {
     private func start(
         _ forum: Forum, on disk: SmallDisk
     ) throws -> (hub: Child, laptop: Laptop, store: Laptop) {
-        let (laptop, store) = (Laptop("L1", forum), Laptop("hub", in: disk.directory))
+        let (laptop, store) = (Laptop("L1", forum), Laptop("disk/hub", forum))
         let hub = try Child(
             "karvan-hub", ["serve", "--store", store.file.path, "--listen", "127.0.0.1:0"],
             in: forum.directory)
