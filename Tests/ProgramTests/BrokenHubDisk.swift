@@ -69,7 +69,7 @@ struct BrokenHubDisk {
         let held = try store.doors()
         let lost = acknowledged.filter { held[$0] != 1 }
         report(
-            "hub's disk full",
+            "hub on a full disk",
             [
                 ("syncs", 61), ("ended with 69", refused), ("recorded", recorded.count),
                 ("acknowledged", acknowledged.count), ("lost", lost.count),
