@@ -28,8 +28,10 @@ import Testing
         first.end()
         let faults = stride > 0 ? everyFault(calm) : someFaults(calm)
         let ledger = FaultLedger()
+        let pulse = try MachinePulse(in: forum.directory)
+        defer { pulse.stop() }
         try share(batches(faults), changes, named: "line") { line, batch in
-            var run = FaultRun(line: line, calm: calm, changes: changes)
+            var run = FaultRun(line: line, calm: calm, changes: changes, pulse: pulse)
             for fault in batch {
                 let name = "\(fault.kind) at byte \(fault.byte) \(fault.way.name)"
                 try run.attempt(name, isHarmless: fault.isHarmless) {
@@ -48,6 +50,7 @@ import Testing
             [
                 ("changes", changes.count), ("bytes to the hub", calm.count(.toHub)),
                 ("bytes to the laptop", calm.count(.toLaptop)), ("planned", faults.count),
+                ("longest pause of the disk in ms", pulse.longestMilliseconds),
             ] + total.figures, since: start)
         #expect(ledger.problems.isEmpty, "\(ledger.problems.prefix(20))")
         #expect(total.lost == 0 && total.stuck == 0)
@@ -68,12 +71,15 @@ import Testing
         first.end()
         let faults = relayFaults(counts)
         let ledger = FaultLedger()
+        let pulse = try MachinePulse(in: forum.directory)
+        defer { pulse.stop() }
         try share(
             Self.batches(faults) { $0.kind.rawValue }, changes, named: "relay"
         ) { line, batch in
             if !line.hasRelay { try line.startRelay(seconds: seconds) }
             var run = FaultRun(
-                line: line, calm: calm, changes: changes, allowed: [0, 69, 76, 77])
+                line: line, calm: calm, changes: changes, pulse: pulse,
+                allowed: [0, 69, 76, 77])
             for fault in batch {
                 try run.attempt(
                     "\(fault.kind.rawValue) at byte \(fault.byte)",
@@ -95,6 +101,7 @@ import Testing
             [
                 ("changes", changes.count), ("bytes of the request", counts.request),
                 ("of the answer", counts.answer), ("planned", faults.count),
+                ("longest pause of the disk in ms", pulse.longestMilliseconds),
             ] + total.figures, since: start)
         #expect(ledger.problems.isEmpty, "\(ledger.problems.prefix(20))")
         #expect(total.lost == 0 && total.stuck == 0)

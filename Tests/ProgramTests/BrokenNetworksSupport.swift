@@ -257,6 +257,7 @@ struct FaultRun {
     let line: BrokenLine
     let calm: CalmSession
     let changes: WaitingChanges
+    let pulse: MachinePulse
     /// The ends that a broken network explains.
     let allowed: Set<Int32>
     private(set) var tally = FaultTally()
@@ -264,9 +265,11 @@ struct FaultRun {
     private var isTouched = false
 
     init(
-        line: BrokenLine, calm: CalmSession, changes: WaitingChanges, allowed: Set<Int32> = [0, 69]
+        line: BrokenLine, calm: CalmSession, changes: WaitingChanges, pulse: MachinePulse,
+        allowed: Set<Int32> = [0, 69]
     ) {
-        (self.line, self.calm, self.changes, self.allowed) = (line, calm, changes, allowed)
+        (self.line, self.calm, self.changes) = (line, calm, changes)
+        (self.pulse, self.allowed) = (pulse, allowed)
     }
 
     /// A session that something is to happen to.
@@ -292,7 +295,7 @@ struct FaultRun {
         let child = try line.laptop.start(["sync", "--json", "--timeout", "\(limit)"])
         let finished: Finished
         do {
-            finished = try child.finish(limitSeconds: Double(2 * limit) + 8)
+            finished = try child.finish(limitSeconds: 60)
         } catch {
             tally.stuck += 1
             tally.problems.append("\(name): \(error)")
@@ -303,8 +306,9 @@ struct FaultRun {
         tally.tried += 1
         if try reap() { tally.struck += 1 }
         // Connecting and silence have a limit each; the rest is what a busy machine takes.
-        if seconds > Double(2 * limit) + 4 {
-            tally.problems.append("\(name): \(seconds) s")
+        let late = pulse.lateSeconds(since: child.start)
+        if seconds > Double(2 * limit) + 4 + late {
+            tally.problems.append("\(name): \(seconds) s, of which the disk took \(late)")
         }
         try judge(name, finished, isHarmless)
         if finished.status == 0 || FileMark(line.hubStore.log) != mark {
