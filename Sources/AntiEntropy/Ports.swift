@@ -68,7 +68,8 @@ public protocol ReplicaPort: AnyObject {
 
     /// Takes in a reply: its entries, then its cursor, then what the hub now holds.
     ///
-    /// - Throws: ``SyncStopped`` to end the session.
+    /// - Throws: ``SyncStopped`` to end the session; `Refusal` for a reply that can't be taken in,
+    ///   which ends it as well.
     func apply(_ reply: ExchangeReply, scope: String, from cursor: Cursor?) throws -> Applied
 
     /// Forgets the cursor and what the hub was known to hold: it is not the hub it was.

@@ -36,6 +36,8 @@ public struct SyncDriver {
                     event = .applied(try replica.apply(reply, scope: scope, from: cursor))
                 } catch let stop as SyncStopped {
                     event = .stopped(stop.applied)
+                } catch let refusal as Refusal {
+                    event = .failed(.refused(refusal))
                 }
                 observe(session.progress)
             case .forgetHub:

@@ -17,6 +17,7 @@ public struct SyncSession: Sendable {
         case started
         case prepared(Outgoing, wallMilliseconds: Int64)
         case replied(ExchangeReply, wallMilliseconds: Int64)
+        /// There is no reply, or one that the replica can't take in.
         case failed(TransportFailure)
         case applied(Applied)
         /// A part of the reply was applied, and somebody wants to end.
@@ -88,6 +89,8 @@ public struct SyncSession: Sendable {
         case (.applying, .stopped(let applied)):
             count(applied)
             return finish(.failed(.cancelled))
+        case (.applying, .failed(let failure)):
+            return finish(.failed(failure))
         default:
             preconditionFailure("the session can't take \(event) now")
         }

@@ -33,7 +33,7 @@ struct DeviceList: ParsableCommand {
                 clock(device.clockOffsetMilliseconds),
             ])
         }
-        common.print(
+        try common.print(
             devices.isEmpty ? "No laptop is enrolled yet." : output.lines.joined(separator: "\n"),
             .object([("devices", .array(devices.map(json)))]))
     }

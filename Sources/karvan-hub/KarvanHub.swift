@@ -31,7 +31,7 @@ struct KarvanHub: AsyncParsableCommand {
         } catch let error where CommandFailure(describing: error) != nil {
             let failure = CommandFailure(describing: error)!
             let text = isJSON ? failure.json.text : "karvan-hub: \(failure.message)"
-            FileHandle.standardError.write(Data((text + "\n").utf8))
+            StandardError.print(text)
             Foundation.exit(failure.status.rawValue)
         } catch {
             exit(withError: error)
@@ -96,8 +96,10 @@ struct CommonOptions: ParsableArguments {
             besideStore: store, names: names, wallMilliseconds: wall)
     }
 
-    func print(_ text: @autoclosure () -> String, _ json: @autoclosure () -> JSONValue) {
+    func print(
+        _ text: @autoclosure () -> String, _ json: @autoclosure () -> JSONValue
+    ) throws {
         let line = self.json ? json().text : text()
-        FileHandle.standardOutput.write(Data((line + "\n").utf8))
+        try StandardOutput.print(line)
     }
 }

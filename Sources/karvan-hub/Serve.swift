@@ -30,7 +30,8 @@ struct Serve: AsyncParsableCommand {
             handler: service, certificate: certificate, host: host, port: port, logger: logger
         ) { port in
             let url = "https://\(host):\(port)"
-            common.print(
+            // It serves all the same.
+            try? common.print(
                 "karvan-hub serves \(url)", .object([("url", .string(url))]))
         }
         do {

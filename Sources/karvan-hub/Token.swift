@@ -36,7 +36,7 @@ struct TokenCreate: ParsableCommand {
             scopes: scope, role: role, lifetimeMilliseconds: Int64(minutes) * 60_000,
             pin: try common.certificate().pin)
         let expiry = Instant(milliseconds: token.expiryMilliseconds).formatted()
-        common.print(
+        try common.print(
             token.text,
             .object([
                 ("token", .string(token.text)), ("expires", .string(expiry)),

@@ -28,7 +28,7 @@ struct Adopt: ParsableCommand {
                     + "`karvan status`")
         }
         let changes = "\(count) change\(count == 1 ? "" : "s")"
-        common.print(
+        try common.print(
             count == 0
                 ? "Nothing waits for another file."
                 : "\(changes) adopted. Send with `karvan sync`.",

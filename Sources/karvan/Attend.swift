@@ -64,7 +64,7 @@ struct Attend: ParsableCommand {
             door: door, reason: excused)
         let (marks, receipt) = try records.attend(item, people, entry, author: common.author)
         let lines = marks.map(line)
-        common.print(lines.joined(separator: "\n"), json(marks, receipt))
+        try common.print(lines.joined(separator: "\n"), json(marks, receipt))
     }
 
     private func line(_ mark: AttendanceMark) -> String {
@@ -101,7 +101,7 @@ struct Attend: ParsableCommand {
     private func takeBack(_ records: Records) throws {
         let (mark, kind, receipt) = try records.undoAttendance(
             item, people[0], author: common.author)
-        common.print(
+        try common.print(
             "\(mark.badge)  \(TextTable.printable(mark.name))  \(item): '\(kind)' taken back",
             .object([
                 ("item", .string(item)), ("badge", .string(mark.badge)),

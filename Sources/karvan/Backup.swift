@@ -26,7 +26,7 @@ struct Backup: ParsableCommand {
         let replica = try common.open("backup")
         defer { replica.close() }
         let backup = try replica.backUp(to: file)
-        common.print(
+        try common.print(
             "\(file) holds \(backup.text), and the device's key: keep it safe.",
             .object([("backup", .string(file))] + backup.facts))
     }

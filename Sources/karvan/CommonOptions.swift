@@ -42,7 +42,7 @@ struct CommonOptions: ParsableArguments {
                     + "a new name. What the hub has comes back with `karvan sync`; what was recorded "
                     + "since and not sent is only in the newer file, if you still have it."
             }
-        FileHandle.standardError.write(Data("karvan: \(text)\n".utf8))
+        StandardError.print("karvan: \(text)")
     }
 
     func records(_ command: String) throws -> Records { Records(try open(command)) }
@@ -50,9 +50,9 @@ struct CommonOptions: ParsableArguments {
     /// Prints the result: as text, or as one JSON object.
     func print(
         _ text: @autoclosure () throws -> String, _ json: @autoclosure () throws -> JSONValue
-    ) rethrows {
+    ) throws {
         let line = try self.json ? json().text : text()
-        FileHandle.standardOutput.write(Data((line + "\n").utf8))
+        try StandardOutput.print(line)
     }
 
     /// Options may stand before the command, as in `karvan --as Leyla attend …`: they are moved

@@ -50,7 +50,7 @@ struct ConflictsList: ParsableCommand {
         }
         let listed = all ? open : open.filter { $0.deferral == nil }
         let deferredCount = open.count { $0.deferral != nil }
-        common.print(
+        try common.print(
             text(listed, deferredCount),
             .object([
                 ("conflicts", .array(listed.map(\.json))),
@@ -91,7 +91,7 @@ struct ConflictsShow: ParsableCommand {
         let replica = try common.open("conflicts show")
         defer { replica.close() }
         let conflict = try Conflicts(replica).conflict(id)
-        common.print(conflict.text, conflict.json)
+        try common.print(conflict.text, conflict.json)
     }
 }
 
@@ -136,7 +136,7 @@ struct ConflictsResolve: ParsableCommand {
             id, decision, reason: reason ?? "", author: common.author, isDryRun: dryRun)
         let text = TextTable.printable(settled.text)
         let subject = TextTable.printable(settled.conflict.subjectText)
-        common.print(
+        try common.print(
             settled.conflict.rule == nil
                 ? "\(subject) \(dryRun ? "would be" : "is now") \(text). "
                     + "The other values stay on record."

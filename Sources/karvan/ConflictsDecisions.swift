@@ -28,7 +28,7 @@ struct ConflictsLog: ParsableCommand {
                 entry.provenance.who, entry.reason,
             ])
         }
-        common.print(
+        try common.print(
             entries.isEmpty ? "No decisions yet." : output.lines.joined(separator: "\n"),
             .object([("decisions", .array(entries.map(\.json)))]))
     }
@@ -58,7 +58,7 @@ struct ConflictsUndo: ParsableCommand {
         defer { replica.close() }
         let undoing = try Conflicts(replica).undo(
             decision, reason: reason ?? "", author: common.author)
-        common.print(text(undoing), json(undoing))
+        try common.print(text(undoing), json(undoing))
     }
 
     private func text(_ undoing: Undoing) -> String {
@@ -125,7 +125,7 @@ struct ConflictsDefer: ParsableCommand {
         let (conflict, receipt) = try Conflicts(replica).postpone(
             id, untilMilliseconds: time?.milliseconds, reason: reason ?? "",
             author: common.author)
-        common.print(
+        try common.print(
             TextTable.printable(
                 "\(conflict.subjectText) is put off "
                     + (time.map { "until \($0.inWholeSeconds)" } ?? "until it changes") + "."),

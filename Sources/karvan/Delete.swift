@@ -22,7 +22,7 @@ struct Delete: ParsableCommand {
         defer { records.replica.close() }
         let table = try records.table(self.table)
         let (row, receipt) = try records.delete(table, key, author: common.author)
-        common.print(
+        try common.print(
             "\(table.name) \(key): deleted",
             .object([
                 ("table", .string(table.name)), ("id", .string(row.description)),

@@ -38,7 +38,7 @@ struct Enrol: ParsableCommand {
             HubLink(
                 url: url, pin: authority == nil ? token.pin : nil, authority: authority,
                 publicKey: reply.hubPublicKey, role: reply.role))
-        common.print(
+        try common.print(
             """
             Enrolled with \(url) as \(reply.role), for \(reply.scopes.joined(separator: ", ")).
             Next: karvan sync

@@ -31,6 +31,6 @@ struct History: ParsableCommand {
         defer { records.replica.close() }
         let history = try records.history(
             of: key, in: try records.table(table), column: column)
-        common.print(history.text, history.json)
+        try common.print(history.text, history.json)
     }
 }

@@ -51,7 +51,7 @@ struct Import: ParsableCommand {
             }
         }
         line.end()
-        common.print(
+        try common.print(
             text(summary, kind).joined(separator: "\n"),
             .object([
                 ("kind", .string(kind.rawValue)), ("file", .string(file)),

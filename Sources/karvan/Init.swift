@@ -19,7 +19,7 @@ struct Init: ParsableCommand {
             at: common.path, name: name, schema: Forum.schema,
             environment: .system(command: "karvan init"))
         defer { replica.close() }
-        common.print(
+        try common.print(
             """
             Made \(common.path) for \(name), device \(replica.device.short).
             Keep \(common.path).key beside it: it is this laptop's key, and nobody else's.

@@ -54,7 +54,7 @@ struct Karvan: ParsableCommand {
 
     private static func report(_ failure: CommandFailure, isJSON: Bool) -> Never {
         let text = isJSON ? failure.json.text : "karvan: \(failure.message)."
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        StandardError.print(text)
         Foundation.exit(failure.status.rawValue)
     }
 }

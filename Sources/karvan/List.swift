@@ -37,7 +37,7 @@ struct List: ParsableCommand {
             default: try records.list(try records.table(table), item: item)
             }
         let totals = table == "tally" ? try records.tallyTotals(item: item) : []
-        show(list, totals, note: "", [])
+        try show(list, totals, note: "", [])
     }
 
     private func listPast(_ records: Records) throws {
@@ -49,20 +49,20 @@ struct List: ParsableCommand {
         let table = try records.table(self.table)
         guard let point = try past.point(records, item: item) else { return }
         let list = try records.list(table, item: item, at: point)
-        show(list, [], note: try point.note(records) + "\n\n", try point.json(records))
+        try show(list, [], note: try point.note(records) + "\n\n", try point.json(records))
     }
 
     private func show(
         _ list: (columns: [String], rows: [[String]]), _ totals: [TallyTotal], note: String,
         _ facts: [(String, JSONValue)]
-    ) {
+    ) throws {
         var output = TextTable(list.columns)
         for row in list.rows { output.add(row) }
         let count = list.rows.count
         let lines =
             (list.rows.isEmpty ? [] : output.lines) + ["\(count) row\(count == 1 ? "" : "s")"]
             + (totals.isEmpty ? [] : [""] + Self.lines(totals))
-        common.print(
+        try common.print(
             note + lines.joined(separator: "\n"),
             .object(
                 [("table", .string(table))] + facts + [

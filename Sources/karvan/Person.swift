@@ -53,7 +53,7 @@ struct PersonAdd: ParsableCommand {
             lines += alike.map { "  \($0.line)" }
             lines.append("If they are one: karvan person merge \(alike[0].name) \(person.name)")
         }
-        common.print(
+        try common.print(
             lines.joined(separator: "\n"),
             .object([
                 ("person", person.json), ("alike", .array(alike.map(\.json))),
@@ -80,7 +80,7 @@ struct PersonTransfer: ParsableCommand {
         let (person, from, receipt) = try records.transfer(
             person, to: delegation, author: common.author)
         let origin = from.isEmpty ? "" : " from \(from)"
-        common.print(
+        try common.print(
             receipt.dots.isEmpty
                 ? "\(person.line): nothing new"
                 : "\(person.line): moved\(origin) to \(person.delegation)",

@@ -25,7 +25,7 @@ struct PersonMerge: ParsableCommand {
                 ? "\($0.person.line) and \(kept.line) are one already"
                 : "\($0.person.line) is merged into \(kept.line)"
         }
-        common.print(
+        try common.print(
             lines.joined(separator: "\n"),
             .object([
                 ("kept", kept.json),
@@ -72,7 +72,7 @@ struct PersonUnmerge: ParsableCommand {
                 lines += others.map { "  \($0.line)" }
             }
         }
-        common.print(
+        try common.print(
             lines.joined(separator: "\n"),
             .object([
                 ("person", person.json),

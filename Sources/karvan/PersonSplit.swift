@@ -51,7 +51,7 @@ struct PersonSplit: ParsableCommand {
         let moved =
             count == 0
             ? "no observation was moved" : "moved \(count) observation\(count == 1 ? "" : "s")"
-        common.print(
+        try common.print(
             "\(second.line) is parted from \(first.line): \(moved). Name them by \(second.name).",
             .object([
                 ("first", first.json), ("second", second.json),

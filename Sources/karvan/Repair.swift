@@ -31,7 +31,7 @@ struct Repair: ParsableCommand {
         let result = try Replica.repair(
             at: common.path, schema: Forum.schema, environment: .system(command: "karvan repair"),
             isDryRun: dryRun)
-        common.print(text(result), json(result))
+        try common.print(text(result), json(result))
     }
 
     private func text(_ result: ReplicaStore.Repair) -> String {

@@ -31,7 +31,7 @@ struct Restore: ParsableCommand {
         let result = try Replica.restore(
             file, to: common.path, schema: Forum.schema,
             environment: .system(command: "karvan restore"), replaces: replace, isDryRun: dryRun)
-        common.print(text(result), json(result))
+        try common.print(text(result), json(result))
     }
 
     private func text(_ result: Restoration) -> String {

@@ -27,7 +27,7 @@ struct SQL: ParsableCommand {
         let rows = found.map { row in places.map { row[$0] } }
         var output = TextTable(columns)
         for row in rows { output.add(row.map(text)) }
-        common.print(
+        try common.print(
             output.lines.joined(separator: "\n"),
             .object([
                 (

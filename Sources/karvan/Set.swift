@@ -45,7 +45,7 @@ struct Set: ParsableCommand {
             table, key, try assignments.map { try Assignment($0) }, basis: dots,
             author: common.author)
         let name = try records.name(of: row, in: table)
-        common.print(
+        try common.print(
             "\(table.name) \(name): \(isChanged ? "changed" : "as it was")",
             .object([
                 ("table", .string(table.name)), ("id", .string(row.description)),

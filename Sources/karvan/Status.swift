@@ -18,7 +18,7 @@ struct Status: ParsableCommand {
         let replica = try common.open("status")
         defer { replica.close() }
         let facts = try Facts(replica)
-        common.print(facts.text(path: common.path), facts.json(path: common.path))
+        try common.print(facts.text(path: common.path), facts.json(path: common.path))
     }
 }
 

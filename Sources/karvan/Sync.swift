@@ -40,7 +40,7 @@ struct Sync: ParsableCommand {
         let (hub, statistics) = try connect(replica)
         guard watch else {
             let report = try session(replica, hub)
-            return common.print(
+            return try common.print(
                 report.text, report.json(statistics: statistics()))
         }
         try watch(replica, hub)
@@ -92,14 +92,17 @@ struct Sync: ParsableCommand {
         while !StopSignal.isStopped {
             do {
                 let report = try session(replica, hub)
-                if report.isWorthALine { common.print(report.text, report.json(statistics: nil)) }
+                if report.isWorthALine {
+                    // It goes on syncing all the same.
+                    try? common.print(report.text, report.json(statistics: nil))
+                }
             } catch let error {
                 // Without a hub, or with a stranger in its place as in a hotel's network, the watch
                 // goes on; anything else ends it.
                 guard let failure = CommandFailure(describing: error),
                     [.unreachable, .held, .protocolError, .stopped].contains(failure.status)
                 else { throw error }
-                FileHandle.standardError.write(Data("karvan: \(failure.message).\n".utf8))
+                StandardError.print("karvan: \(failure.message).")
             }
             try wait(replica, &seen)
         }

@@ -51,7 +51,7 @@ extension ProgressLine {
         ProgressLine(
             isTerminal: isatty(STDERR_FILENO) != 0, now: environment.monotonicMilliseconds
         ) {
-            FileHandle.standardError.write(Data($0.utf8))
+            StandardError.put($0)
         }
     }
 }

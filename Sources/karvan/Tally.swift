@@ -36,7 +36,7 @@ struct Tally: ParsableCommand {
         defer { records.replica.close() }
         let (mark, receipt) = try records.tally(
             item, zone: zone, session: session, by: number, author: common.author)
-        common.print(
+        try common.print(
             "\(item) \(mark.zone): \(amount[0]), now \(mark.count) (\(mark.session))",
             .object([
                 ("item", .string(item)), ("zone", .string(mark.zone)),

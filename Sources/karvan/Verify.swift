@@ -38,7 +38,7 @@ struct Verify: ParsableCommand {
         defer { replica.close() }
         if stateHash {
             let hash = try replica.stateHash().description
-            return common.print(hash, .object([("state_hash", .string(hash))]))
+            return try common.print(hash, .object([("state_hash", .string(hash))]))
         }
         // Before the check, so that a damaged file can be exported as far as it can be read.
         if let export { try ExportFile.write(replica, to: export) }
@@ -55,7 +55,7 @@ struct Verify: ParsableCommand {
         }
         guard export != "-" else { return }
         let lost = try replica.lostCommits()
-        common.print(
+        try common.print(
             "\(common.path) is whole: \(result.runs) runs, \(result.changesets) changes, "
                 + "\(result.rows) rows.\nstate hash \(hash)"
                 + (lost == 0
@@ -133,9 +133,17 @@ enum ExportFile {
             buffer.append(contentsOf: line.utf8)
             buffer.append(UInt8(ascii: "\n"))
             guard buffer.count >= 1 << 20 else { return }
-            try handle.write(contentsOf: buffer)
+            try put(buffer, to: handle)
             buffer.removeAll(keepingCapacity: true)
         }
-        try handle.write(contentsOf: buffer)
+        try put(buffer, to: handle)
+    }
+
+    private static func put(_ bytes: Data, to handle: FileHandle) throws {
+        do {
+            try handle.write(contentsOf: bytes)
+        } catch {
+            throw CommandFailure(.disk, "the export can't be written: \(error)")
+        }
     }
 }

@@ -58,7 +58,7 @@ struct Visit: ParsableCommand {
         let text =
             receipt.dots.isEmpty
             ? "visit \(item)/\(delegation): nothing new" : "visit \(item)/\(delegation) recorded"
-        common.print(
+        try common.print(
             text,
             .object([
                 ("visit", .string(visit.description)), ("item", .string(item)),

@@ -231,6 +231,8 @@ struct Laptop: Sendable {
         directory = forum.directory
     }
 
+    init(_ name: String, in directory: URL) { (self.name, self.directory) = (name, directory) }
+
     var file: URL { directory.appending(path: "\(name).sqlite") }
     var log: URL { directory.appending(path: "\(name).sqlite-wal") }
     var lock: URL { directory.appending(path: "\(name).sqlite.lock") }
@@ -362,11 +364,14 @@ final class Crew: Sendable {
 }
 
 /// Waits for something that comes by itself.
-func becomesTrue(withinSeconds limit: Double, _ condition: () throws -> Bool) rethrows -> Bool {
+func becomesTrue(
+    withinSeconds limit: Double, everyMicroseconds pause: UInt32 = 50_000,
+    _ condition: () throws -> Bool
+) rethrows -> Bool {
     let end = ContinuousClock.now + .seconds(limit)
     while ContinuousClock.now < end {
         if try condition() { return true }
-        usleep(50_000)
+        usleep(pause)
     }
     return try condition()
 }
