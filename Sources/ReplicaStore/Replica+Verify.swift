@@ -7,14 +7,17 @@ internal import SyncProtocol
 extension Replica {
     /// Holds the file against itself: every run's signature and place in its chain, every row and
     /// its live ops against what the log gives, the lists that are kept of them, and SQLite's own
-    /// check.
+    /// check. What was written here last is in the file beside.
     ///
     /// What can't be read is named, and the rest is looked at all the same. Needs memory for every
     /// live op.
     public func verify() throws -> Verification {
-        try read { () throws in
+        // Before the file: others may be writing, and the file beside is never ahead of it.
+        let mark = install.read()
+        return try read { () throws in
             var inspection = Inspection(self)
             inspection.run()
+            inspection.checkEnd(mark)
             return inspection.result
         }
     }
@@ -52,6 +55,14 @@ struct Inspection {
         attempt("what was kept aside") { inspection throws in try inspection.checkQuarantine() }
         checkRows()
         result.stateHash = try? replica.stateHash()
+    }
+
+    /// A log that lost its last commit doesn't show it, and neither does an older copy of the file.
+    mutating func checkEnd(_ mark: InstallFile.Mark?) {
+        let own = replica.own
+        guard let mark, mark.stream == own.stream, mark.head > own.head else { return }
+        result.missingEnd = Verification.DamagedChanges(
+            stream: own.stream, first: own.head + 1, last: mark.head)
     }
 
     /// Goes on when a part of the file can't be read.

@@ -38,6 +38,9 @@ public struct Verification: Sendable {
     public var rows = 0
     public var damagedRows: [DamagedRow] = []
     public var damagedChanges: [DamagedChanges] = []
+    /// Changes that were written here last and that the file doesn't hold: its log lost its end, or
+    /// an older copy of it was put back. What is there may be whole; it is no fault of the file.
+    public var missingEnd: DamagedChanges?
     /// One sentence for each other fault.
     public var otherProblems: [String] = []
     /// Equal on replicas that hold the same changesets; `nil` where a row can't be read.

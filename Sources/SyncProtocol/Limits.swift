@@ -20,7 +20,7 @@ public enum Limits {
     /// The row items that a writer puts into one run, and into one changeset of many rows: a run is
     /// applied as a whole, and others wait meanwhile.
     public static let runGoalRows = 4_096
-    public static let changesetGoalRows = 1_024
+    public static let changesetGoalRows = 2_048
     /// Row items in a body that lies by columns: more than ``runWrittenBytes`` hold.
     public static let runRows = 1 << 17
     /// Ops in such a body.

@@ -61,17 +61,35 @@ struct Verify: ParsableCommand {
                 + (lost == 0
                     ? ""
                     : "\nThe disk lost about \(lost) writes before: `karvan repair` brings back what "
-                        + "can still be read of them."),
+                        + "can still be read of them.")
+                + (result.missingEnd.map(Self.words) ?? ""),
             .object([
                 ("runs", .integer(Int64(result.runs))),
                 ("changes", .integer(Int64(result.changesets))),
                 ("rows", .integer(Int64(result.rows))), ("state_hash", .string(hash)),
-                ("lost_commits", .integer(lost)), ("problems", .array([])),
+                ("lost_commits", .integer(lost)),
+                ("missing_end", result.missingEnd.map(Self.object) ?? .null),
+                ("problems", .array([])),
             ]))
     }
 }
 
 extension Verify {
+    fileprivate static func words(_ missing: Verification.DamagedChanges) -> String {
+        let count = missing.last - missing.first + 1
+        return "\nThe last \(count) change\(count == 1 ? "" : "s") written here "
+            + "\(count == 1 ? "is" : "are") missing: the disk lost them, or an older copy of the file "
+            + "was put back. `karvan sync` brings what was sent."
+    }
+
+    fileprivate static func object(_ range: Verification.DamagedChanges) -> JSONValue {
+        .object([
+            ("stream", .string(range.stream.description)),
+            ("first", .integer(Int64(clamping: range.first))),
+            ("last", .integer(Int64(clamping: range.last))),
+        ])
+    }
+
     fileprivate static func facts(_ result: Verification) -> [(String, JSONValue)] {
         [
             ("problems", .array(result.problems.map(JSONValue.string))),
@@ -88,14 +106,7 @@ extension Verify {
             ),
             (
                 "damaged_changes",
-                .array(
-                    result.damagedChanges.map { range in
-                        .object([
-                            ("stream", .string(range.stream.description)),
-                            ("first", .integer(Int64(clamping: range.first))),
-                            ("last", .integer(Int64(clamping: range.last))),
-                        ])
-                    })
+                .array(result.damagedChanges.map(Self.object))
             ),
         ]
     }

@@ -59,7 +59,9 @@ import Testing
                 replica name device hub waiting oldest_waiting last_success clock_offset_ms \
                 open_conflicts quarantined lost_commits left unreadable_rows rows changes
                 """),
-        Printed("verify", members: "runs changes rows state_hash lost_commits problems"),
+        Printed(
+            "verify",
+            members: "runs changes rows state_hash lost_commits missing_end problems"),
         Printed("verify", "--state-hash", members: "state_hash"),
         Printed("conflicts", "list", members: "conflicts deferred"),
         Printed("conflicts", "log", members: "decisions"),

@@ -81,8 +81,8 @@ import Testing
                     == [[.integer(Int64(rowCounts.reduce(0, +)))]])
             try page.write { try $0.upsert(Sample.person, key: [.text("p\(runCount)")], []) }
         }
-        // The largest run holds three changesets.
-        #expect(applied.changesetCount == UInt64(Self.counts.count) + 2)
+        // The largest run holds two changesets.
+        #expect(applied.changesetCount == UInt64(Self.counts.count) + 1)
         #expect(rowCounts == Self.awaitedCounts)
         #expect(
             try page.query("SELECT count(*) FROM person") == [[.integer(Int64(rowCounts.count))]])

@@ -133,7 +133,8 @@ struct DamagedSample {
             totals.refused += 1
             return false
         }
-        guard lostCommits == 0 else {
+        // The end of the log can be lost without a trace in it.
+        guard lostCommits == 0, result.missingEnd == nil else {
             totals.cutLogs += 1
             guard result.damagedRows.isEmpty else {
                 throw Problem(description: "a shorter log: \(result.problems)")

@@ -105,7 +105,10 @@ import ReplicaStore
         laptop.close()
         try bench.putBack("old", as: "a")
         let again = try bench.open("a")
+        let missing = try again.verify().missingEnd
+        #expect(missing?.stream == stream && missing?.first == 3 && missing?.last == 3)
         #expect(try note(again, "after").1 == Dot(again.stream, 1))
+        #expect(try again.verify().missingEnd == nil)
         #expect(again.stream != stream)
         #expect(try again.left() == (1, 1))
         #expect(try again.seal() == 1)
