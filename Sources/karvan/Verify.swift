@@ -77,9 +77,12 @@ struct Verify: ParsableCommand {
 extension Verify {
     fileprivate static func words(_ missing: Verification.DamagedChanges) -> String {
         let count = missing.last - missing.first + 1
-        return "\nThe last \(count) change\(count == 1 ? "" : "s") written here "
-            + "\(count == 1 ? "is" : "are") missing: the disk lost them, or an older copy of the file "
-            + "was put back. `karvan sync` brings what was sent."
+        let what =
+            count == 1
+            ? "The last change written here is missing: the disk lost it"
+            : "The last \(count) changes written here are missing: the disk lost them"
+        return "\n\(what), or an older copy of the file was put back. "
+            + "`karvan sync` brings what was sent."
     }
 
     fileprivate static func object(_ range: Verification.DamagedChanges) -> JSONValue {
