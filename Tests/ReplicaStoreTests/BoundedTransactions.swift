@@ -106,6 +106,7 @@ import Testing
     @Test func `whoever waits for the lock says so for as long`() throws {
         let bench = try Bench()
         let laptop = try bench.create("a")
+        // Both threads only read it: where files lie, and a clock that is made for many threads.
         nonisolated(unsafe) let folder = bench
         let holder = open(laptop.path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         defer { close(holder) }
