@@ -36,15 +36,18 @@ public struct Applied: Hashable, Sendable {
     public var lacksBodies: Bool
     /// Something can be sent now that could not before.
     public var hasMoreToSend: Bool
+    /// A run came damaged; everything else was taken in, and the next session asks for it again.
+    public var damage: Refusal?
 
     public init(
         changesetCount: UInt64, quarantinedCount: UInt64, lacksBodies: Bool,
-        hasMoreToSend: Bool = false
+        hasMoreToSend: Bool = false, damage: Refusal? = nil
     ) {
         self.changesetCount = changesetCount
         self.quarantinedCount = quarantinedCount
         self.lacksBodies = lacksBodies
         self.hasMoreToSend = hasMoreToSend
+        self.damage = damage
     }
 }
 

@@ -64,7 +64,10 @@ public struct SyncSession: Sendable {
     private var asksForBodies = false
     private var wantsMore = false
     private var isRecovering = false
+    /// The hub takes what it gets, and there is more.
+    private var isSending = false
     private var rejections: [Rejection] = []
+    private var damage: Refusal?
     private var idleExchanges = 0
     private var restarts = 0
     private var lastHeads: [RunStub] = []
@@ -125,8 +128,10 @@ public struct SyncSession: Sendable {
         let refusedCount = refused.reduce(0) { $0 + UInt64($1.header.count) }
         progress.sentChangesets += outgoing.changesetCount - refusedCount
         progress.remainingChangesets = outgoing.remainingCount + refusedCount
-        let isIdle = reply.entries.isEmpty && reply.heads == lastHeads
+        let hasTaken = reply.heads != lastHeads
+        let isIdle = reply.entries.isEmpty && !hasTaken
         lastHeads = reply.heads
+        isSending = hasTaken && outgoing.remainingCount > 0 && rejections.isEmpty
         idleExchanges = isIdle ? idleExchanges + 1 : 0
         // A gap is closed by sending from where the hub stands; its heads say where that is.
         isRecovering = reply.rejections.contains { $0.refusal.code == .gap }
@@ -143,6 +148,11 @@ public struct SyncSession: Sendable {
     private mutating func settle(_ applied: Applied) -> Action {
         count(applied)
         asksForBodies = applied.lacksBodies
+        damage = damage ?? applied.damage
+        if let damage {
+            // To ask again at once would mostly bring the same; what is to be sent still goes.
+            return isSending ? prepare() : finish(.failed(.refused(damage)))
+        }
         if wantsMore || applied.lacksBodies || applied.hasMoreToSend {
             guard idleExchanges < Self.idleLimit else {
                 return finish(

@@ -37,6 +37,12 @@ struct IncomingRun {
         guard case .success(let contents)? = contents else { return run.header.count }
         return contents.changes.changes.count
     }
+
+    /// Why this is not the run that its header names: something on the way has changed it.
+    var damage: RunError? {
+        guard case .failure(let error as RunError)? = contents else { return nil }
+        return error == .bodyHash || error == .signature ? error : nil
+    }
 }
 
 /// What one transaction has taken in, and whether it goes on. Other processes wait for the lock
@@ -149,6 +155,8 @@ extension Replica {
             return .applied(contents.changes.heads.count - leftCount)
         } catch let refusal as Refusal {
             return .refused(refusal)
+        } catch let error as RunError {
+            return .refused(Refusal(.poison, error.explanation))
         }
     }
 
@@ -215,16 +223,13 @@ extension Replica {
         if let origin = run.header.origin, origin.scope != Self.scope {
             throw Refusal(.scope, "its scope \(origin.scope) is not replicated here")
         }
-        do throws(RunError) {
+        do {
             try run.verify(publicKey: publicKey)
             return try run.contents(
                 namespace: schema.namespace,
                 earlier: vocabularies(of: run.header.stream))
-        } catch {
-            if case .unreadableSource(let seq) = error {
-                throw rows.damaged("run \(run.header.stream):\(seq) of the log")
-            }
-            throw Refusal(.poison, error.explanation)
+        } catch RunError.unreadableSource(let seq) {
+            throw rows.damaged("run \(run.header.stream):\(seq) of the log")
         }
     }
 

@@ -33,15 +33,6 @@ public struct OutgoingBatch: Sendable {
     public var remainingCount: UInt64 = 0
 }
 
-/// What a reply changed.
-public struct AppliedReply: Hashable, Sendable {
-    public var changesetCount: UInt64 = 0
-    public var quarantinedCount: UInt64 = 0
-    public var lacksBodies = false
-    /// Something can be sent now that could not before.
-    public var hasMoreToSend = false
-}
-
 extension Replica {
     // MARK: The link
 
@@ -68,7 +59,7 @@ extension Replica {
         }
     }
 
-    private func peer() throws(StoreError) -> Value {
+    func peer() throws(StoreError) -> Value {
         .blob(try hubLink()?.publicKey ?? [])
     }
 
@@ -220,161 +211,6 @@ extension Replica {
     private func isReady(_ run: SealedRun?, _ held: VersionVector) -> Bool {
         guard let run else { return false }
         return run.header.dependencies.allSatisfy { $0.seq <= held[$0.stream] }
-    }
-
-    // MARK: In
-
-    /// Takes in a hub's reply: what is new, then where the feed stands, then what the hub holds.
-    ///
-    /// - Parameters:
-    ///   - start: the cursor that the request named.
-    ///   - observe: called after each transaction. What it throws ends the work there: runs and cursor
-    ///     have moved together, and the next sync goes on behind them.
-    /// - Throws: ``Refusal`` POISON when the entries don't lead to the reply's cursor; then
-    ///   nothing is taken in.
-    public func apply(
-        _ reply: ExchangeReply, from start: Cursor?,
-        observe: (IngestProgress) throws -> Void = { _ in }
-    ) throws -> AppliedReply {
-        var position = start ?? .start(epoch: reply.cursor.epoch, scope: Self.scope)
-        let end = reply.entries.reduce(position) { $0.advanced(by: $1.stub) }
-        guard end == reply.cursor else {
-            throw Refusal(.poison, "the hub's entries don't lead to its cursor")
-        }
-        var applied = AppliedReply()
-        let leftBefore = try left().count
-        var rest = reply.entries[...]
-        while !rest.isEmpty, !applied.lacksBodies {
-            let progress = try take(&rest, at: &position, &applied)
-            lock?.giveWay()
-            try observe(progress)
-        }
-        try remember(reply, position)
-        if try hasHoles() {
-            try transaction {
-                try drain()
-                try mendIfNeeded()
-            }
-        }
-        if !reply.hasMore, !applied.lacksBodies { try adoptPutBack() }
-        applied.hasMoreToSend = try left().count < leftBefore
-        return applied
-    }
-
-    /// Takes in some entries in one transaction, and moves the cursor with them.
-    ///
-    /// - Parameter entries: what is not taken in yet.
-    private func take(
-        _ entries: inout ArraySlice<FeedEntry>, at position: inout Cursor,
-        _ applied: inout AppliedReply
-    ) throws -> IngestProgress {
-        // The first is read before others have to wait for it.
-        var ahead = entries.first?.run.map { incoming($0) }
-        var (rest, cursor, result) = (entries, position, applied)
-        var slice = IngestSlice()
-        var progress = IngestProgress()
-        try transaction(isDurable: false, isBulk: true) {
-            try drain()
-            let peer = try peer()
-            var accepted: [AcceptedRun] = []
-            while let entry = rest.first, slice.hasRoom(under: lock) {
-                let next = ahead ?? entry.run.map { incoming($0) }
-                ahead = nil
-                if let next {
-                    try take(next, into: &accepted, &result, &progress)
-                } else if try self.run(entry.stub) == nil {
-                    result.lacksBodies = true
-                    break
-                }
-                cursor = cursor.advanced(by: entry.stub)
-                try setFed(entry.stub, peer)
-                slice.add(next)
-                rest.removeFirst()
-            }
-            try rows.apply(accepted)
-            try rows.streams.update(own, in: connection)
-            try setCursor(cursor, peer)
-        }
-        (entries, position, applied) = (rest, cursor, result)
-        return progress
-    }
-
-    private func take(
-        _ incoming: IncomingRun, into accepted: inout [AcceptedRun],
-        _ applied: inout AppliedReply, _ progress: inout IngestProgress
-    ) throws {
-        let result = try accept(incoming, into: &accepted)
-        progress.add(incoming, result)
-        switch result {
-        case .applied(let count): applied.changesetCount += UInt64(count)
-        case .duplicate: break
-        case .refused(let refusal):
-            applied.quarantinedCount += 1
-            try quarantine(incoming.run, refusal)
-        }
-    }
-
-    /// Keeps a run that can't be applied, as it came.
-    func quarantine(_ run: SealedRun, _ refusal: Refusal) throws(StoreError) {
-        try connection.run(
-            """
-            INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
-            VALUES(?, ?, ?, ?, ?, ?, ?, ?)
-            """, .text(Self.scope), .blob(run.header.stream.identifier.bytes),
-            .integer(Int64(run.header.lastSeq)), .integer(environment.wallMilliseconds()),
-            .text("\(refusal.code.name): \(refusal.explanation)"), .blob(run.headerBytes),
-            .blob(run.signature), .blob(run.body))
-    }
-
-    /// The runs that are kept aside, and why.
-    public func quarantined() throws(StoreError) -> [(stub: String, reason: String)] {
-        try connection.rows("SELECT stream, last_seq, reason FROM sy_quar ORDER BY no").map { row in
-            guard case .blob(let stream) = row[0], case .integer(let seq) = row[1],
-                case .text(let reason) = row[2]
-            else { return ("?", "?") }
-            return ("\(stream.hexadecimal):\(seq)", reason)
-        }
-    }
-
-    private func setCursor(_ cursor: Cursor, _ peer: Value) throws(StoreError) {
-        try connection.run(
-            "INSERT OR REPLACE INTO sy_peer VALUES(?, ?, ?, ?, ?)", peer,
-            .text(Self.scope), .blob(cursor.epoch.bytes), .integer(Int64(cursor.offset)),
-            .blob(cursor.chain.bytes))
-    }
-
-    /// The feed has named a run: the hub holds it, and this replica needn't name it again.
-    private func setFed(_ stub: RunStub, _ peer: Value) throws(StoreError) {
-        guard let sid = rows.streams.sid(of: stub.stream) else { return }
-        let seq = Value.integer(Int64(stub.lastSeq))
-        try connection.run(
-            """
-            INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE
-            SET has = max(has, excluded.has), fed = max(fed, excluded.fed)
-            """, peer, .integer(sid), seq, seq)
-    }
-
-    /// What the hub says it holds stands, even where that is less than was thought.
-    private func remember(_ reply: ExchangeReply, _ cursor: Cursor) throws(StoreError) {
-        // Should a power cut take it, the hub says it again.
-        try transaction(isDurable: false) { () throws(StoreError) in
-            let peer = try peer()
-            for head in reply.heads {
-                guard let sid = rows.streams.sid(of: head.stream) else { continue }
-                let seq = Value.integer(Int64(head.lastSeq))
-                try connection.run(
-                    """
-                    INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, 0)
-                    ON CONFLICT DO UPDATE
-                    SET has = excluded.has
-                    """, peer, .integer(sid), seq)
-            }
-            try setCursor(cursor, peer)
-            try connection.setMeta("last_sync", .integer(environment.wallMilliseconds()))
-            try connection.setMeta(
-                "clock_offset",
-                .integer(reply.hubMilliseconds - environment.wallMilliseconds()))
-        }
     }
 
     /// When a hub last answered, and its clock minus this one's, both in milliseconds.

@@ -92,11 +92,10 @@ extension Replica {
         }
     }
 
-    /// The last sealed run of a stream; with seq 0 for a stream of which none is held.
+    /// The last sealed run of a stream, if there is one.
     public func sealedHead(of stream: StreamID) -> RunStub {
         guard let record = rows.streams[stream], let hash = record.runHash else {
-            return RunStub(
-                stream: stream, lastSeq: 0, hash: Digest(Array(repeating: 0, count: 32))!)
+            return RunStub(noneOf: stream)
         }
         return RunStub(stream: stream, lastSeq: record.sealed, hash: hash)
     }

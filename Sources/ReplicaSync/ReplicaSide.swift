@@ -35,7 +35,8 @@ public final class ReplicaSide: ReplicaPort {
         }
         return Applied(
             changesetCount: applied.changesetCount, quarantinedCount: applied.quarantinedCount,
-            lacksBodies: applied.lacksBodies, hasMoreToSend: applied.hasMoreToSend)
+            lacksBodies: applied.lacksBodies, hasMoreToSend: applied.hasMoreToSend,
+            damage: applied.damage)
     }
 
     public func forgetHub(scope: String) throws { try replica.forgetHub() }

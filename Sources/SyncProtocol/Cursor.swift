@@ -44,6 +44,11 @@ public struct RunStub: Hashable, Sendable {
         self.hash = hash
     }
 
+    /// The head of a stream of which nothing is held: seq 0, and a hash of zeros.
+    public init(noneOf stream: StreamID) {
+        self.init(stream: stream, lastSeq: 0, hash: Digest(Array(repeating: 0, count: 32))!)
+    }
+
     public init(_ run: SealedRun) {
         self.init(stream: run.header.stream, lastSeq: run.header.lastSeq, hash: run.hash)
     }
@@ -74,9 +79,20 @@ extension CBORDecoder {
     }
 
     mutating func stub() throws(CBORError) -> RunStub {
+        let head = try head()
+        guard head.lastSeq > 0 else { throw error(.outOfRange) }
+        return head
+    }
+
+    /// As ``stub()``, or that nothing is held.
+    mutating func head() throws(CBORError) -> RunStub {
         try array(count: 3)
-        return RunStub(
-            stream: try stream(), lastSeq: try unsigned(in: 1...UInt64(Int64.max)),
+        let head = RunStub(
+            stream: try stream(), lastSeq: try unsigned(in: 0...UInt64(Int64.max)),
             hash: try digest())
+        guard head.lastSeq > 0 || head == RunStub(noneOf: head.stream) else {
+            throw error(.outOfRange)
+        }
+        return head
     }
 }

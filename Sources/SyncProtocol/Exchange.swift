@@ -95,7 +95,8 @@ public struct Rejection: Hashable, Sendable {
 
 /// The answer: what was taken, and what is new.
 public struct ExchangeReply: Hashable, Sendable {
-    /// The heads of the streams that the request brought runs of: what the hub now holds.
+    /// The heads of the streams that the request brought runs of: what the hub now holds, if
+    /// anything; see ``RunStub/init(noneOf:)``.
     public var heads: [RunStub]
     public var rejections: [Rejection]
     /// From the request's cursor on, without holes.
@@ -155,7 +156,7 @@ public struct ExchangeReply: Hashable, Sendable {
         try decoder.array(count: 7)
         guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
         heads = []
-        for _ in 0..<(try decoder.array()) { heads.append(try decoder.stub()) }
+        for _ in 0..<(try decoder.array()) { heads.append(try decoder.head()) }
         rejections = []
         for _ in 0..<(try decoder.array()) {
             try decoder.array(count: 3)

@@ -63,4 +63,42 @@ import Testing
         #expect(progress.remainingChangesets == 7)
         #expect(hub.requestCount == 1)
     }
+
+    private func reply(head: UInt64) -> ExchangeReply {
+        let stream = StreamID(Identifier(high: 0, low: 9))
+        return ExchangeReply(
+            heads: [RunStub(stream: stream, lastSeq: head, hash: Digest(sha256: []))],
+            rejections: [], entries: [],
+            cursor: .start(epoch: Identifier(high: 0, low: 1), scope: "forum"), hasMore: true,
+            hubMilliseconds: 0)
+    }
+
+    @Test func `a damaged answer ends a session when what waits is sent`() throws {
+        let damage = Refusal(.poison, "changes 3 to 3 came damaged")
+        var session = SyncSession(scope: "forum")
+        var action = session.handle(.started)
+        // Three batches wait; the hub stops taking them after the second.
+        var exchanges: UInt64 = 0
+        while case .prepare = action {
+            exchanges += 1
+            let outgoing = Outgoing(
+                cursor: nil, ahead: [], runs: [], changesetCount: 1,
+                remainingCount: 10, schemaVersion: 1)
+            _ = session.handle(.prepared(outgoing, wallMilliseconds: 0))
+            _ = session.handle(.replied(reply(head: min(exchanges, 2)), wallMilliseconds: 0))
+            action = session.handle(
+                .applied(
+                    Applied(
+                        changesetCount: 1, quarantinedCount: 0, lacksBodies: false,
+                        damage: exchanges == 1 ? damage : nil)))
+            #expect(exchanges < 10)
+        }
+        guard case .finish(let outcome) = action else {
+            Issue.record("\(action)")
+            return
+        }
+        #expect(outcome == .failed(.refused(damage)))
+        #expect(exchanges == 3)
+        #expect(session.progress.receivedChangesets == 3)
+    }
 }

@@ -109,6 +109,67 @@ import Testing
         #expect(try b.stateHash() == hub.stateHash())
     }
 
+    /// A page whose third run is not what it was, in its signature or its body.
+    private func damage(_ page: ExchangeReply, inBody: Bool) -> ExchangeReply {
+        var page = page
+        guard case .whole(let run) = page.entries[2] else { return page }
+        page.entries[2] = .whole(flipped(run, inBody: inBody))
+        return page
+    }
+
+    private func flipped(_ run: SealedRun, inBody: Bool) -> SealedRun {
+        var (body, signature) = (run.body, run.signature)
+        if inBody { body[7] ^= 4 } else { signature[7] ^= 4 }
+        do {
+            return try SealedRun(headerBytes: run.headerBytes, signature: signature, body: body)
+        } catch {
+            Issue.record("\(error)")
+            return run
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `a run that was damaged on the way is asked for again`(inBody: Bool) throws {
+        let bench = try Bench()
+        let hub = try bench.create("hub", keepsFeed: true)
+        let a = try bench.create("a")
+        let c = try bench.create("c")
+        let b = try bench.create("b")
+        try fill(a, 5)
+        try fill(c, 2)
+        try carry(from: a, to: hub)
+        try carry(from: c, to: hub)
+        let good = try reply(hub, after: nil)
+        let damaged = damage(good, inBody: inBody)
+        let applied = try b.apply(damaged, from: nil)
+        #expect(applied.damage?.code == .poison)
+        #expect(applied.damage?.explanation.contains(":3 to 3 came damaged") == true)
+        #expect(applied.changesetCount == 4, "what does not build on it is taken in")
+        let held = VersionVector([(a.stream, 2), (c.stream, 2)] as [(StreamID, UInt64)])
+        #expect(b.versionVector() == held)
+        #expect(try b.cursor()?.offset == 2, "the feed is read on from there")
+        // However often: nothing is put aside, and nothing behind it is lost.
+        for _ in 0..<3 {
+            let batch = try b.outgoingBatch()
+            #expect(batch.ahead.map(\.stream) == [c.stream])
+            var again = try reply(hub, after: batch.cursor, ahead: batch.ahead)
+            #expect(again.entries.count == 5)
+            guard case .whole(var run) = again.entries[0] else { return }
+            run = flipped(run, inBody: inBody)
+            again.entries[0] = .whole(run)
+            #expect(try b.apply(again, from: batch.cursor).damage != nil)
+        }
+        #expect(try b.quarantined().isEmpty)
+        let batch = try b.outgoingBatch()
+        let whole = try reply(hub, after: batch.cursor, ahead: batch.ahead)
+        let rest = try b.apply(whole, from: batch.cursor)
+        #expect(rest.changesetCount == 3)
+        #expect(rest.damage == nil)
+        #expect(try b.cursor() == hub.feedEnd())
+        #expect(try b.stateHash() == hub.stateHash())
+        #expect(try b.verify().problems == [])
+    }
+
     @Test func `a cursor of another epoch, chain or length is refused`() throws {
         let bench = try Bench()
         let hub = try bench.create("hub", keepsFeed: true)

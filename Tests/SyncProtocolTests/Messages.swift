@@ -35,7 +35,10 @@ import Testing
 
     static func reply(_ generator: inout SplitMix64) -> ExchangeReply {
         ExchangeReply(
-            heads: (0..<generator.below(4)).map { _ in stub(&generator) },
+            heads: (0..<generator.below(4)).map { _ in
+                let head = stub(&generator)
+                return generator.chance(1, in: 4) ? RunStub(noneOf: head.stream) : head
+            },
             rejections: Refusal.Code.allCases.prefix(generator.below(11)).map {
                 Rejection(
                     stream: stub(&generator).stream, lastSeq: stub(&generator).lastSeq,

@@ -32,6 +32,10 @@ final class Laptop {
     var session: (session: SyncSession, action: SyncSession.Action)?
     /// What happens to the next message.
     var networkFault: NetworkFault?
+    /// Where noise hits a message.
+    var noise = SplitMix64(seed: 0)
+    /// A message of the session under way was changed.
+    private(set) var isSessionNoisy = false
     private(set) var crashCount = 0
     /// The latest that its wall clock has said.
     private(set) var latest: Int64
@@ -150,6 +154,18 @@ final class Laptop {
             throw Violation(
                 "I2", "laptop \(number) was told of \(acknowledgedSeq) changes, and has \(head)")
         }
+    }
+
+    func beginSession(_ session: SyncSession, _ action: SyncSession.Action) {
+        self.session = (session, action)
+        isSessionNoisy = false
+    }
+
+    /// Flips one bit of a message.
+    func damage(_ bytes: inout [UInt8]) {
+        isSessionNoisy = true
+        guard !bytes.isEmpty else { return }
+        bytes[noise.below(bytes.count)] ^= 1 << UInt8(noise.below(8))
     }
 
     // MARK: Writing

@@ -51,13 +51,15 @@ package enum Deed: String, CaseIterable, Sendable {
     case disk
     case hubDisk = "hub-disk"
     case network
+    /// Something on the way changes what passes, behind the checks of TLS.
+    case noise
     case clock
     case kill
     case hubKill = "hub-kill"
 
     package var isFault: Bool {
         switch self {
-        case .disk, .hubDisk, .network, .clock, .kill, .hubKill: true
+        case .disk, .hubDisk, .network, .noise, .clock, .kill, .hubKill: true
         default: false
         }
     }

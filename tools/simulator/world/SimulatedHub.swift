@@ -51,6 +51,8 @@ final class SimulatedHub {
             return .success(reply)
         } catch let refusal as Refusal {
             return .failure(refusal)
+        } catch let error as CBORError {
+            return .failure(Refusal(.poison, "the request can't be read: \(error)"))
         } catch let error as StoreError {
             try survive(error)
             return nil

@@ -10,15 +10,6 @@ import StoreTestSupport
 import SyncProtocol
 import TestSupport
 
-/// What the network does to one exchange.
-package enum NetworkFault: String, CaseIterable, Sendable {
-    case requestLost = "request lost"
-    case replyLost = "reply lost"
-    case requestTwice = "request twice"
-    /// It arrives when others have talked to the hub, and nobody waits for its answer.
-    case requestLate = "request late"
-}
-
 /// One simulated forum: laptops, a hub, couriers and what goes wrong, on one thread under virtual
 /// time.
 package final class World {
@@ -31,7 +22,7 @@ package final class World {
     private let directory: URL
     /// What couriers carry.
     private var bags: [[SealedRun]] = []
-    private var lateRequests: [(bytes: [UInt8], publicKey: [UInt8])] = []
+    var lateRequests: [(bytes: [UInt8], publicKey: [UInt8])] = []
     /// How often each deed and fault has happened.
     private(set) var counts: [String: Int] = [:]
     private var trace = DigestTrace()
@@ -154,7 +145,11 @@ package final class World {
         case .disk: return arm(laptop.disk, &random)
         case .hubDisk: return arm(hub.disk, &random)
         case .network:
-            laptop.networkFault = random.pick(NetworkFault.allCases)
+            laptop.networkFault = random.pick(NetworkFault.losses)
+            return laptop.networkFault?.rawValue ?? ""
+        case .noise:
+            laptop.networkFault = random.pick(NetworkFault.noises)
+            laptop.noise = SplitMix64(seed: random.next())
             return laptop.networkFault?.rawValue ?? ""
         case .clock: return set(laptop.clock, &random)
         case .kill: return try cutPower(laptop, &random)
@@ -259,117 +254,6 @@ package final class World {
         if let again = random.pick(runs) { runs.append(again) }
         let carried = runs
         return try laptop.attempt { try self.ingest(carried, at: $0) }
-    }
-
-    // MARK: Sessions
-
-    /// A session to its end.
-    private func session(_ laptop: Laptop) throws -> String {
-        var result = try advance(laptop)
-        // Each exchange brings something new, or the session ends.
-        for _ in 0..<10_000 where laptop.session != nil { result = try advance(laptop) }
-        guard laptop.session == nil else {
-            throw Violation("I13", "laptop \(laptop.number)'s session does not end")
-        }
-        return result
-    }
-
-    /// One action of a session.
-    private func advance(_ laptop: Laptop) throws -> String {
-        guard case (var session, let action)? = laptop.session else {
-            var session = SyncSession(scope: Forum.scope)
-            let action = session.handle(.started)
-            laptop.session = (session, action)
-            return "begins"
-        }
-        let side = ReplicaSide(laptop.replica)
-        let event: SyncSession.Event
-        let result: String
-        switch action {
-        case .prepare(let asksForBodies):
-            let outgoing = try side.prepare(
-                scope: session.scope, asksForBodies: asksForBodies)
-            event = .prepared(outgoing, wallMilliseconds: laptop.clock.wallMilliseconds)
-            result = "brings \(outgoing.runs.count) runs"
-        case .exchange(let request):
-            event = try exchange(request, laptop)
-            if case .failed(let failure) = event {
-                result = "\(failure)"
-            } else {
-                result = "is answered"
-            }
-        case .apply(let reply, let cursor):
-            let applied = try side.apply(reply, scope: session.scope, from: cursor)
-            guard applied.quarantinedCount == 0 else {
-                throw Violation("I4", "laptop \(laptop.number) put an honest run aside")
-            }
-            event = .applied(applied)
-            result = "got \(applied.changesetCount)"
-        case .forgetHub:
-            try side.forgetHub(scope: session.scope)
-            event = .forgotHub
-            result = "forgets the hub"
-        case .finish(let outcome):
-            laptop.session = nil
-            try checkOutcome(outcome, laptop)
-            return "\(outcome)"
-        }
-        // A fault that came meanwhile has ended the session.
-        guard laptop.session != nil else { return result }
-        let next = session.handle(event)
-        laptop.session = (session, next)
-        return result
-    }
-
-    private func checkOutcome(_ outcome: SyncSession.Outcome, _ laptop: Laptop) throws {
-        switch outcome {
-        case .completed, .failed: break
-        case .rejected(let rejections):
-            throw Violation("I13", "the hub rejects laptop \(laptop.number)'s \(rejections)")
-        case .stalled(let reason):
-            throw Violation("I13", "laptop \(laptop.number)'s session stalls: \(reason)")
-        }
-    }
-
-    /// Every message passes as the bytes that would travel.
-    private func exchange(
-        _ request: ExchangeRequest, _ laptop: Laptop
-    ) throws -> SyncSession.Event {
-        let fault = laptop.networkFault
-        laptop.networkFault = nil
-        if let fault { count("fault: \(fault.rawValue)") }
-        let bytes = request.encode()
-        let publicKey = laptop.replica.publicKey
-        try deliverLateRequests()
-        switch fault {
-        case .requestLost: return .failed(.timedOut("request lost"))
-        case .requestLate:
-            lateRequests.append((bytes, publicKey))
-            return .failed(.timedOut("request late"))
-        case .requestTwice: _ = try hub.answer(bytes, from: publicKey)
-        case .replyLost, nil: break
-        }
-        let crashCount = hub.crashCount
-        let armed = hub.disk.fault
-        let answer = try hub.answer(bytes, from: publicKey)
-        if let armed, answer == nil || hub.crashCount > crashCount {
-            count("fault: hub: \(armed)")
-        }
-        guard let store = hub.store else { throw Violation("error", "the hub is not open") }
-        try Laptop.checkGroups(store.replica, ledger, "the hub")
-        guard fault != .replyLost else { return .failed(.timedOut("reply lost")) }
-        switch answer {
-        case .success(let reply):
-            return .replied(
-                try ExchangeReply(decoding: reply), wallMilliseconds: laptop.clock.wallMilliseconds)
-        case .failure(let refusal): return .failed(.refused(refusal))
-        case nil: return .failed(.unreachable("the hub ended"))
-        }
-    }
-
-    private func deliverLateRequests() throws {
-        for late in lateRequests { _ = try hub.answer(late.bytes, from: late.publicKey) }
-        lateRequests = []
     }
 
     // MARK: The end

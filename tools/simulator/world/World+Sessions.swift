@@ -1,0 +1,158 @@
+import AntiEntropy
+import Causality
+import FieldRecords
+import Hub
+import ReplicaStore
+import ReplicaSync
+import StoreTestSupport
+import SyncProtocol
+import TestSupport
+
+/// What the network does to one exchange.
+package enum NetworkFault: String, Sendable {
+    case requestLost = "request lost"
+    case replyLost = "reply lost"
+    case requestTwice = "request twice"
+    /// It arrives when others have talked to the hub, and nobody waits for its answer.
+    case requestLate = "request late"
+    case requestDamaged = "request damaged"
+    case replyDamaged = "reply damaged"
+
+    static let losses: [Self] = [.requestLost, .replyLost, .requestTwice, .requestLate]
+    static let noises: [Self] = [.requestDamaged, .replyDamaged]
+}
+
+extension World {
+    /// A session to its end.
+    func session(_ laptop: Laptop) throws -> String {
+        var result = try advance(laptop)
+        // Each exchange brings something new, or the session ends.
+        for _ in 0..<10_000 where laptop.session != nil { result = try advance(laptop) }
+        guard laptop.session == nil else {
+            throw Violation("I13", "laptop \(laptop.number)'s session does not end")
+        }
+        return result
+    }
+
+    /// One action of a session.
+    func advance(_ laptop: Laptop) throws -> String {
+        guard case (var session, let action)? = laptop.session else {
+            var session = SyncSession(scope: Forum.scope)
+            let action = session.handle(.started)
+            laptop.beginSession(session, action)
+            return "begins"
+        }
+        let side = ReplicaSide(laptop.replica)
+        let event: SyncSession.Event
+        let result: String
+        switch action {
+        case .prepare(let asksForBodies):
+            let outgoing = try side.prepare(
+                scope: session.scope, asksForBodies: asksForBodies)
+            event = .prepared(outgoing, wallMilliseconds: laptop.clock.wallMilliseconds)
+            result = "brings \(outgoing.runs.count) runs"
+        case .exchange(let request):
+            event = try exchange(request, laptop)
+            if case .failed(let failure) = event {
+                result = "\(failure)"
+            } else {
+                result = "is answered"
+            }
+        case .apply(let reply, let cursor):
+            (event, result) = try apply(reply, from: cursor, laptop)
+        case .forgetHub:
+            try side.forgetHub(scope: session.scope)
+            event = .forgotHub
+            result = "forgets the hub"
+        case .finish(let outcome):
+            laptop.session = nil
+            try checkOutcome(outcome, laptop)
+            return "\(outcome)"
+        }
+        // A fault that came meanwhile has ended the session.
+        guard laptop.session != nil else { return result }
+        let next = session.handle(event)
+        laptop.session = (session, next)
+        return result
+    }
+
+    private func apply(
+        _ reply: ExchangeReply, from cursor: Cursor?, _ laptop: Laptop
+    ) throws -> (SyncSession.Event, String) {
+        do {
+            let applied = try ReplicaSide(laptop.replica)
+                .apply(reply, scope: Forum.scope, from: cursor)
+            guard applied.quarantinedCount == 0 else {
+                throw Violation("I4", "laptop \(laptop.number) put an honest run aside")
+            }
+            return (.applied(applied), "got \(applied.changesetCount)")
+        } catch let refusal as Refusal {
+            return (.failed(.refused(refusal)), "can't take the answer")
+        }
+    }
+
+    private func checkOutcome(_ outcome: SyncSession.Outcome, _ laptop: Laptop) throws {
+        switch outcome {
+        case .completed, .failed: break
+        case _ where laptop.isSessionNoisy: break
+        case .rejected(let rejections):
+            throw Violation("I13", "the hub rejects laptop \(laptop.number)'s \(rejections)")
+        case .stalled(let reason):
+            throw Violation("I13", "laptop \(laptop.number)'s session stalls: \(reason)")
+        }
+    }
+
+    /// Every message passes as the bytes that would travel.
+    private func exchange(
+        _ request: ExchangeRequest, _ laptop: Laptop
+    ) throws -> SyncSession.Event {
+        let fault = laptop.networkFault
+        laptop.networkFault = nil
+        if let fault { count("fault: \(fault.rawValue)") }
+        var bytes = request.encode()
+        let publicKey = laptop.replica.publicKey
+        try deliverLateRequests()
+        switch fault {
+        case .requestLost: return .failed(.timedOut("request lost"))
+        case .requestLate:
+            lateRequests.append((bytes, publicKey))
+            return .failed(.timedOut("request late"))
+        case .requestTwice: _ = try hub.answer(bytes, from: publicKey)
+        case .requestDamaged: laptop.damage(&bytes)
+        case .replyLost, .replyDamaged, nil: break
+        }
+        let crashCount = hub.crashCount
+        let armed = hub.disk.fault
+        let answer = try hub.answer(bytes, from: publicKey)
+        if let armed, answer == nil || hub.crashCount > crashCount {
+            count("fault: hub: \(armed)")
+        }
+        guard let store = hub.store else { throw Violation("error", "the hub is not open") }
+        try Laptop.checkGroups(store.replica, ledger, "the hub")
+        guard fault != .replyLost else { return .failed(.timedOut("reply lost")) }
+        switch answer {
+        case .success(let reply): return try read(reply, isDamaged: fault == .replyDamaged, laptop)
+        case .failure(let refusal): return .failed(.refused(refusal))
+        case nil: return .failed(.unreachable("the hub ended"))
+        }
+    }
+
+    private func deliverLateRequests() throws {
+        for late in lateRequests { _ = try hub.answer(late.bytes, from: late.publicKey) }
+        lateRequests = []
+    }
+
+    private func read(
+        _ reply: [UInt8], isDamaged: Bool, _ laptop: Laptop
+    ) throws -> SyncSession.Event {
+        var bytes = reply
+        if isDamaged { laptop.damage(&bytes) }
+        do {
+            return .replied(
+                try ExchangeReply(decoding: bytes), wallMilliseconds: laptop.clock.wallMilliseconds)
+        } catch {
+            guard isDamaged else { throw error }
+            return .failed(.notOurHub("\(error)"))
+        }
+    }
+}
