@@ -150,7 +150,11 @@ let package = Package(
             "FieldRecordsTests",
             ["FieldRecords", "RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite"]),
         tests(
-            "HubTests", ["Hub", "SyncProtocol", .product(name: "Logging", package: "swift-log")]),
+            "HubTests",
+            [
+                "Hub", "FieldRecords", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge",
+                "Causality", .product(name: "Logging", package: "swift-log"),
+            ]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),
         .target(name: "CFaultVFS", dependencies: ["CSQLite"], path: "Tests/CFaultVFS"),
         .target(

@@ -175,16 +175,22 @@ extension Replica {
         guard let record = rows.streams[run.header.stream],
             run.header.firstSeq <= record.sealed
         else { return false }
-        let held = try connection.value(
-            "SELECT hash FROM sy_run WHERE sid = ? AND last_seq = ?", .integer(record.sid),
-            .integer(Int64(run.header.lastSeq)))
-        guard held == .blob(run.hash.bytes) else {
+        guard try isHeld(run.hash, at: run.header.lastSeq, of: record) else {
             throw Refusal(
                 .fork,
                 "another run stands at \(record.stream):\(run.header.firstSeq); the laptop was "
                     + "probably restored from a backup or copied")
         }
         return true
+    }
+
+    /// Whether the log's run that ends with a seq is the one of a hash.
+    func isHeld(
+        _ hash: Digest, at seq: UInt64, of record: StreamRecord
+    ) throws(StoreError) -> Bool {
+        try connection.value(
+            "SELECT hash FROM sy_run WHERE sid = ? AND last_seq = ?", .integer(record.sid),
+            .integer(Int64(seq))) == .blob(hash.bytes)
     }
 
     /// The stream of a run that may come next: the chain fits, and nothing is missing before it.
@@ -209,10 +215,7 @@ extension Replica {
             throw Refusal(
                 .gap, "it depends on \(dependency.stream):\(dependency.seq), which is not here")
         }
-        let held = try connection.value(
-            "SELECT hash FROM sy_run WHERE sid = ? AND last_seq = ?", .integer(other.sid),
-            .integer(Int64(dependency.seq)))
-        guard held == .blob(dependency.run.bytes) else {
+        guard try isHeld(dependency.run, at: dependency.seq, of: other) else {
             throw Refusal(.fork, "it depends on another history of \(dependency.stream)")
         }
     }

@@ -162,20 +162,24 @@ extension Replica {
             """, peer, .integer(sid), seq, seq)
     }
 
-    /// What the hub says it holds stands, even where that is less than was thought.
+    /// What the hub says it holds stands, even where that is less than was thought. A head that names
+    /// another run than the one that is here does not: what waits must go on waiting.
     private func remember(_ reply: ExchangeReply, _ cursor: Cursor) throws(StoreError) {
         // Should a power cut take it, the hub says it again.
         try transaction(isDurable: false) { () throws(StoreError) in
             let peer = try peer()
             for head in reply.heads {
-                guard let sid = rows.streams.sid(of: head.stream) else { continue }
+                guard let record = rows.streams[head.stream] else { continue }
+                if 1...max(1, record.sealed) ~= head.lastSeq {
+                    guard try isHeld(head.hash, at: head.lastSeq, of: record) else { continue }
+                }
                 let seq = Value.integer(Int64(head.lastSeq))
                 try connection.run(
                     """
                     INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, 0)
                     ON CONFLICT DO UPDATE
                     SET has = excluded.has
-                    """, peer, .integer(sid), seq)
+                    """, peer, .integer(record.sid), seq)
             }
             try setCursor(cursor, peer)
             try connection.setMeta("last_sync", .integer(environment.wallMilliseconds()))

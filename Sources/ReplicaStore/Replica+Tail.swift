@@ -59,16 +59,14 @@ struct TailPiece {
 extension Replica {
     /// Reads the tail, so that the next changeset can refer to what the run has named.
     func resumeTail() throws(StoreError) {
-        writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
-        tailCount = 0
-        (tailBytes, tailRowCount) = (0, 0)
+        startTail()
         var reader = tailReader(own)
         try forEachTailPiece { seq, streams, body throws(StoreError) in
             tailCount += 1
             guard seq == own.sealed + UInt64(tailCount) else {
                 throw rows.damaged("change \(own.stream):\(seq) of the tail: one before is missing")
             }
-            tailBytes += body.count
+            tailBody += body
             reader.append(body, newStreams: streams)
             do throws(CBORError) {
                 while try reader.skip() {}
@@ -83,6 +81,13 @@ extension Replica {
         tailRowCount = reader.rowCount
         writer.resume(reader)
         clock = HybridClock(last: max(clock.last, reader.lastTime))
+    }
+
+    /// A tail of which there is nothing.
+    private func startTail() {
+        writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
+        (tailCount, tailRowCount) = (0, 0)
+        tailBody.removeAll(keepingCapacity: tailBody.capacity <= Limits.runStoredBytes)
     }
 
     func tailReader(_ record: StreamRecord) -> BodyReader {
@@ -120,7 +125,7 @@ extension Replica {
         unwrittenTail.append(
             TailPiece(seq: own.head, streams: Array(newStreams), body: body))
         tailCount += 1
-        tailBytes += body.count
+        tailBody += body
         tailRowCount += rowCount
     }
 
@@ -141,7 +146,7 @@ extension Replica {
     /// Whether the run has no room for one more changeset of any size, or of many rows.
     var isTailFull: Bool {
         tailCount >= Limits.runChangesets
-            || tailBytes + Limits.changesetBytes > Limits.runWrittenBytes
+            || tailBody.count + Limits.changesetBytes > Limits.runWrittenBytes
             || tailRowCount + Limits.changesetGoalRows > Limits.runGoalRows
     }
 
@@ -159,12 +164,9 @@ extension Replica {
     func sealTail() throws(StoreError) -> Int {
         guard tailCount > 0, try !isTailWaiting() else { return 0 }
         try holdChainEnd(own)
-        var body: [UInt8] = []
-        body.reserveCapacity(tailBytes)
-        try forEachTailPiece { _, _, piece throws(StoreError) in body += piece }
         let count = tailCount
         let run = SealedRun(
-            sealing: body, stream: own.stream, firstSeq: own.sealed + 1, count: count,
+            sealing: tailBody, stream: own.stream, firstSeq: own.sealed + 1, count: count,
             previous: own.runHash, dependencies: try dependencies(),
             schemaVersion: schema.version,
             origin: StreamOrigin(
@@ -176,9 +178,7 @@ extension Replica {
         unwrittenTail.removeAll(keepingCapacity: true)
         own.clock = clock.last
         try rows.streams.update(own, in: connection)
-        writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
-        tailCount = 0
-        (tailBytes, tailRowCount) = (0, 0)
+        startTail()
         return count
     }
 

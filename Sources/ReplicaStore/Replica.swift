@@ -25,7 +25,8 @@ public final class Replica {
     var tailCount = 0
     /// What this transaction has added to the tail.
     var unwrittenTail: [TailPiece] = []
-    var tailBytes = 0
+    /// The bodies of the tail, one after another, as a run will hold them.
+    var tailBody: [UInt8] = []
     var tailRowCount = 0
     var clock = HybridClock()
     let log = ReplicaLog()

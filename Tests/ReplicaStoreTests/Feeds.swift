@@ -253,4 +253,29 @@ import Testing
         #expect(try a.outgoingBatch().runs == first.runs)
         #expect(try a.cursor() == nil)
     }
+
+    @Test func `a head that is not the replica's own run leaves what waits waiting`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        try fill(a, 3)
+        let runs = try a.outgoingBatch().runs
+        var reply = ExchangeReply(
+            heads: [RunStub(runs[0])], rejections: [], entries: [],
+            cursor: .start(epoch: Identifier(high: 0, low: 1), scope: "forum"), hasMore: false,
+            hubMilliseconds: 0)
+        _ = try a.apply(reply, from: nil)
+        #expect(try a.pending().count == 2)
+        // A bit of the seq changes on the way, or of the hash.
+        reply.heads[0].lastSeq = 3
+        _ = try a.apply(reply, from: nil)
+        #expect(try a.pending().count == 2)
+        reply.heads = [RunStub(stream: a.stream, lastSeq: 3, hash: Digest(sha256: [1]))]
+        _ = try a.apply(reply, from: nil)
+        #expect(try a.pending().count == 2)
+        #expect(try a.outgoingBatch().runs == Array(runs[1...]))
+        // A hub that holds nothing of it any more is told all.
+        reply.heads = [RunStub(noneOf: a.stream)]
+        _ = try a.apply(reply, from: nil)
+        #expect(try a.outgoingBatch().runs == runs)
+    }
 }
