@@ -74,7 +74,7 @@ public struct Dot: Hashable, Comparable, Sendable, CustomStringConvertible {
     public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, let stream = Identifier(hexadecimal: parts[0]),
-            let seq = UInt64(parts[1]), seq > 0
+            let seq = UInt64(parts[1]), seq > 0, parts[1] == "\(seq)"
         else { return nil }
         self.init(StreamID(stream), seq)
     }

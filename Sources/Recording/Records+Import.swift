@@ -174,7 +174,7 @@ extension Records {
     private func check(_ file: ImportFile) throws {
         let inFile = Set(file.rows.map { replica.schema.rowID(in: $0.table, key: $0.key) })
         var known = inFile
-        var problems: [ImportProblem] = []
+        var problems = ImportProblems()
         for reference in file.references {
             guard let id = Forum.rowID(in: reference.table, named: reference.key),
                 !known.contains(id)
@@ -188,7 +188,7 @@ extension Records {
                         "there is no \(reference.table.name) \(reference.key); import it first"))
             }
         }
-        if !problems.isEmpty { throw ImportErrors(name: file.name, problems: problems) }
+        if !problems.isEmpty { throw ImportErrors(name: file.name, problems) }
     }
 }
 

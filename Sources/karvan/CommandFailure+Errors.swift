@@ -52,11 +52,14 @@ extension CommandFailure {
     }
 
     private init(importing errors: ImportErrors) {
-        let count = errors.problems.count
+        let count = errors.problems.count + errors.omittedCount
+        let omitted =
+            errors.omittedCount == 0 ? "" : ", of which the first \(errors.problems.count) are told"
         self.init(
             .badInput,
-            "\(errors)\n\(count) problem\(count == 1 ? "" : "s"); nothing was imported",
+            "\(errors)\n\(count) problem\(count == 1 ? "" : "s")\(omitted); nothing was imported",
             facts: [
+                ("problem_count", .integer(Int64(count))),
                 (
                     "problems",
                     .array(

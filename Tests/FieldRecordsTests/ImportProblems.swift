@@ -107,6 +107,17 @@ import Testing
             ])
     }
 
+    @Test func `of very many problems the first thousand are told, and how many there are`() throws {
+        let commas = String(repeating: ",", count: 50_000)
+        let error = #expect(throws: ImportErrors.self) {
+            _ = try read("badge\(commas)\nAZ-1\n", .people)
+        }
+        // One for each column without a name, and one for the record.
+        #expect(error?.problems.count == 1_000)
+        #expect(error?.omittedCount == 49_001)
+        #expect(error?.problems.first?.message.hasPrefix("there is no column “”") == true)
+    }
+
     @Test func `all that is wrong is told at once, in order`() {
         let found = problems(
             """

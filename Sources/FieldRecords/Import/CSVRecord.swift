@@ -9,7 +9,7 @@ struct CSVRecord {
 
 extension CSVText {
     /// The records, up to the first place where the quotes don't match, which is noted.
-    func records(problems: inout [ImportProblem]) -> [CSVRecord] {
+    func records(problems: inout ImportProblems) -> [CSVRecord] {
         let collector = CSVCollector()
         guard let parser = CSVParser(delimiter: delimiter, collector: collector) else {
             problems.append(ImportProblem(line: 1, "there is no memory left to read the file"))

@@ -9,7 +9,7 @@ struct CSVText {
     private static let carriageReturn = UInt8(ascii: "\r")
 
     /// Notes every line that isn't text; `nil` then, and for a file that is empty.
-    init?(_ bytes: [UInt8], problems: inout [ImportProblem]) {
+    init?(_ bytes: [UInt8], problems: inout ImportProblems) {
         if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
             problems.append(
                 ImportProblem(line: 1, "the file is UTF-16: save it as “CSV UTF-8” and try again"))

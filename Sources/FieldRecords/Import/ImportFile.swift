@@ -65,14 +65,42 @@ public struct ImportErrors: Error, Sendable, CustomStringConvertible {
     public let name: String
     /// In the order of the lines; never empty.
     public let problems: [ImportProblem]
+    /// Further ones, which were counted and not kept.
+    public let omittedCount: Int
 
-    public init(name: String, problems: [ImportProblem]) {
+    public init(name: String, _ problems: ImportProblems) {
         self.name = name
-        self.problems = problems
+        self.problems = problems.byLine
+        omittedCount = problems.count - problems.noted.count
     }
 
     public var description: String {
         problems.map { "\(name): \($0)" }.joined(separator: "\n")
+    }
+}
+
+/// What is found wrong with a file: nobody reads a million problems, and nothing has room for them.
+public struct ImportProblems: Sendable {
+    static let limit = 1_000
+
+    /// The first ones that were found.
+    private(set) var noted: [ImportProblem] = []
+    private(set) var count = 0
+
+    public init() {}
+
+    public var isEmpty: Bool { count == 0 }
+
+    public mutating func append(_ problem: @autoclosure () -> ImportProblem) {
+        count += 1
+        if noted.count < Self.limit { noted.append(problem()) }
+    }
+
+    /// In the order of the lines; those of one line as they were found.
+    var byLine: [ImportProblem] {
+        noted.enumerated()
+            .sorted { ($0.element.line, $0.offset) < ($1.element.line, $1.offset) }
+            .map(\.element)
     }
 }
 
@@ -94,16 +122,17 @@ public struct ImportFile: Hashable, Sendable {
     /// - Parameters:
     ///   - bytes: the whole file.
     ///   - name: what to call it in messages.
-    /// - Throws: everything that is wrong, not only the first.
+    /// - Throws: everything that is wrong, not only the first; what exceeds ``ImportProblems`` as a
+    ///   number.
     public static func read(
         bytes: [UInt8], kind: ImportKind, name: String
     ) throws(ImportErrors) -> ImportFile {
-        var problems: [ImportProblem] = []
+        var problems = ImportProblems()
         let records = CSVText(bytes, problems: &problems).map { $0.records(problems: &problems) }
         var reader = ImportReader(kind: kind, problems: problems)
         if let records { reader.read(records) }
         guard reader.problems.isEmpty else {
-            throw ImportErrors(name: name, problems: reader.problemsByLine)
+            throw ImportErrors(name: name, reader.problems)
         }
         return ImportFile(
             name: name, kind: kind, rows: reader.rows, emptied: reader.emptied,

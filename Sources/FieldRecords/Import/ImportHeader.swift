@@ -6,7 +6,7 @@ struct ImportHeader {
 
     /// Notes the columns that are unknown, doubled or missing. Capitals and spaces around a name
     /// don't count.
-    init(_ record: CSVRecord, kind: ImportKind, problems: inout [ImportProblem]) {
+    init(_ record: CSVRecord, kind: ImportKind, problems: inout ImportProblems) {
         count = record.fields.count
         let line = record.lines.lowerBound
         for (position, field) in record.fields.enumerated() {

@@ -5,23 +5,16 @@ internal import RecordSchema
 /// Makes rows of records, and notes all that is wrong with them.
 struct ImportReader {
     let kind: ImportKind
-    private(set) var problems: [ImportProblem]
+    private(set) var problems: ImportProblems
     private(set) var rows: [ImportRow] = []
     private(set) var emptied: [ImportRow] = []
     private(set) var references: [ImportReference] = []
     /// The line of each natural key; only looked up, never walked through.
     private var linesByKey: [String: Int] = [:]
 
-    init(kind: ImportKind, problems: [ImportProblem]) {
+    init(kind: ImportKind, problems: ImportProblems) {
         self.kind = kind
         self.problems = problems
-    }
-
-    /// In the order of the lines; those of one line as they were found.
-    var problemsByLine: [ImportProblem] {
-        problems.enumerated()
-            .sorted { ($0.element.line, $0.offset) < ($1.element.line, $1.offset) }
-            .map(\.element)
     }
 
     /// - Parameter records: the header first. A record without any text is passed over, as
@@ -79,7 +72,7 @@ struct ImportReader {
                 if hasFields { rows.append(contact) } else { emptied.append(contact) }
             }
         }
-        problems += reader.problems
+        for problem in reader.problems { problems.append(problem) }
         references += reader.references
     }
 
