@@ -71,7 +71,7 @@ extension CommandFailure {
                                 ("message", .string($0.message)),
                             ])
                         })
-                )
+                ),
             ])
     }
 

@@ -107,7 +107,8 @@ import Testing
             ])
     }
 
-    @Test func `of very many problems the first thousand are told, and how many there are`() throws {
+    @Test func `of very many problems the first thousand are told, and how many there are`() throws
+    {
         let commas = String(repeating: ",", count: 50_000)
         let error = #expect(throws: ImportErrors.self) {
             _ = try read("badge\(commas)\nAZ-1\n", .people)
