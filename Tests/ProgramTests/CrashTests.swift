@@ -141,7 +141,7 @@ import Testing
         #expect(failures.isEmpty, "\(failures)")
         #expect(lost.isEmpty, "\(lost)")
         #expect(ended > 0 && before > 0 && between > 0)
-        try expectAllEqual(forum, [laptop, other], holding: recorded)
+        try forum.expectAllEqual([laptop, other], holding: recorded)
     }
 
     @Test func `what a sync confirmed is on the hub, however often the hub is killed`() throws {
@@ -194,7 +194,7 @@ import Testing
         #expect(kills > 0 && figures.failedPushes > 0 && !figures.acknowledged.isEmpty)
         #expect(try store.run("verify").status == 0)
         try forum.startHub()
-        try expectAllEqual(forum, laptops, holding: figures.recorded)
+        try forum.expectAllEqual(laptops, holding: figures.recorded)
     }
 
     /// Records and syncs; a sync that ends with 0 acknowledges all that was recorded before.
@@ -225,23 +225,5 @@ import Testing
             return child.seconds
         }
         return Int(times.sorted()[2] * 1e6)
-    }
-
-    /// After two rounds of syncs, all hold the same, and each record once.
-    private func expectAllEqual(
-        _ forum: Forum, _ laptops: [Laptop], holding recorded: Set<String>
-    ) throws {
-        for _ in 0..<2 {
-            for laptop in laptops { try laptop.must("sync") }
-        }
-        let hash = try forum.hubStore.stateHash()
-        for laptop in laptops + [forum.hubStore] {
-            #expect(try laptop.stateHash() == hash, "\(laptop.name)")
-            #expect(try laptop.run("verify").status == 0, "\(laptop.name)")
-        }
-        for laptop in laptops { #expect(try laptop.waiting() == 0, "\(laptop.name)") }
-        let held = try forum.hubStore.doors().filter { !$0.key.hasPrefix("usual") }
-        #expect(Set(held.keys) == recorded)
-        #expect(held.filter { $0.value != 1 }.isEmpty)
     }
 }
