@@ -16,19 +16,22 @@ final class PushLedger: Sendable {
     }
 
     private let state = Mutex(Figures())
+    /// What was recorded and not acknowledged yet, by laptop.
+    private let waiting = Mutex([String: [String]]())
 
     var figures: Figures { state.withLock { $0 } }
 
-    func record(_ door: String) {
+    func record(_ door: String, on laptop: String) {
         state.withLock { _ = $0.recorded.insert(door) }
+        waiting.withLock { $0[laptop, default: []].append(door) }
     }
 
     /// All that the laptop has recorded so far.
     func acknowledge(_ laptop: String) {
+        let doors = waiting.withLock { $0.removeValue(forKey: laptop) } ?? []
         state.withLock { figures in
             figures.pushes += 1
-            figures.acknowledged.formUnion(
-                figures.recorded.filter { $0.hasPrefix("\(laptop)-") })
+            figures.acknowledged.formUnion(doors)
         }
     }
 
