@@ -30,7 +30,7 @@ import Testing
         }
         var attempts: [Attempt] = []
         var killed = 0
-        for number in 0..<kills * 2 + 50 where killed < kills {
+        for number in 0..<kills * 4 + 50 where killed < kills {
             if number % 100 == 99 { try laptop.must("sync") }
             let door = "k\(number)"
             let badges = Array(
@@ -98,7 +98,7 @@ import Testing
         var lost: [String] = []
         var failures: [String] = []
         var started = 0
-        for number in 0..<kills * 2 + 50 where before + between < kills {
+        for number in 0..<kills * 4 + 50 where before + between < kills {
             started += 1
             let door = "s\(number)"
             let badge = Forum.badges.randomElement(using: &random) ?? "AZ-001"

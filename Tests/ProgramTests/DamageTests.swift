@@ -138,7 +138,7 @@ import Testing
         try laptop.must("repair")
         let usual = Int((ContinuousClock.now - start) / .microseconds(1))
         var (killed, old, new) = (0, 0, 0)
-        for number in 0..<kills * 2 + 50 where killed < kills {
+        for number in 0..<kills * 4 + 50 where killed < kills {
             for suffix in ["-wal", "-shm", ".new", ".new.partial"] {
                 try? FileManager.default.removeItem(atPath: laptop.file.path + suffix)
             }
