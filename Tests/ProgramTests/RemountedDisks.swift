@@ -76,20 +76,21 @@ import Testing
         let disk = try SmallDisk(forum.path("disk"), kibibytes: 16_384)
         let laptop = try move("L1", of: forum, to: disk.directory)
         let notes = Notes()
+        defer { notes.end() }
         let crew = Crew([{ try notes.record(on: laptop, as: "r") }])
         var busyCount = 0
         for _ in 0..<rounds {
-            #expect(notes.grows(acknowledged: 2))
+            try #require(notes.grows(acknowledged: 2))
             let isDone = becomesTrue(withinSeconds: 60, everyMicroseconds: 100) {
                 if (try? disk.makeReadOnly()) != nil { return true }
                 busyCount += 1
                 return false
             }
             #expect(isDone)
-            #expect(notes.grows(refused: 2))
+            try #require(notes.grows(refused: 2))
             try disk.makeWritable()
         }
-        #expect(notes.grows(acknowledged: 2))
+        try #require(notes.grows(acknowledged: 2))
         notes.end()
         let problems = crew.finish(limitSeconds: 60)
         let held = try laptop.doors()
@@ -122,14 +123,15 @@ import Testing
             // It has the replica open all the time.
             let watch = try laptop.start(["sync", "--watch", "--every", "1"])
             let notes = Notes()
+            defer { notes.end() }
             let crew = Crew(
                 (0..<2).map { person in
                     { try notes.record(on: laptop, as: "f\(round)-\(person)") }
                 })
-            #expect(notes.grows(acknowledged: 3))
+            try #require(notes.grows(acknowledged: 3))
             usleep(UInt32.random(in: 0..<30_000, using: &random))
             try disk.fail()
-            #expect(notes.grows(refused: 4))
+            try #require(notes.grows(refused: 4))
             notes.end()
             let problems = crew.finish(limitSeconds: 60)
             let told = notes.now
@@ -234,14 +236,14 @@ import Testing
         var random = CrashRandom("failing hub")
         var lost: Set<String> = []
         for round in 0..<rounds {
-            #expect(pushing.grows(acknowledged: 4))
+            try #require(pushing.grows(acknowledged: 4))
             let limit = ContinuousClock.now + .seconds(5)
             Moment.afterWrite(
                 to: store.log, microseconds: Int.random(in: 0..<5_000, using: &random)
             ).wait(from: .now, since: FileMark(store.log)) { ContinuousClock.now > limit }
             try disk.fail()
-            #expect(pushing.grows(failed: 4))
-            #expect(!hub.isEnded)
+            try #require(pushing.grows(failed: 4))
+            try #require(!hub.isEnded)
             hub.signal(round % 2 == 0 ? SIGTERM : SIGKILL)
             let ended = try hub.finish(limitSeconds: 30)
             #expect(ended.status == (round % 2 == 0 ? 0 : 128 + SIGKILL), "\(ended.errors)")
@@ -254,7 +256,7 @@ import Testing
             lost.formUnion(acknowledged.filter { held[$0] != 1 })
             hub = try serve(store, forum)
         }
-        #expect(pushing.grows(acknowledged: 4))
+        try #require(pushing.grows(acknowledged: 4))
         pushing.end()
         let problems = crew.finish(limitSeconds: 60)
         for laptop in laptops + laptops { try laptop.must("sync") }
