@@ -5,8 +5,10 @@ internal import Foundation
 /// When SQLite opens a file it reads the log up to the first frame whose checksum is wrong and drops
 /// what follows, without a word; of a log whose header is damaged it drops all. Frames that follow
 /// with the salts of this log and the mark of a commit were once a transaction; frames without that
-/// mark are what a killed process left, and are no loss. The format is that of SQLite's "WAL-mode
-/// File Format".
+/// mark are what a killed process left, and are no loss. Neither is a last one whose page doesn't
+/// fit its sum: SQLite writes a frame's header and its page one after the other, and whoever is
+/// killed between them has told nobody. If it was told, and damaged since, the file beside the
+/// replica names a change more than it holds. The format is that of SQLite's "WAL-mode File Format".
 struct WALScan {
     /// Commits that SQLite won't read any more.
     private(set) var lostCommits = 0
@@ -40,6 +42,7 @@ struct WALScan {
         guard let header = Self.header(log) else { return }
         pageBytes = header.pageBytes
         var isRead = header.isWhole
+        var isTorn = false
         var previous = Self.headerBytes - 8
         var uncommitted: [UInt32: Int] = [:]
         var offset = Self.headerBytes
@@ -57,7 +60,9 @@ struct WALScan {
                 pages.merge(uncommitted) { $1 }
                 uncommitted = [:]
             }
-            if isOfLog, !isRead, isCommit { lostCommits += 1 }
+            if isOfLog, isTorn { lostCommits += 1 }
+            if isOfLog { isTorn = !isRead && isCommit && !isWhole }
+            if isOfLog, !isRead, isCommit, isWhole { lostCommits += 1 }
             previous = offset + 16
             offset += frameBytes
         }

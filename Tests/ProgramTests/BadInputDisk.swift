@@ -18,6 +18,10 @@ final class SmallDisk {
         try Self.privileged("mount", "-o", "remount,ro", directory.path)
     }
 
+    func makeWritable() throws {
+        try Self.privileged("mount", "-o", "remount,rw", directory.path)
+    }
+
     private var filler: String { directory.appending(path: "filler").path }
 
     /// Takes all the room that is left.
@@ -38,7 +42,7 @@ final class SmallDisk {
         else { throw ProgramError(description: "\(filler): \(errno)") }
     }
 
-    private static func privileged(_ command: String...) throws {
+    static func privileged(_ command: String...) throws {
         let prefix = geteuid() == 0 ? [] : ["sudo", "-n"]
         let finished = try Programs.run(
             "/usr/bin/env", prefix + command, in: FileManager.default.temporaryDirectory)

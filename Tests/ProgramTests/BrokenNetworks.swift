@@ -43,7 +43,7 @@ import Testing
             try run.finish("behind \(batch)")
             ledger.add(run.tally, for: "\(batch[0].kind) \(batch[0].way.name)")
         }
-        for (name, tally) in ledger.all { report("network \(name)", tally.figures, since: start) }
+        for (name, tally) in ledger.all { report("  network \(name)", tally.figures, since: start) }
         let total = ledger.all.map(\.value).reduce(FaultTally(), +)
         report(
             "network broken",
@@ -94,7 +94,9 @@ import Testing
             try run.finish("behind \(batch)")
             ledger.add(run.tally, for: batch[0].kind.rawValue)
         }
-        for (name, tally) in ledger.all { report("above TLS \(name)", tally.figures, since: start) }
+        for (name, tally) in ledger.all {
+            report("  above TLS \(name)", tally.figures, since: start)
+        }
         let total = ledger.all.map(\.value).reduce(FaultTally(), +)
         report(
             "above TLS",

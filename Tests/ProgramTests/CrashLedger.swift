@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Testing
 
 /// What laptops recorded and what was acknowledged to them: kept outside of what is killed.
 final class PushLedger: Sendable {
@@ -15,19 +16,22 @@ final class PushLedger: Sendable {
     }
 
     private let state = Mutex(Figures())
+    /// What was recorded and not acknowledged yet, by laptop.
+    private let waiting = Mutex([String: [String]]())
 
     var figures: Figures { state.withLock { $0 } }
 
-    func record(_ door: String) {
+    func record(_ door: String, on laptop: String) {
         state.withLock { _ = $0.recorded.insert(door) }
+        waiting.withLock { $0[laptop, default: []].append(door) }
     }
 
     /// All that the laptop has recorded so far.
     func acknowledge(_ laptop: String) {
+        let doors = waiting.withLock { $0.removeValue(forKey: laptop) } ?? []
         state.withLock { figures in
             figures.pushes += 1
-            figures.acknowledged.formUnion(
-                figures.recorded.filter { $0.hasPrefix("\(laptop)-") })
+            figures.acknowledged.formUnion(doors)
         }
     }
 
@@ -40,5 +44,25 @@ final class PushLedger: Sendable {
                 figures.failures.append("\(finished.status): \(finished.errors)")
             }
         }
+    }
+}
+
+extension Forum {
+    /// After two rounds of syncs, all hold the same, and each record once.
+    func expectAllEqual(
+        _ laptops: [Laptop], holding recorded: Set<String>
+    ) throws {
+        for _ in 0..<2 {
+            for laptop in laptops { try laptop.must("sync") }
+        }
+        let hash = try hubStore.stateHash()
+        for laptop in laptops + [hubStore] {
+            #expect(try laptop.stateHash() == hash, "\(laptop.name)")
+            #expect(try laptop.run("verify").status == 0, "\(laptop.name)")
+        }
+        for laptop in laptops { #expect(try laptop.waiting() == 0, "\(laptop.name)") }
+        let held = try hubStore.doors().filter { !$0.key.hasPrefix("usual") }
+        #expect(Set(held.keys) == recorded)
+        #expect(held.filter { $0.value != 1 }.isEmpty)
     }
 }

@@ -55,6 +55,7 @@ final class FaultyProxy: Sendable {
 
     private struct State {
         var passage = Passage()
+        var whenStruck: (@Sendable () -> Void)?
         var target: UInt16 = 0
         /// Connections of an earlier number end at their next look.
         var generation = 0
@@ -102,11 +103,18 @@ final class FaultyProxy: Sendable {
     func aim(at port: Int) { state.withLock { $0.target = UInt16(port) } }
 
     /// Begins to count anew.
-    func arm(_ fault: NetworkFault?, isRecording: Bool = false) {
+    ///
+    /// - Parameter whenStruck: called once the bytes before the fault have passed, before it does
+    ///   anything else.
+    func arm(
+        _ fault: NetworkFault?, isRecording: Bool = false,
+        whenStruck: (@Sendable () -> Void)? = nil
+    ) {
         state.withLock { state in
             state.generation += 1
             state.passage = Passage(fault: fault)
             state.passage.isRecording = isRecording
+            state.whenStruck = whenStruck
         }
     }
 
@@ -177,6 +185,8 @@ final class FaultyProxy: Sendable {
                     link.write(chunk[...], way)
                     continue
                 }
+                link.write(chunk[..<index], way)
+                state.withLock { $0.whenStruck }?()
                 link.carryOut(fault, on: chunk, at: index)
                 if !link.isOpen || link.isStalled { break }
             }
@@ -263,9 +273,9 @@ private final class Link {
         shutdown(target(way), Int32(SHUT_WR))
     }
 
+    /// What is before `index` has passed.
     func carryOut(_ fault: NetworkFault, on chunk: [UInt8], at index: Int) {
         let way = fault.way
-        write(chunk[..<index], way)
         switch fault.kind {
         case .reset:
             for end in ends {

@@ -171,6 +171,8 @@ private final class Deadline: Sendable {
 final class Forum {
     let directory: URL
     private var hub: Process?
+    /// Under a wrong clock the hub is a child of what starts it.
+    private(set) var hubProcess: Int32?
     private(set) var url = ""
 
     init() throws {
@@ -237,11 +239,15 @@ final class Forum {
     // MARK: The hub
 
     /// Starts the hub on loopback; the port stays the same when it is started again.
-    func startHub(port wanted: Int? = nil) throws {
+    ///
+    /// - Parameter clock: how wrong its clock is, such as `+3h`.
+    func startHub(port wanted: Int? = nil, clock: String? = nil) throws {
         let port = wanted ?? url.split(separator: ":").last.flatMap { Int($0) } ?? 0
         let process = Process()
-        process.executableURL = URL(filePath: Programs.path("karvan-hub"))
-        process.arguments = ["serve", "--store", "hub.sqlite", "--listen", "127.0.0.1:\(port)"]
+        let words = ["serve", "--store", "hub.sqlite", "--listen", "127.0.0.1:\(port)"]
+        let program = Programs.path("karvan-hub")
+        process.executableURL = URL(filePath: clock == nil ? program : "/usr/bin/faketime")
+        process.arguments = (clock.map { ["-f", $0, program] } ?? []) + words
         process.currentDirectoryURL = directory
         let log = directory.appending(path: "hub.log")
         if !FileManager.default.fileExists(atPath: log.path) {
@@ -262,17 +268,24 @@ final class Forum {
             throw ProgramError(description: "the hub did not start: see \(log.path)")
         }
         url = address
+        let pid = process.processIdentifier
+        hubProcess = clock == nil ? pid : Self.child(of: pid)
+    }
+
+    /// By proc(5).
+    private static func child(of pid: Int32) -> Int32? {
+        let path = "/proc/\(pid)/task/\(pid)/children"
+        let text = try? String(contentsOfFile: path, encoding: .utf8)
+        return text?.split(separator: " ").first.flatMap { Int32($0) }
     }
 
     /// Ends the hub by its process id; SIGKILL unless told otherwise.
     func stopHub(signal number: Int32 = SIGKILL) {
         guard let hub else { return }
-        kill(hub.processIdentifier, number)
+        kill(hubProcess ?? hub.processIdentifier, number)
         hub.waitUntilExit()
-        self.hub = nil
+        (self.hub, hubProcess) = (nil, nil)
     }
-
-    var hubProcess: Int32? { hub?.processIdentifier }
 
     func stateHash(_ store: String) throws -> String {
         try must(store, "verify", "--state-hash").trimmingCharacters(in: .whitespacesAndNewlines)

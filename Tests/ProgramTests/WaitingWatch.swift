@@ -47,6 +47,7 @@ import Testing
 
     @Test func `a watch outlives the hub's end, and sends what was recorded meanwhile`() throws {
         let kills = repetitions("KARVAN_WATCH_KILLS", usually: 8)
+        let start = ContinuousClock.now
         let forum = try Forum(small: ["L1"])
         let laptop = Laptop("L1", forum)
         let watch = try laptop.start(["sync", "--watch", "--every", "1", "--timeout", "3"])
@@ -65,6 +66,14 @@ import Testing
         let ended = try watch.finish(limitSeconds: 10)
         #expect(ended.status == 0, "\(ended.errors)")
         #expect(try forum.hubStore.stateHash() == laptop.stateHash())
+        let held = try forum.hubStore.doors()
+        report(
+            "hub killed under a watch",
+            [
+                ("killed", kills), ("acknowledged", kills), ("lost", kills - held.count),
+                ("repeated", held.filter { $0.value > 1 }.count),
+            ], since: start)
+        #expect(held.values.allSatisfy { $0 == 1 })
     }
 
     @Test func `a watch that hangs in the network ends at once when it is asked to`() throws {
