@@ -150,7 +150,11 @@ let package = Package(
             "FieldRecordsTests",
             ["FieldRecords", "RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite"]),
         tests(
-            "HubTests", ["Hub", "SyncProtocol", .product(name: "Logging", package: "swift-log")]),
+            "HubTests",
+            [
+                "Hub", "ReplicaStore", "FieldRecords", "SyncProtocol",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),
         .target(name: "CFaultVFS", dependencies: ["CSQLite"], path: "Tests/CFaultVFS"),
         .target(
@@ -158,6 +162,7 @@ let package = Package(
             dependencies: [
                 "CFaultVFS", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality",
             ], path: "Tests/StoreTestSupport", swiftSettings: rules),
+        tests("AntiEntropyTests", ["AntiEntropy", "SyncProtocol", "Causality"]),
         tests("CausalityTests", ["TestSupport", "Causality"]),
         tests("MergeTests", ["TestSupport", "Merge", "Causality"]),
         tests("SyncProtocolTests", ["TestSupport", "SyncProtocol", "Merge", "Causality"]),
