@@ -152,7 +152,7 @@ let package = Package(
         tests(
             "HubTests",
             [
-                "Hub", "ReplicaStore", "FieldRecords", "SyncProtocol",
+                "Hub", "ReplicaStore", "FieldRecords", "RecordSchema", "SyncProtocol",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),

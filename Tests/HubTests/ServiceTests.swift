@@ -1,6 +1,7 @@
 import FieldRecords
 import Foundation
 import Hub
+import RecordSchema
 import ReplicaStore
 import SyncProtocol
 import Testing
