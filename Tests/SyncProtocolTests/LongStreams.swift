@@ -29,7 +29,8 @@ import Testing
             writer.begin(seq: seq, time: time)
             var changeset = Changeset(dot: Dot(origin.stream, seq), time: time)
             for text in texts {
-                let id = try #require(writer.makeRowID())
+                let made = writer.makeRowID()
+                let id = try #require(made)
                 put(text, in: id, .new, over: [], &writer, &changeset)
             }
             firstRows.append(changeset.rows[0].row)
