@@ -9,7 +9,7 @@ SLICES = {
     "simulate": lambda seconds, totals: [
         "simulate", "--seeds", "100000", "--from", str(next_seed(totals)),
         "--seconds", str(max(5, int(seconds * 0.6)))],
-    "points": lambda seconds, totals: ["torture", "--kind", "points"],
+    "points": lambda seconds, totals: ["torture", "--kind", "points", "--points", "part"],
     "torture": lambda seconds, totals: [
         "torture", "--kind", "kills", "--kind", "network", "--kills", "40", "--pushes", "40",
         "--bytes", "199", "--changes", "60", "--seed", str(next_torture(totals)),
