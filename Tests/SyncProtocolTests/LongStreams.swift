@@ -102,6 +102,17 @@ import Testing
         try stream.check()
     }
 
+    @Test func `runs that are much larger than what is sealed are not looked at`() throws {
+        var stream = Stream()
+        try stream.seal((0..<3_000).map { "a long list, which has the line \($0)" }, changing: nil)
+        stream.dictionary = SealingDictionary()
+        try stream.seal(["a long list, which has the line 7"], changing: nil)
+        try stream.check()
+        // It spells the text out: the other run isn't asked for.
+        let alone = try stream.runs[1].changesets(namespace: [])
+        #expect(alone == [stream.changesets[1]])
+    }
+
     @Test func `a run that refers to others is not read without them`() throws {
         var stream = Stream()
         for _ in 1...3 { try stream.seal((0..<40).map { "said before \($0)" }, changing: nil) }

@@ -1,4 +1,5 @@
 import Causality
+import Merge
 import SyncProtocol
 import TestSupport
 import Testing
@@ -25,14 +26,15 @@ import Testing
             (self.key, self.count) = (key, count)
         }
 
-        func sealed(_ body: [UInt8], count: Int) -> SealedRun {
+        /// - Parameter head: how far its author knew each other stream. Damage may name any seq.
+        func sealed(
+            _ body: [UInt8], count: Int, head: UInt64 = UInt64(Int64.max)
+        ) -> SealedRun {
             SealedRun(
                 sealing: body, stream: origin.stream, firstSeq: 1, count: count, previous: nil,
                 dependencies: streams.map {
-                    // Damage may name any seq.
                     Dependency(
-                        stream: $0, seq: UInt64(Int64.max),
-                        run: Digest(sha256: $0.identifier.bytes))
+                        stream: $0, seq: head, run: Digest(sha256: $0.identifier.bytes))
                 }, schemaVersion: 1, origin: origin, key: key, namespace: sampler.namespace)
         }
 
@@ -130,6 +132,9 @@ import Testing
         let body: [UInt8] = [0x82, 0x19, 4, 0, 0xa1, 9, 0]
         #expect(try rows.read(body).count == 1)
         #expect(try !rows.check(body, "an unknown key"))
+        // Nothing can refer to it.
+        let said = try rows.sealed(body, count: 1).vocabulary(namespace: [])
+        #expect(said.firstSeq == 1 && said.lastSeq == 1)
     }
 
     @Test func `a changeset too many for a run`() throws {
@@ -157,5 +162,31 @@ import Testing
         #expect(throws: CBORError(.tooLong, at: row + 3)) {
             try rows.read(body([0x9a, 0, 1, 0, 3], rowCount: NewRowIDs.limit + 1))
         }
+    }
+
+    @Test func `what its author did not hold is not referred to`() throws {
+        var refused = 0
+        for seed in 1...60 as ClosedRange<UInt64> {
+            let rows = Rows(seed: seed, count: 1)
+            let changesets = try rows.read(rows.body)
+            let operations = changesets.flatMap(\.rows).flatMap(\.operations)
+            let names = operations.flatMap { operation -> [Dot] in
+                switch operation.action {
+                case .put, .retract: operation.over
+                case .resolve(_, let covers): operation.over + covers
+                case .delete(let covers): operation.over + covers.map(\.dot)
+                }
+            }
+            let run = rows.sealed(rows.body, count: 1, head: 2)
+            if names.contains(where: { $0.stream != rows.origin.stream && $0.seq > 2 }) {
+                refused += 1
+                #expect(throws: RunError.dependency, "seed \(seed)") {
+                    try run.changesets(namespace: rows.sampler.namespace)
+                }
+            } else {
+                #expect(try run.changesets(namespace: rows.sampler.namespace) == changesets)
+            }
+        }
+        #expect((10..<60).contains(refused))
     }
 }

@@ -36,4 +36,26 @@ import Testing
         var decoder = CBORDecoder([byte, 0, 0])
         #expect(throws: CBORError(.unexpectedType, at: 0)) { try decoder.null() }
     }
+
+    @Test(arguments: [0x00, 0x20, 0x40, 0x60, 0x80, 0xa0, 0xf4, 0xf6] as [UInt8])
+    func `what is no real isn't read as one`(byte: UInt8) {
+        var decoder = CBORDecoder([byte, 0, 0])
+        #expect(throws: CBORError(.unexpectedType, at: 0)) { try decoder.real() }
+    }
+
+    @Test func `a run whose header has no entries is refused`() {
+        var encoder = CBOREncoder()
+        encoder.array(8)
+        encoder.unsigned(Limits.format)
+        encoder.text("forum")
+        encoder.null()
+        encoder.array(0)
+        encoder.array(1)
+        encoder.array(3)
+        encoder.blob([0xa0])
+        encoder.blob(Array(repeating: 0, count: 64))
+        encoder.blob([])
+        for _ in 0..<3 { encoder.unsigned(0) }
+        #expect(throws: CBORError.self) { try ExchangeRequest(decoding: encoder.bytes) }
+    }
 }
