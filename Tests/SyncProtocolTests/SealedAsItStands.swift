@@ -177,8 +177,8 @@ import Testing
                 case .delete(let covers): operation.over + covers.map(\.dot)
                 }
             }
-            let run = rows.sealed(rows.body, count: 1, head: 2)
-            if names.contains(where: { $0.stream != rows.origin.stream && $0.seq > 2 }) {
+            let run = rows.sealed(rows.body, count: 1, head: 250)
+            if names.contains(where: { $0.stream != rows.origin.stream && $0.seq > 250 }) {
                 refused += 1
                 #expect(throws: RunError.dependency, "seed \(seed)") {
                     try run.changesets(namespace: rows.sampler.namespace)
