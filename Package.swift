@@ -162,6 +162,7 @@ let package = Package(
             dependencies: [
                 "CFaultVFS", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality",
             ], path: "Tests/StoreTestSupport", swiftSettings: rules),
+        tests("AntiEntropyTests", ["AntiEntropy", "SyncProtocol", "Causality"]),
         tests("CausalityTests", ["TestSupport", "Causality"]),
         tests("MergeTests", ["TestSupport", "Merge", "Causality"]),
         tests("SyncProtocolTests", ["TestSupport", "SyncProtocol", "Merge", "Causality"]),

@@ -105,14 +105,7 @@ struct RowClock: Hashable, Sendable {
         append(entry, after: 0, to: &bytes)
     }
 
-    func packed() -> [UInt8] {
-        var clock = self
-        var bytes: [UInt8] = []
-        clock.pack(into: &bytes)
-        return bytes
-    }
-
-    /// As ``packed()``, into a buffer that is used again.
+    /// The bytes of the row, into a buffer that is used again.
     mutating func pack(into bytes: inout [UInt8]) {
         compact()
         let flags = (hasExtras ? Flag.extras : 0) | (isHidden ? Flag.hidden : 0) | Flag.packed

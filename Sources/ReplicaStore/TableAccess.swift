@@ -297,12 +297,6 @@ final class TableAccess {
         return true
     }
 
-    /// Whether the row on which `statement` stands shows exactly `value`.
-    func shows(_ value: Value, at place: Int, of statement: Statement) -> Bool {
-        if traits[place].scalar != nil { return statement.holds(value, at: sqlPlaces[place]) }
-        return self.value(at: place, of: statement) == value
-    }
-
     /// The row's values by place, as SQLite gives them back; `nil` when there is no such row.
     func values(_ id: RowID) throws(StoreError) -> [Value]? {
         guard let statement = try find(id) else { return nil }

@@ -97,17 +97,6 @@ extension SealedRun {
     }
 }
 
-extension Operation {
-    /// Every dot that the op refers to.
-    var namedDots: [Dot] {
-        switch action {
-        case .put, .retract: over
-        case .resolve(_, let covers): over + covers
-        case .delete(let covers): over + covers.map(\.dot)
-        }
-    }
-}
-
 extension BodyReader {
     var trailingError: CBORError { CBORError(.trailing, at: 0) }
 }

@@ -153,12 +153,6 @@ public struct RunChanges: Sendable {
         }
     }
 
-    /// As above, over the dots that the value replaces.
-    mutating func put(_ column: UInt32, _ value: Value, over dots: [Dot]) {
-        put(column, value)
-        replaceWithLast(dots)
-    }
-
     /// The dots that the last op replaces, whatever it is.
     mutating func replaceWithLast(_ dots: [Dot]) {
         if ops[ops.count - 1].kind == .other { return replace(dots) }

@@ -80,8 +80,10 @@ import Testing
         #expect(sorted.reversed().sorted() == sorted)
     }
 
-    @Test func `a device is named by 32 bytes`() {
+    @Test func `a device is named by 32 bytes`() throws {
         let bytes = (0..<32).map { UInt8($0) }
+        let next = try #require(DeviceID(bytes.dropLast() + [32]))
+        #expect(DeviceID(bytes).map { $0 < next && !(next < $0) } == true)
         #expect(DeviceID(bytes)?.short == "00010203")
         #expect(DeviceID(Array(bytes.dropLast())) == nil)
         #expect(DeviceID(bytes + [0]) == nil)

@@ -19,6 +19,14 @@ import Testing
                 == Forum.rowID(in: Forum.person, named: "AZ-014"))
     }
 
+    @Test func `badges and codes are in the order of their text`() throws {
+        let badges = try ["AZ-014", "AZ-0140", "B-001"].map { try #require(Badge($0)) }
+        #expect(badges.reversed().sorted() == badges)
+        #expect(badges.map(\.description) == badges.map(\.text))
+        let codes = try ["P1", "P10", "P2"].map { try #require(Code($0)) }
+        #expect(codes.reversed().sorted() == codes)
+    }
+
     @Test(
         arguments: [
             ("ти-7", nil), ("КМ 7", "KM-007"), ("UZ1234", "UZ-1234"), ("hu000", "HU-000"),

@@ -98,6 +98,8 @@ import Testing
             ("2025-11-26T9:10:00Z", .shape), ("25-11-26T10:10:00Z", .shape),
             ("2025-11-26T10:10:00+0400", .shape), ("2025-11-26T10:10:00.Z", .shape),
             ("+2025-11-26T10:10:00Z", .shape), ("２025-11-26T10:10:00Z", .shape),
+            ("2025.11-26T10:10Z", .shape), ("2025-11.26T10:10Z", .shape),
+            ("2025-11-26T10.10Z", .shape), ("2025-11-26T10:10+04:00x", .shape),
             ("2025-11-26T10:10", .noOffset), ("2025-11-26T10:10:00.5", .noOffset),
             ("2025-13-26T10:10:00Z", .noSuchMonth(13)), ("2025-00-26T10:10Z", .noSuchMonth(0)),
             ("2025-02-29T10:10:00Z", .noSuchDay(29)), ("1900-02-29T10:10Z", .noSuchDay(29)),
@@ -110,6 +112,16 @@ import Testing
         ] as [(String, InstantError.Reason)])
     func `what isn't a time says why`(text: String, reason: InstantError.Reason) {
         #expect(throws: InstantError(reason: reason, text: text)) { try Instant(text) }
+    }
+
+    @Test(arguments: [
+        (1_764_158_999_999, "2025-11-26T16:09:59+04:00"),
+        (1_764_159_000_000, "2025-11-26T16:10:00+04:00"),
+        (-1, "1970-01-01T03:59:59+04:00"), (0, "1970-01-01T04:00:00+04:00"),
+    ])
+    func `in whole seconds a time is never later than it was`(_ milliseconds: Int64, _ text: String)
+    {
+        #expect(Instant(milliseconds: milliseconds).inWholeSeconds == text)
     }
 
     @Test func `a bare time is strict too`() throws {

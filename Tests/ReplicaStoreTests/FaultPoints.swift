@@ -13,6 +13,7 @@ import Testing
 @Suite struct FaultPoints {
     @Test(arguments: Day.Victim.allCases, DiskFault.allCases)
     func `nothing acknowledged is lost`(_ victim: Day.Victim, _ fault: DiskFault) throws {
+        let start = ContinuousClock.now
         let isWhole = ProcessInfo.processInfo.environment["KARVAN_FAULT_POINTS"] == "all"
         let (_, count) = try Day.run(victim, fault, at: 0)
         #expect(count > 100)
@@ -28,14 +29,17 @@ import Testing
             }
         }
         #expect(fired > 0)
-        print("\(victim), \(fault): \(fired) of \(count) points")
+        // In the form that `tools/torture` reads.
+        print(
+            "write points of \(victim.rawValue) - \(fault): struck \(fired), points \(count), "
+                + "\((ContinuousClock.now - start).components.seconds) s")
     }
 }
 
 /// Steps whose effects can be looked for afterwards, and that can be done again.
 final class Day {
     /// Whose disk fails.
-    enum Victim: CaseIterable, CustomStringConvertible {
+    enum Victim: String, CaseIterable, CustomStringConvertible {
         case laptop, hub
 
         var description: String { self == .laptop ? "a laptop's disk" : "a hub's disk" }

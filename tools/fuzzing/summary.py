@@ -54,6 +54,7 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--form", choices=["text", "json"], default="text")
+    parser.add_argument("--commit", default="unknown")
     parser.add_argument("scratch", type=Path)
     parser.add_argument("targets", nargs="+")
     arguments = parser.parse_args()
@@ -70,7 +71,8 @@ def main():
         "peakMemoryMiB": max(row["peakMemoryMiB"] for row in rows),
     }
     if arguments.form == "json":
-        print(json.dumps({"targets": rows, "total": total}, indent=2))
+        print(json.dumps({
+            "tool": "fuzz", "commit": arguments.commit, "targets": rows, "total": total}, indent=2))
     else:
         print(table(rows))
         ended = f", no whole figures of {', '.join(total['incomplete'])}" if total["incomplete"] else ""

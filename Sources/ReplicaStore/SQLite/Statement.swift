@@ -189,27 +189,6 @@ package final class Statement {
 
     package func identifier(_ index: Int32) -> Identifier? { Identifier(blob(index)) }
 
-    /// Whether a column holds exactly `value`.
-    package func holds(_ value: Value, at index: Int32) -> Bool {
-        let type = sqlite3_column_type(pointer, index)
-        switch value {
-        case .null: return type == SQLITE_NULL
-        case .integer(let number): return type == SQLITE_INTEGER && integer(index) == number
-        case .text(var text):
-            guard type == SQLITE_TEXT, let bytes = sqlite3_column_text(pointer, index) else {
-                return false
-            }
-            let count = Int(sqlite3_column_bytes(pointer, index))
-            return text.withUTF8 {
-                $0.elementsEqual(UnsafeBufferPointer(start: bytes, count: count))
-            }
-        case .blob(let blob):
-            guard type == SQLITE_BLOB else { return false }
-            return withBlob(index) { $0.elementsEqual(blob) }
-        case .real, .composite: return self.value(index) == value
-        }
-    }
-
     package func text(_ index: Int32) -> String {
         guard let bytes = sqlite3_column_text(pointer, index) else { return "" }
         let count = Int(sqlite3_column_bytes(pointer, index))

@@ -45,6 +45,9 @@ struct Main: ParsableCommand {
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
 
+    @Option(help: "What is played, as the JSON object tells it.")
+    var commit = "unknown"
+
     @Flag(help: .hidden)
     var hash = false
 
@@ -52,11 +55,11 @@ struct Main: ParsableCommand {
         let folder = URL(filePath: directory)
         if let play {
             let text = try String(contentsOfFile: play, encoding: .utf8)
-            var tally = Tally()
+            var tally = Tally(commit: commit)
             tally.add(World.play(try Scenario(text: text), in: folder, observe: observer))
             return try finish(tally)
         }
-        var tally = Tally()
+        var tally = Tally(commit: commit, firstSeed: from)
         let start = ContinuousClock.now
         for seed in from..<(from + seeds) {
             if let seconds, ContinuousClock.now - start > .seconds(seconds) { break }

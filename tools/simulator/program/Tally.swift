@@ -3,6 +3,9 @@ import Simulation
 
 /// Figures over many forums.
 struct Tally {
+    var commit: String
+    /// Of forums that were drawn one after the other.
+    var firstSeed: UInt64?
     var forumCount = 0
     var stepCount = 0
     var laptopCount = 0
@@ -17,6 +20,11 @@ struct Tally {
     /// Of the processor, in this process.
     var processorSeconds = 0.0
     var counts: [String: Int] = [:]
+    private var failures: [(seed: UInt64, invariant: String)] = []
+
+    init(commit: String, firstSeed: UInt64? = nil) {
+        (self.commit, self.firstSeed) = (commit, firstSeed)
+    }
 
     mutating func add(_ report: Report) {
         forumCount += 1
@@ -26,6 +34,7 @@ struct Tally {
         counts.merge(report.counts, uniquingKeysWith: +)
         guard let violation = report.violation else { return }
         violationCount += 1
+        failures.append((report.scenario.seed, violation.invariant))
         if violation.invariant == "I13" { stallCount += 1 }
     }
 
@@ -57,7 +66,11 @@ struct Tally {
     }
 
     var json: String {
-        let object: [String: Any] = [
+        var object: [String: Any] = [
+            "tool": "simulate", "commit": commit,
+            "failures": failures.map {
+                ["seed": $0.seed, "invariant": $0.invariant] as [String: Any]
+            },
             "forums": forumCount, "laptops": laptopCount, "steps": stepCount,
             "acknowledged": acknowledgedCount, "violations": violationCount,
             "stalls": stallCount, "ran_another_way": differentCount, "run_twice": comparedCount,
@@ -66,6 +79,7 @@ struct Tally {
             "faults": Dictionary(uniqueKeysWithValues: faults.map { ($0.name, $0.count) }),
             "deeds": counts.filter { !$0.key.hasPrefix("fault: ") },
         ]
+        object["from"] = firstSeed
         let data = try? JSONSerialization.data(
             withJSONObject: object, options: [.sortedKeys, .prettyPrinted])
         return data.map { String(decoding: $0, as: UTF8.self) } ?? "{}"
