@@ -39,7 +39,7 @@ extension Replica {
             lock?.giveWay()
             try observe(progress)
         }
-        try remember(reply, position)
+        let isBelieved = try remember(reply, position)
         if try hasHoles() {
             try transaction {
                 try drain()
@@ -47,7 +47,8 @@ extension Replica {
             }
         }
         if !reply.hasMore, !applied.lacksBodies, applied.damage == nil { try adoptPutBack() }
-        applied.hasMoreToSend = try left().count < leftBefore
+        // What the hub takes or has taken is offered again: the answer to that says what it holds.
+        applied.hasMoreToSend = try !isBelieved || left().count < leftBefore
         return applied
     }
 
@@ -164,14 +165,22 @@ extension Replica {
 
     /// What the hub says it holds stands, even where that is less than was thought. A head that names
     /// another run than the one that is here does not: what waits must go on waiting.
-    private func remember(_ reply: ExchangeReply, _ cursor: Cursor) throws(StoreError) {
+    ///
+    /// - Returns: whether all heads stand.
+    private func remember(
+        _ reply: ExchangeReply, _ cursor: Cursor
+    ) throws(StoreError) -> Bool {
         // Should a power cut take it, the hub says it again.
         try transaction(isDurable: false) { () throws(StoreError) in
+            var isBelieved = true
             let peer = try peer()
             for head in reply.heads {
                 guard let record = rows.streams[head.stream] else { continue }
                 if 1...max(1, record.sealed) ~= head.lastSeq {
-                    guard try isHeld(head.hash, at: head.lastSeq, of: record) else { continue }
+                    guard try isHeld(head.hash, at: head.lastSeq, of: record) else {
+                        isBelieved = false
+                        continue
+                    }
                 }
                 let seq = Value.integer(Int64(head.lastSeq))
                 try connection.run(
@@ -186,6 +195,7 @@ extension Replica {
             try connection.setMeta(
                 "clock_offset",
                 .integer(reply.hubMilliseconds - environment.wallMilliseconds()))
+            return isBelieved
         }
     }
 }

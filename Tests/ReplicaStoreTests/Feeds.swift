@@ -263,11 +263,11 @@ import Testing
             heads: [RunStub(runs[0])], rejections: [], entries: [],
             cursor: .start(epoch: Identifier(high: 0, low: 1), scope: "forum"), hasMore: false,
             hubMilliseconds: 0)
-        _ = try a.apply(reply, from: nil)
+        #expect(try !a.apply(reply, from: nil).hasMoreToSend)
         #expect(try a.pending().count == 2)
         // A bit of the seq changes on the way, or of the hash.
         reply.heads[0].lastSeq = 3
-        _ = try a.apply(reply, from: nil)
+        #expect(try a.apply(reply, from: nil).hasMoreToSend, "the hub is asked again")
         #expect(try a.pending().count == 2)
         reply.heads = [RunStub(stream: a.stream, lastSeq: 3, hash: Digest(sha256: [1]))]
         _ = try a.apply(reply, from: nil)
