@@ -246,6 +246,8 @@ extension Replica {
         guard own.sealed > 0 else { return }
         try takeLock()
         defer { letGo() }
+        // The run may be in a log that the disk has not kept.
+        try settleLog()
         // Another process may have written more by now, or gone on as another incarnation.
         guard let mark = install.read(), mark.stream == own.stream else { return }
         try install.sync(

@@ -339,8 +339,13 @@ public final class Replica {
         try takeLock()
         defer { lock?.release() }
         // What another program appends must not lie behind a hole.
-        if lock?.isLogInDoubt == true { try transaction {} }
+        try settleLog()
         return try body()
+    }
+
+    /// Writes the log once more when the disk may not have kept it. Under the lock.
+    func settleLog() throws(StoreError) {
+        if lock?.isLogInDoubt == true { try transaction { () throws(StoreError) in } }
     }
 
     /// Reads anew what another process may have changed. Inside of a transaction.
