@@ -39,6 +39,9 @@ extension Replica {
         guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else {
             return noteNoForeignWrites()
         }
+        // The other program's sync may have failed, and only that program was told: what is written
+        // behind it would go with it.
+        try connection.rewriteLog()
         let noted = try connection.rows("SELECT tbl, id, col FROM sy_dirty ORDER BY tbl, id, col")
         let transaction = WriteTransaction(self, author: "", claimedMilliseconds: nil)
         var index = 0
