@@ -33,8 +33,8 @@ import Testing
         #expect(untouched == 0)
     }
 
-    @Test func `what a killed process left without a commit is no loss`() throws {
-        let bench = try Bench()
+    /// The log of a copy "b" with one note in it, whose original is still open.
+    private func copyWithLog(in bench: Bench) throws -> URL {
         let replica = try bench.create("a")
         try replica.write { transaction in
             try transaction.insert(into: Sample.note, [.text("kept"), nil, nil, nil, nil])
@@ -43,7 +43,12 @@ import Testing
             try FileManager.default.copyItem(
                 atPath: bench.path("a") + suffix, toPath: bench.path("b") + suffix)
         }
-        let log = URL(filePath: bench.path("b") + "-wal")
+        return URL(filePath: bench.path("b") + "-wal")
+    }
+
+    @Test func `what a killed process left without a commit is no loss`() throws {
+        let bench = try Bench()
+        let log = try copyWithLog(in: bench)
         var bytes = try Data(contentsOf: log)
         // The last frame again, not as a commit and with a wrong checksum.
         var frame = bytes.suffix(4_120)
@@ -61,15 +66,7 @@ import Testing
         isFollowed: Bool
     ) throws {
         let bench = try Bench()
-        let replica = try bench.create("a")
-        try replica.write { transaction in
-            try transaction.insert(into: Sample.note, [.text("kept"), nil, nil, nil, nil])
-        }
-        for suffix in ["", "-wal", ".key"] {
-            try FileManager.default.copyItem(
-                atPath: bench.path("a") + suffix, toPath: bench.path("b") + suffix)
-        }
-        let log = URL(filePath: bench.path("b") + "-wal")
+        let log = try copyWithLog(in: bench)
         var bytes = try Data(contentsOf: log)
         let frame = bytes.suffix(4_120)
         bytes.append(frame.prefix(24) + Data(repeating: 0x2a, count: 4_096))
