@@ -170,8 +170,9 @@ extension Replica {
     private func remember(
         _ reply: ExchangeReply, _ cursor: Cursor
     ) throws(StoreError) -> Bool {
-        // Should a power cut take it, the hub says it again.
-        try transaction(isDurable: false) { () throws(StoreError) in
+        // What a sync says it has received is on the disk, with all that was taken in before. Should a
+        // power cut take the rest, the hub says it again.
+        try transaction(isDurable: !reply.entries.isEmpty) { () throws(StoreError) in
             var isBelieved = true
             let peer = try peer()
             for head in reply.heads {
