@@ -85,7 +85,11 @@ def points_of_a_day(kinds):
 
 def killed(kinds):
     """Commands and hubs; earlier runs counted what was started, and what had ended by itself."""
-    return sum(kills(it) for name, it in kinds.items() if name.endswith(" killed"))
+    return sum(kills(it) for name, it in kinds.items() if is_of_kills(name, it))
+
+
+def is_of_kills(name, it):
+    return "killed" in it or name.endswith(" killed")
 
 
 def kills(it):
@@ -119,7 +123,8 @@ def faults(totals):
     for kind, count in sorted(simulated_faults(totals).items()):
         yield "simulation", kind, count
     for name, it in sorted(totals.kinds().items()):
-        count = kills(it) if name.endswith(" killed") else it.get("struck", it.get("failures"))
+        is_killed = is_of_kills(name, it)
+        count = kills(it) if is_killed else it.get("struck", it.get("failures"))
         if count is not None and name not in ("network broken", "above TLS"):
             yield "programs" if not name.startswith("write points") else "files", name, count
 
