@@ -26,6 +26,7 @@ typedef struct record {
     struct record *next;
     char *path;
     change *newest;
+    int failures; /* of syncs */
 } record;
 
 struct karvan_disk {
@@ -36,13 +37,14 @@ struct karvan_disk {
     karvan_fault fault;
     int64_t point, points;
     uint64_t seed;
-    int has_fired, is_dead, is_full;
+    int has_fired, is_dead, is_full, has_told_again;
 };
 
 typedef struct file {
     sqlite3_file base;
     karvan_disk *disk;
     record *record; /* NULL for what does not count */
+    int told; /* of the record's failures */
     sqlite3_file *real;
 } file;
 
@@ -250,10 +252,15 @@ static int file_sync(sqlite3_file *base, int flags) {
         disk->has_fired = 1;
         /* The system calls the pages clean now: they never reach the disk. */
         doom(self->record);
+        self->told = ++self->record->failures;
         return SQLITE_IOERR_FSYNC;
     }
     keep(self->record);
-    return SQLITE_OK;
+    if (self->told == self->record->failures) return SQLITE_OK;
+    /* Linux tells each descriptor that was open then, once, at its own next sync. */
+    self->told = self->record->failures;
+    disk->has_told_again = 1;
+    return SQLITE_IOERR_FSYNC;
 }
 
 static int file_size(sqlite3_file *base, sqlite3_int64 *size) {
@@ -361,6 +368,7 @@ static int disk_open(
     self->record = name && flags & counts ? find(disk, name) : NULL;
     int code = disk->real->xOpen(disk->real, name, self->real, flags, out);
     if (code == SQLITE_OK) self->base.pMethods = &methods;
+    self->told = self->record ? self->record->failures : 0;
     return code;
 }
 
@@ -457,6 +465,12 @@ void karvan_disk_arm(karvan_disk *disk, karvan_fault fault, int64_t point, uint6
 
 int64_t karvan_disk_points(const karvan_disk *disk) { return disk->points; }
 int karvan_disk_has_fired(const karvan_disk *disk) { return disk->has_fired; }
+int karvan_disk_takes_echo(karvan_disk *disk) {
+    int told = disk->has_told_again;
+    disk->has_told_again = 0;
+    return told;
+}
+
 int karvan_disk_is_dead(const karvan_disk *disk) { return disk->is_dead; }
 void karvan_disk_make_room(karvan_disk *disk) { disk->is_full = 0; }
 

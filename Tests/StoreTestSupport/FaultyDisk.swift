@@ -51,6 +51,9 @@ package final class FaultyDisk {
     /// Whether the process that used it is taken for ended.
     package var isDead: Bool { karvan_disk_is_dead(disk) != 0 }
 
+    /// Whether another handle of a file was told of a failed sync, since this was asked last.
+    package func takesEcho() -> Bool { karvan_disk_takes_echo(disk) != 0 }
+
     package func makeRoom() { karvan_disk_make_room(disk) }
 
     /// After everything was closed: the files are what a restarted machine finds.

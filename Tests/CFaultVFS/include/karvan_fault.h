@@ -24,7 +24,8 @@ typedef enum {
     /* From the point on nothing fits on the disk that makes a file longer. */
     KARVAN_FAULT_FULL = 4,
     /* The next sync from the point on fails; what it should have kept is in memory only, and no
-       later sync writes it: the next power cut takes it. */
+       later sync writes it: the next power cut takes it. Other handles that had the file open are
+       told at their next sync, which keeps what they wrote since. */
     KARVAN_FAULT_SYNC = 5,
 } karvan_fault;
 
@@ -42,6 +43,9 @@ int64_t karvan_disk_points(const karvan_disk *disk);
 
 /* Whether the fault has happened. */
 int karvan_disk_has_fired(const karvan_disk *disk);
+
+/* Whether another handle was told of a failed sync since this was asked last. */
+int karvan_disk_takes_echo(karvan_disk *disk);
 
 /* Whether the process that used the disk is taken for ended: every call fails since. */
 int karvan_disk_is_dead(const karvan_disk *disk);

@@ -76,12 +76,16 @@ final class Laptop {
     /// - Returns: what came of it, for the trace.
     func attempt(_ body: (Laptop) throws -> String) throws -> String {
         latest = max(latest, clock.wallMilliseconds)
+        // What a checkpoint was told stays there.
+        _ = disk.takesEcho()
         var result: String
         do {
             result = try body(self)
         } catch let error as StoreError {
             if disk.hasFired, let fault = disk.fault {
                 result = try survive(fault, error)
+            } else if disk.takesEcho() {
+                result = try survive(.sync, error)
             } else if case .invalid = error {
                 result = "refused"
             } else {
