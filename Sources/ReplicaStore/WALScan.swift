@@ -60,9 +60,12 @@ struct WALScan {
                 pages.merge(uncommitted) { $1 }
                 uncommitted = [:]
             }
-            if isOfLog, isTorn { lostCommits += 1 }
-            if isOfLog { isTorn = !isRead && isCommit && !isWhole }
-            if isOfLog, !isRead, isCommit, isWhole { lostCommits += 1 }
+            if isOfLog {
+                let isLost = !isRead && isCommit
+                if isTorn { lostCommits += 1 }
+                if isLost, isWhole { lostCommits += 1 }
+                isTorn = isLost && !isWhole
+            }
             previous = offset + 16
             offset += frameBytes
         }

@@ -47,6 +47,25 @@ final class PushLedger: Sendable {
     }
 }
 
+extension Laptop {
+    /// Records and syncs; a sync that ends with 0 acknowledges all that was recorded before.
+    ///
+    /// - Parameter isHeld: whether the hub has the record of a door, whatever the sync said.
+    func push(
+        _ number: Int, _ ledger: PushLedger, isHeld: (String) throws -> Bool = { _ in false }
+    ) throws {
+        let door = "\(name)-\(number)"
+        try must("attend", "P07", Forum.badges[number % 30], "--door", door)
+        ledger.record(door, on: name)
+        let finished = try run("sync", "--timeout", "5")
+        if finished.status == 0 {
+            ledger.acknowledge(name)
+        } else {
+            ledger.fail(finished, isHeld: try isHeld(door))
+        }
+    }
+}
+
 extension Forum {
     /// After two rounds of syncs, all hold the same, and each record once.
     func expectAllEqual(

@@ -164,7 +164,7 @@ import Testing
             laptops.map { laptop in
                 {
                     for number in 0... {
-                        try push(laptop, number, to: store, ledger)
+                        try laptop.push(number, ledger) { try store.doors()[$0] != nil }
                         if number >= pushes / 3, isEnough.withLock({ $0 }) { return }
                     }
                 }
@@ -206,21 +206,6 @@ import Testing
         #expect(try store.run("verify").status == 0)
         try forum.startHub()
         try forum.expectAllEqual(laptops, holding: figures.recorded)
-    }
-
-    /// Records and syncs; a sync that ends with 0 acknowledges all that was recorded before.
-    private func push(
-        _ laptop: Laptop, _ number: Int, to store: Laptop, _ ledger: PushLedger
-    ) throws {
-        let door = "\(laptop.name)-\(number)"
-        try laptop.must("attend", "P07", Forum.badges[number % 30], "--door", door)
-        ledger.record(door, on: laptop.name)
-        let finished = try laptop.run("sync", "--timeout", "5")
-        if finished.status == 0 {
-            ledger.acknowledge(laptop.name)
-        } else {
-            ledger.fail(finished, isHeld: try store.doors()[door] != nil)
-        }
     }
 
     // MARK: Common

@@ -184,15 +184,7 @@ import Testing
 
         func push(_ laptop: Laptop) throws {
             for number in 0... {
-                let door = "\(laptop.name)-\(number)"
-                try laptop.must("attend", "P07", Forum.badges[number % 30], "--door", door)
-                ledger.record(door, on: laptop.name)
-                let finished = try laptop.run("sync", "--timeout", "5")
-                if finished.status == 0 {
-                    ledger.acknowledge(laptop.name)
-                } else {
-                    ledger.fail(finished, isHeld: false)
-                }
+                try laptop.push(number, ledger)
                 guard !isOver.withLock({ $0 }) else { return }
             }
         }

@@ -79,6 +79,14 @@ import Testing
             try other.must("sync")
         }
 
+        /// Waits for a moment of a usual session, or for the sync's end.
+        func letRun(_ sync: Child, _ random: inout CrashRandom) {
+            let microseconds = Int.random(in: 0..<usualMicroseconds, using: &random)
+            Moment.after(microseconds: microseconds).wait(from: sync.start, since: nil) {
+                sync.isEnded
+            }
+        }
+
         /// What a session said, against what the hub holds.
         ///
         /// - Parameter before: what the laptop had recorded when the session started.
@@ -139,10 +147,7 @@ import Testing
             let sync = try laptop.start(["sync", "--json", "--timeout", "2"])
             stopped.withLock { $0 = sync }
             if place == nil {
-                let microseconds = Int.random(in: 0..<scene.usualMicroseconds, using: &random)
-                Moment.after(microseconds: microseconds).wait(from: sync.start, since: nil) {
-                    sync.isEnded
-                }
+                scene.letRun(sync, &random)
                 sync.signal(SIGSTOP)
             }
             let isMet = becomesTrue(withinSeconds: 10, everyMicroseconds: 500) {
@@ -213,10 +218,7 @@ import Testing
             scene.proxy.arm(place) { kill(hub, SIGSTOP) }
             let sync = try laptop.start(["sync", "--json", "--timeout", "1"])
             if place == nil {
-                let microseconds = Int.random(in: 0..<scene.usualMicroseconds, using: &random)
-                Moment.after(microseconds: microseconds).wait(from: sync.start, since: nil) {
-                    sync.isEnded
-                }
+                scene.letRun(sync, &random)
                 kill(hub, SIGSTOP)
             }
             let isMet = becomesTrue(withinSeconds: 10, everyMicroseconds: 500) {
