@@ -68,6 +68,7 @@ let package = Package(
         system("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
         .systemLibrary(name: "CCSV", providers: [.apt(["libcsv-dev"])]),
 
+        .target(name: "CGatheredLog", dependencies: ["CSQLite"]),
         engine("Causality"),
         engine("Merge", ["Causality"]),
         engine("SyncProtocol", ["Causality", "Merge", "CZstd", crypto]),
@@ -75,7 +76,10 @@ let package = Package(
         engine("FieldRecords", ["RecordSchema", "Merge", "SyncProtocol", "Causality", "CCSV"]),
         engine(
             "ReplicaStore",
-            ["RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite", crypto]),
+            [
+                "RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite", "CGatheredLog",
+                crypto,
+            ]),
         engine("AntiEntropy", ["SyncProtocol", "Causality"]),
         engine(
             "ReplicaSync", ["AntiEntropy", "ReplicaStore", "RecordSchema", "SyncProtocol"]),

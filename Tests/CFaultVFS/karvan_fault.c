@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SECTOR = 512 };
+enum { SECTOR = 512, PAGE = 4096 };
 
 /* A write or a truncation that a power cut may take back. */
 typedef struct change {
@@ -192,6 +192,18 @@ static int pass(karvan_disk *disk, int lengthens) {
     return SQLITE_OK;
 }
 
+/* What a write that fails has written by then. The system goes by its own pages: whoever is killed,
+ * or finds no more room, may leave some of them. When the power goes, sectors are drawn later. */
+static int under_way(karvan_disk *disk, int is_struck, int length, sqlite3_int64 offset) {
+    if (is_struck && disk->fault == KARVAN_FAULT_TEAR) return length;
+    if (!disk->is_full && !(is_struck && disk->fault == KARVAN_FAULT_KILL)) return 0;
+    int first = PAGE - (int)(offset % PAGE);
+    if (first >= length) return 0;
+    int pages = (length - first + PAGE - 1) / PAGE;
+    int drawn = (int)(next_random(disk) % (uint64_t)(pages + 1));
+    return drawn == 0 ? 0 : first + (drawn - 1) * PAGE;
+}
+
 /* -- Files -- */
 
 static int file_close(sqlite3_file *base) {
@@ -210,15 +222,13 @@ static int file_write(sqlite3_file *base, const void *bytes, int length, sqlite3
     if (self->record) {
         sqlite3_int64 size = 0;
         self->real->pMethods->xFileSize(self->real, &size);
+        int was_dead = self->disk->is_dead;
         int code = pass(self->disk, offset + length > size);
         if (code != SQLITE_OK) {
-            /* The write was under way when the power went. */
-            if (self->disk->is_dead && self->disk->fault == KARVAN_FAULT_TEAR &&
-                self->disk->points == self->disk->point) {
-                self->disk->points++;
-                if (remember(self, offset, length, bytes) == SQLITE_OK)
-                    self->real->pMethods->xWrite(self->real, bytes, length, offset);
-            }
+            int is_struck = self->disk->is_dead && !was_dead;
+            int part = under_way(self->disk, is_struck, length, offset);
+            if (part > 0 && remember(self, offset, part, bytes) == SQLITE_OK)
+                self->real->pMethods->xWrite(self->real, bytes, part, offset);
             return code;
         }
         code = remember(self, offset, length, bytes);

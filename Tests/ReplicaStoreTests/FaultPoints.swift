@@ -175,6 +175,7 @@ final class Day {
         steps += [edit, reopen, sync, colleague(2), clash, sync, many, settle, sync, delete]
         steps += people(5...8)
         steps += [reopen, sync]
+        for round in Int64(3)...9 { steps += [colleague(round), clash, sync, settle, sync] }
         return steps
     }
 
@@ -259,10 +260,10 @@ final class Day {
         }
     }
 
-    /// One transaction of many pages.
+    /// One transaction of many pages: more than its log has in memory.
     private func many() throws {
         try write { transaction in
-            for number in 0..<60 {
+            for number in 0..<240 {
                 _ = try transaction.insert(
                     into: Sample.measure,
                     [
@@ -270,8 +271,8 @@ final class Day {
                     ])
             }
         }
-        acknowledge("SELECT count(*) >= 60 FROM measure", .integer(1))
-        acknowledge("SELECT count(*) % 60 FROM measure", .integer(0))
+        acknowledge("SELECT count(*) >= 240 FROM measure", .integer(1))
+        acknowledge("SELECT count(*) % 240 FROM measure", .integer(0))
     }
 
     /// Decides whatever is open.

@@ -1,3 +1,4 @@
+internal import CGatheredLog
 internal import CSQLite
 package import Merge
 
@@ -7,6 +8,8 @@ package import Merge
 package final class Connection {
     package let path: String
     private var handle: OpaquePointer?
+    /// SQLite's file system, but for how the write-ahead log is written.
+    private var gatheredLog: OpaquePointer?
     private var statements: [String: Statement] = [:]
     /// All that are not ended: SQLite keeps a file open as long as one is there.
     private var living: [OpaquePointer: Unmanaged<Statement>] = [:]
@@ -34,14 +37,22 @@ package final class Connection {
         let flags =
             (isWritable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY)
             | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
-        let code = sqlite3_open_v2(path, &handle, flags, fileSystem)
+        // Without one, for want of memory, the log is written as SQLite writes it.
+        gatheredLog = karvan_gathered_log_make(fileSystem)
+        let name = gatheredLog.map { karvan_gathered_log_name($0) } ?? nil
+        let code =
+            name.map { sqlite3_open_v2(path, &handle, flags, $0) }
+            ?? sqlite3_open_v2(path, &handle, flags, fileSystem)
         guard code == SQLITE_OK else {
             let error = self.error(code)
-            sqlite3_close_v2(handle)
-            handle = nil
+            close()
             throw error
         }
         sqlite3_busy_timeout(handle, 5_000)
+        // SQLite calls back after every rollback but that of close, its own ones too.
+        sqlite3_rollback_hook(
+            handle, { log in log.map { karvan_gathered_log_drop(OpaquePointer($0)) } },
+            gatheredLog.map { UnsafeMutableRawPointer($0) })
     }
 
     /// Leaves checkpoints to the owner, and counts the frames for it. SQLite has one hook: its own
@@ -77,7 +88,8 @@ package final class Connection {
         (living, statements) = ([:], [:])
         recent = Array(repeating: nil, count: Self.recentCount)
         sqlite3_close_v2(handle)
-        handle = nil
+        if let gatheredLog { karvan_gathered_log_free(gatheredLog) }
+        (handle, gatheredLog) = (nil, nil)
     }
 
     /// The statement for `sql`, ready to be bound; it must not be in use already.

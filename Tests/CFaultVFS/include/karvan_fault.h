@@ -15,13 +15,13 @@ typedef struct karvan_disk karvan_disk;
 
 typedef enum {
     KARVAN_FAULT_NONE = 0,
-    /* The process ends before the point; what was written stays. */
+    /* The process ends at the point; what was written stays, and pages of the write under way. */
     KARVAN_FAULT_KILL = 1,
     /* The power goes before the point; nothing that was not synced stays. */
     KARVAN_FAULT_LOSE = 2,
     /* The power goes at the point; of what was not synced any sectors of 512 bytes stay. */
     KARVAN_FAULT_TEAR = 3,
-    /* From the point on nothing fits on the disk that makes a file longer. */
+    /* From the point on nothing fits on the disk that makes a file longer, but pages of it. */
     KARVAN_FAULT_FULL = 4,
     /* The next sync from the point on fails; what it should have kept is in memory only, and no
        later sync writes it: the next power cut takes it. Other handles that had the file open are
