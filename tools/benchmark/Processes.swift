@@ -85,7 +85,7 @@ extension Bench {
         return [
             Figure(
                 "peak memory, \(count) rows taken in", peak / 1_024, "MiB",
-                "both replicas in one process, by getrusage", goal: .atMost(128))
+                "both replicas in one process, by VmHWM", goal: .atMost(128))
         ]
     }
 }
@@ -123,8 +123,16 @@ enum MemoryChild {
         guard outcome == .completed, hub.versionVector() == laptop.versionVector() else {
             throw BenchError("the sync ended as \(outcome)")
         }
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        print(usage.ru_maxrss)
+        print(try peakKibibytes())
+    }
+
+    /// Of this program alone: what getrusage tells begins with the memory of whoever started it.
+    private static func peakKibibytes() throws -> Int {
+        let status = try String(contentsOf: URL(filePath: "/proc/self/status"), encoding: .utf8)
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        guard let number = line?.split(whereSeparator: \.isWhitespace).dropFirst().first,
+            let peak = Int(number)
+        else { throw BenchError("the system doesn't tell how much memory was used") }
+        return peak
     }
 }
