@@ -7,23 +7,32 @@
 
 /* Of SQLite's "WAL-mode File Format". */
 enum { LOG_HEADER = 32, FRAME_HEADER = 24, PAGE_SIZE_AT = 8, COMMIT_AT = 4 };
+/* The lock of whoever writes, among those of the shared memory. */
+enum { WRITER = 0 };
 /* What is gathered at most. */
 enum { CAPACITY = 1 << 17 };
 
-typedef struct log_file log_file;
+typedef struct wrapped wrapped;
 
 struct karvan_gathered_log {
     sqlite3_vfs vfs; /* first: SQLite hands this back */
     sqlite3_vfs *base;
-    log_file *files; /* that are open */
+    wrapped *files; /* that are open */
+    int is_given_up;
     char name[48];
 };
 
-struct log_file {
+/* A database or its log. */
+struct wrapped {
     sqlite3_file file; /* first: SQLite hands this back */
     sqlite3_file *real;
     karvan_gathered_log *log;
-    log_file *next;
+    wrapped *next;
+    const char *database; /* the same pointer for a database and its log */
+    int is_log;
+    /* Of a database: of as many methods as the file below has. */
+    sqlite3_io_methods methods;
+    /* Of a log: */
     unsigned char *held; /* CAPACITY bytes, or NULL */
     int count;
     sqlite3_int64 offset; /* of what is held */
@@ -43,21 +52,23 @@ static unsigned number(const unsigned char *bytes) {
 
 /* What can't be written is given up: SQLite takes a transaction back whole when one of its writes
  * fails, and what has failed must not come back with the next. */
-static int flush(log_file *self) {
+static int flush(wrapped *self) {
     if (self->count == 0) return SQLITE_OK;
     int count = self->count;
     self->count = 0;
-    return self->real->pMethods->xWrite(self->real, self->held, count, self->offset);
+    int code = self->real->pMethods->xWrite(self->real, self->held, count, self->offset);
+    int rolls_back = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_FULL;
+    return code == SQLITE_OK || rolls_back ? code : SQLITE_IOERR_WRITE;
 }
 
-static void learn_page_size(log_file *self, const unsigned char *header) {
+static void learn_page_size(wrapped *self, const unsigned char *header) {
     unsigned size = number(header + PAGE_SIZE_AT);
     int is_power = size >= 512 && size <= 65536 && (size & (size - 1)) == 0;
     self->page_size = is_power ? (int)size : 0;
 }
 
 /* From a log that was there before it was opened. */
-static void find_page_size(log_file *self) {
+static void find_page_size(wrapped *self) {
     unsigned char header[LOG_HEADER];
     if (self->real->pMethods->xRead(self->real, header, LOG_HEADER, 0) == SQLITE_OK)
         learn_page_size(self, header);
@@ -65,18 +76,8 @@ static void find_page_size(log_file *self) {
 
 /* -- The log's methods -- */
 
-static int log_close(sqlite3_file *file) {
-    log_file *self = (log_file *)file;
-    /* What is held is of no transaction that has ended. */
-    free(self->held);
-    log_file **place = &self->log->files;
-    while (*place && *place != self) place = &(*place)->next;
-    if (*place) *place = self->next;
-    return self->real->pMethods->xClose(self->real);
-}
-
 static int log_read(sqlite3_file *file, void *bytes, int count, sqlite3_int64 offset) {
-    log_file *self = (log_file *)file;
+    wrapped *self = (wrapped *)file;
     if (self->count > 0 && offset + count > self->offset) {
         sqlite3_int64 start = offset - self->offset;
         if (start >= 0 && start + count <= self->count) {
@@ -90,7 +91,7 @@ static int log_read(sqlite3_file *file, void *bytes, int count, sqlite3_int64 of
 }
 
 static int log_write(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset) {
-    log_file *self = (log_file *)file;
+    wrapped *self = (wrapped *)file;
     int is_log_header = offset == 0 && count >= LOG_HEADER;
     if (is_log_header) learn_page_size(self, bytes);
     if (!self->page_size && count == FRAME_HEADER) find_page_size(self);
@@ -98,7 +99,8 @@ static int log_write(sqlite3_file *file, const void *bytes, int count, sqlite3_i
     int place = self->page_size && offset >= LOG_HEADER ? (int)((offset - LOG_HEADER) % frame) : -1;
     int is_page = place == FRAME_HEADER && count == self->page_size;
     int follows = self->count > 0 && offset == self->offset + self->count;
-    int is_held = (place == 0 && count == FRAME_HEADER && offset == self->end) || (is_page && follows);
+    int is_header = place == 0 && count == FRAME_HEADER && offset == self->end;
+    int is_held = is_header || (is_page && follows);
     if (self->count > 0 && (!follows || !is_held || self->count + count > CAPACITY)) {
         int code = flush(self);
         if (code != SQLITE_OK) return code;
@@ -111,73 +113,180 @@ static int log_write(sqlite3_file *file, const void *bytes, int count, sqlite3_i
     if (self->count == 0) self->offset = offset;
     memcpy(self->held + self->count, bytes, (size_t)count);
     self->count += count;
-    if (place == 0) self->is_commit = number((const unsigned char *)bytes + COMMIT_AT) != 0;
+    if (is_header) self->is_commit = number((const unsigned char *)bytes + COMMIT_AT) != 0;
     return is_page && self->is_commit ? flush(self) : SQLITE_OK;
 }
 
 static int log_truncate(sqlite3_file *file, sqlite3_int64 size) {
-    log_file *self = (log_file *)file;
+    wrapped *self = (wrapped *)file;
     int code = flush(self);
     return code == SQLITE_OK ? self->real->pMethods->xTruncate(self->real, size) : code;
 }
 
 static int log_sync(sqlite3_file *file, int flags) {
-    log_file *self = (log_file *)file;
+    wrapped *self = (wrapped *)file;
     int code = flush(self);
     return code == SQLITE_OK ? self->real->pMethods->xSync(self->real, flags) : code;
 }
 
 static int log_size(sqlite3_file *file, sqlite3_int64 *size) {
-    log_file *self = (log_file *)file;
+    wrapped *self = (wrapped *)file;
     int code = flush(self);
     return code == SQLITE_OK ? self->real->pMethods->xFileSize(self->real, size) : code;
 }
 
-static int log_lock(sqlite3_file *file, int level) {
-    sqlite3_file *real = ((log_file *)file)->real;
+/* -- What a database and its log have in common -- */
+
+/* Connections that were closed with a statement under way live on, and their files with them. */
+static void end_with_last_file(karvan_gathered_log *log) {
+    if (!log->is_given_up || log->files) return;
+    sqlite3_vfs_unregister(&log->vfs);
+    free(log);
+}
+
+static int file_close(sqlite3_file *file) {
+    wrapped *self = (wrapped *)file;
+    karvan_gathered_log *log = self->log;
+    /* What is held is of no transaction that has ended. */
+    free(self->held);
+    wrapped **place = &log->files;
+    while (*place && *place != self) place = &(*place)->next;
+    if (*place) *place = self->next;
+    int code = self->real->pMethods->xClose(self->real);
+    end_with_last_file(log);
+    return code;
+}
+
+static int file_lock(sqlite3_file *file, int level) {
+    sqlite3_file *real = ((wrapped *)file)->real;
     return real->pMethods->xLock(real, level);
 }
 
-static int log_unlock(sqlite3_file *file, int level) {
-    sqlite3_file *real = ((log_file *)file)->real;
+static int file_unlock(sqlite3_file *file, int level) {
+    sqlite3_file *real = ((wrapped *)file)->real;
     return real->pMethods->xUnlock(real, level);
 }
 
-static int log_check_lock(sqlite3_file *file, int *is_reserved) {
-    sqlite3_file *real = ((log_file *)file)->real;
+static int file_check_lock(sqlite3_file *file, int *is_reserved) {
+    sqlite3_file *real = ((wrapped *)file)->real;
     return real->pMethods->xCheckReservedLock(real, is_reserved);
 }
 
-static int log_control(sqlite3_file *file, int operation, void *argument) {
-    sqlite3_file *real = ((log_file *)file)->real;
+static int file_control(sqlite3_file *file, int operation, void *argument) {
+    sqlite3_file *real = ((wrapped *)file)->real;
     return real->pMethods->xFileControl(real, operation, argument);
 }
 
-static int log_sector_size(sqlite3_file *file) {
-    sqlite3_file *real = ((log_file *)file)->real;
+static int file_sector_size(sqlite3_file *file) {
+    sqlite3_file *real = ((wrapped *)file)->real;
     return real->pMethods->xSectorSize(real);
 }
 
-static int log_characteristics(sqlite3_file *file) {
-    sqlite3_file *real = ((log_file *)file)->real;
+static int file_characteristics(sqlite3_file *file) {
+    sqlite3_file *real = ((wrapped *)file)->real;
     return real->pMethods->xDeviceCharacteristics(real);
 }
 
 /* The log has no shared memory and is never mapped. */
 static const sqlite3_io_methods log_methods = {
     .iVersion = 1,
-    .xClose = log_close,
+    .xClose = file_close,
     .xRead = log_read,
     .xWrite = log_write,
     .xTruncate = log_truncate,
     .xSync = log_sync,
     .xFileSize = log_size,
-    .xLock = log_lock,
-    .xUnlock = log_unlock,
-    .xCheckReservedLock = log_check_lock,
-    .xFileControl = log_control,
-    .xSectorSize = log_sector_size,
-    .xDeviceCharacteristics = log_characteristics,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_lock,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector_size,
+    .xDeviceCharacteristics = file_characteristics,
+};
+
+/* -- The database's methods -- */
+
+static int database_read(sqlite3_file *file, void *bytes, int count, sqlite3_int64 offset) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    return real->pMethods->xRead(real, bytes, count, offset);
+}
+
+static int database_write(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    return real->pMethods->xWrite(real, bytes, count, offset);
+}
+
+static int database_truncate(sqlite3_file *file, sqlite3_int64 size) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    return real->pMethods->xTruncate(real, size);
+}
+
+static int database_sync(sqlite3_file *file, int flags) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    return real->pMethods->xSync(real, flags);
+}
+
+static int database_size(sqlite3_file *file, sqlite3_int64 *size) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    return real->pMethods->xFileSize(real, size);
+}
+
+static int database_map_memory(
+    sqlite3_file *file, int index, int size, int extends, void volatile **memory) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    return real->pMethods->xShmMap(real, index, size, extends, memory);
+}
+
+/* Whoever gives up the right to write has ended a transaction, however it ended. What its log still
+ * holds belongs to none, and others may write there from now on. */
+static int database_lock_memory(sqlite3_file *file, int offset, int count, int flags) {
+    wrapped *self = (wrapped *)file;
+    int ends = offset == WRITER && flags == (SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+    for (wrapped *log = ends ? self->log->files : NULL; log; log = log->next)
+        if (log->is_log && log->database == self->database) log->count = 0;
+    return self->real->pMethods->xShmLock(self->real, offset, count, flags);
+}
+
+static void database_memory_barrier(sqlite3_file *file) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    real->pMethods->xShmBarrier(real);
+}
+
+static int database_unmap_memory(sqlite3_file *file, int deletes) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    return real->pMethods->xShmUnmap(real, deletes);
+}
+
+static int database_fetch(sqlite3_file *file, sqlite3_int64 offset, int count, void **bytes) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    return real->pMethods->xFetch(real, offset, count, bytes);
+}
+
+static int database_unfetch(sqlite3_file *file, sqlite3_int64 offset, void *bytes) {
+    sqlite3_file *real = ((wrapped *)file)->real;
+    return real->pMethods->xUnfetch(real, offset, bytes);
+}
+
+static const sqlite3_io_methods database_methods = {
+    .iVersion = 3,
+    .xClose = file_close,
+    .xRead = database_read,
+    .xWrite = database_write,
+    .xTruncate = database_truncate,
+    .xSync = database_sync,
+    .xFileSize = database_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_lock,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector_size,
+    .xDeviceCharacteristics = file_characteristics,
+    .xShmMap = database_map_memory,
+    .xShmLock = database_lock_memory,
+    .xShmBarrier = database_memory_barrier,
+    .xShmUnmap = database_unmap_memory,
+    .xFetch = database_fetch,
+    .xUnfetch = database_unfetch,
 };
 
 /* -- The file system -- */
@@ -187,8 +296,10 @@ static sqlite3_vfs *base_of(sqlite3_vfs *vfs) { return ((karvan_gathered_log *)v
 static int vfs_open(
     sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out) {
     sqlite3_vfs *base = base_of(vfs);
-    if (!(flags & SQLITE_OPEN_WAL)) return base->xOpen(base, name, file, flags, out);
-    log_file *self = (log_file *)file;
+    int is_log = (flags & SQLITE_OPEN_WAL) != 0;
+    if (!name || !(is_log || flags & SQLITE_OPEN_MAIN_DB))
+        return base->xOpen(base, name, file, flags, out);
+    wrapped *self = (wrapped *)file;
     memset(self, 0, sizeof *self);
     self->log = (karvan_gathered_log *)vfs;
     self->real = (sqlite3_file *)(self + 1);
@@ -196,7 +307,12 @@ static int vfs_open(
     int code = base->xOpen(base, name, self->real, flags, out);
     /* SQLite closes a file that has methods, even one that could not be opened. */
     if (!self->real->pMethods) return code;
-    self->file.pMethods = &log_methods;
+    self->is_log = is_log;
+    self->database = is_log ? sqlite3_filename_database(name) : name;
+    self->methods = database_methods;
+    if (self->real->pMethods->iVersion < database_methods.iVersion)
+        self->methods.iVersion = self->real->pMethods->iVersion;
+    self->file.pMethods = is_log ? &log_methods : &self->methods;
     self->next = self->log->files;
     self->log->files = self;
     return code;
@@ -212,22 +328,6 @@ static int vfs_access(sqlite3_vfs *vfs, const char *name, int flags, int *result
 
 static int vfs_full_path(sqlite3_vfs *vfs, const char *name, int count, char *path) {
     return base_of(vfs)->xFullPathname(base_of(vfs), name, count, path);
-}
-
-static void *vfs_load(sqlite3_vfs *vfs, const char *name) {
-    return base_of(vfs)->xDlOpen(base_of(vfs), name);
-}
-
-static void vfs_load_error(sqlite3_vfs *vfs, int count, char *message) {
-    base_of(vfs)->xDlError(base_of(vfs), count, message);
-}
-
-static void (*vfs_symbol(sqlite3_vfs *vfs, void *library, const char *name))(void) {
-    return base_of(vfs)->xDlSym(base_of(vfs), library, name);
-}
-
-static void vfs_unload(sqlite3_vfs *vfs, void *library) {
-    base_of(vfs)->xDlClose(base_of(vfs), library);
 }
 
 static int vfs_randomness(sqlite3_vfs *vfs, int count, char *bytes) {
@@ -258,22 +358,19 @@ karvan_gathered_log *karvan_gathered_log_make(const char *base_name) {
     snprintf(log->name, sizeof log->name, "karvan-log-%p", (void *)log);
     log->vfs = (sqlite3_vfs){
         .iVersion = base->iVersion < 2 ? base->iVersion : 2,
-        .szOsFile = base->szOsFile + (int)sizeof(log_file),
+        .szOsFile = base->szOsFile + (int)sizeof(wrapped),
         .mxPathname = base->mxPathname,
         .zName = log->name,
         .xOpen = vfs_open,
         .xDelete = vfs_delete,
         .xAccess = vfs_access,
         .xFullPathname = vfs_full_path,
-        .xDlOpen = vfs_load,
-        .xDlError = vfs_load_error,
-        .xDlSym = vfs_symbol,
-        .xDlClose = vfs_unload,
         .xRandomness = vfs_randomness,
         .xSleep = vfs_sleep,
         .xCurrentTime = vfs_time,
-        .xGetLastError = vfs_last_error,
-        .xCurrentTimeInt64 = vfs_time_in_milliseconds,
+        .xGetLastError = base->xGetLastError ? vfs_last_error : NULL,
+        .xCurrentTimeInt64 =
+            base->iVersion >= 2 && base->xCurrentTimeInt64 ? vfs_time_in_milliseconds : NULL,
     };
     if (sqlite3_vfs_register(&log->vfs, 0) == SQLITE_OK) return log;
     free(log);
@@ -282,11 +379,7 @@ karvan_gathered_log *karvan_gathered_log_make(const char *base_name) {
 
 const char *karvan_gathered_log_name(const karvan_gathered_log *log) { return log->name; }
 
-void karvan_gathered_log_drop(karvan_gathered_log *log) {
-    for (log_file *file = log->files; file; file = file->next) file->count = 0;
-}
-
 void karvan_gathered_log_free(karvan_gathered_log *log) {
-    sqlite3_vfs_unregister(&log->vfs);
-    free(log);
+    log->is_given_up = 1;
+    end_with_last_file(log);
 }

@@ -49,10 +49,6 @@ package final class Connection {
             throw error
         }
         sqlite3_busy_timeout(handle, 5_000)
-        // SQLite calls back after every rollback but that of close, its own ones too.
-        sqlite3_rollback_hook(
-            handle, { log in log.map { karvan_gathered_log_drop(OpaquePointer($0)) } },
-            gatheredLog.map { UnsafeMutableRawPointer($0) })
     }
 
     /// Leaves checkpoints to the owner, and counts the frames for it. SQLite has one hook: its own
