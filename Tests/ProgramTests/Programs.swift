@@ -245,9 +245,10 @@ final class Forum {
         let port = wanted ?? url.split(separator: ":").last.flatMap { Int($0) } ?? 0
         let process = Process()
         let words = ["serve", "--store", "hub.sqlite", "--listen", "127.0.0.1:\(port)"]
-        let program = Programs.path("karvan-hub")
-        process.executableURL = URL(filePath: clock == nil ? program : "/usr/bin/faketime")
-        process.arguments = (clock.map { ["-f", $0, program] } ?? []) + words
+        let program = [Programs.path("karvan-hub")] + words
+        let command = clock.map { Programs.withClock($0, program) } ?? program
+        process.executableURL = URL(filePath: command[0])
+        process.arguments = Array(command.dropFirst())
         process.currentDirectoryURL = directory
         let log = directory.appending(path: "hub.log")
         if !FileManager.default.fileExists(atPath: log.path) {

@@ -60,10 +60,9 @@ extension Forum {
     /// Runs a command on a laptop whose clock is wrong by so much, such as `+3h`.
     @discardableResult
     func must(_ laptop: String, clock: String, _ arguments: [String]) throws -> String {
-        // The wrapper, for a preloaded library alone hides the arguments from the Swift runtime.
+        let command = Programs.withClock(clock, [Programs.path("karvan")] + arguments)
         let finished = try Programs.run(
-            "/usr/bin/faketime", ["-f", clock, Programs.path("karvan")] + arguments,
-            in: directory,
+            command[0], Array(command.dropFirst()), in: directory,
             environment: [
                 "KARVAN_REPLICA": "\(laptop).sqlite", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             ])
@@ -82,5 +81,20 @@ extension Forum {
         #expect(abs(Double(-offset) / 3_600_000 - ahead) < 0.1, "\(offset)")
         let text = try must(laptop, "status")
         #expect(text.contains(ahead > 0 ? "min ahead of the hub" : "min behind the hub"), "\(text)")
+    }
+}
+
+extension Programs {
+    /// The command that runs a program under libfaketime, its clock wrong by so much.
+    ///
+    /// By the wrapper, for a preloaded library alone moves the environment, where the Swift runtime
+    /// looks for the arguments. The wrapper names a semaphore after its process id and refuses to
+    /// start when a wrapper of the same id was killed and left its own behind: that goes first.
+    static func withClock(_ clock: String, _ program: [String]) -> [String] {
+        let script = """
+            rm -f "/dev/shm/sem.faketime_sem_$$" "/dev/shm/faketime_shm_$$"
+            exec faketime "$@"
+            """
+        return ["/bin/sh", "-c", script, "sh", "-f", clock] + program
     }
 }
