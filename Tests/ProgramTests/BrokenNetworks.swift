@@ -5,11 +5,13 @@ import Testing
 /// Networks that break at any byte of a session: what was recorded is safe, what was acknowledged
 /// is on the hub, and the next session completes.
 ///
-/// `KARVAN_BYTES=1` tries every byte of both ways with every fault, another number every so many;
-/// `KARVAN_MINUTES` bounds that, and what is tried then is drawn from `KARVAN_SEED`.
+/// `KARVAN_BYTES=1` tries every byte of both ways with every fault, another number every so many,
+/// from byte `KARVAN_FIRST_BYTE` on; `KARVAN_MINUTES` bounds that, and what is tried then is drawn
+/// from `KARVAN_SEED`.
 @Suite(.serialized) struct BrokenNetworks {
     private let changeCount = repetitions("KARVAN_CHANGES", usually: 60)
     private let stride = repetitions("KARVAN_BYTES", usually: 0)
+    private let firstByte = repetitions("KARVAN_FIRST_BYTE", usually: 0)
     private let threadCount = repetitions("KARVAN_THREADS", usually: 4)
     private let limit =
         ContinuousClock.now + .seconds(repetitions("KARVAN_MINUTES", usually: 40) * 60)
@@ -127,7 +129,7 @@ import Testing
                 if !kind.hasByte {
                     [0]
                 } else if stride > 0 {
-                    Array(Swift.stride(from: 0, to: count, by: stride))
+                    Array(Swift.stride(from: firstByte, to: count, by: stride))
                 } else {
                     [0, count - 1]
                         + (1..<count - 1).filter(Self.isPrime).shuffled(using: &random).prefix(4)
@@ -140,7 +142,7 @@ import Testing
     private func everyFault(_ calm: CalmSession) -> [NetworkFault] {
         NetworkFault.Kind.allCases.flatMap { kind in
             Way.allCases.flatMap { way in
-                Swift.stride(from: 0, to: calm.count(way), by: stride).map {
+                Swift.stride(from: firstByte, to: calm.count(way), by: stride).map {
                     NetworkFault(kind: kind, way: way, byte: $0)
                 }
             }
