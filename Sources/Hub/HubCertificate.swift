@@ -114,15 +114,15 @@ package struct HubCertificate: Sendable {
         try PrivateFile.check(keyPath, forbidden: 0o007)
         let text = try PrivateFile.read(certificatePath)
         let key = try readKey(keyPath)
-        let (publicKey, tls): (Certificate.PublicKey, TLSConfiguration)
+        let (publicKey, tls): (X509.Certificate.PublicKey, TLSConfiguration)
         do {
             let chain = try PEMDocument.parseMultiple(pemString: text)
-                .filter { $0.discriminator == Certificate.defaultPEMDiscriminator }
+                .filter { $0.discriminator == X509.Certificate.defaultPEMDiscriminator }
             guard let first = chain.first else {
                 throw HubCertificateError.malformedCertificate(
                     path: certificatePath, reason: "there is none in it")
             }
-            publicKey = try Certificate(pemDocument: first).publicKey
+            publicKey = try X509.Certificate(pemDocument: first).publicKey
             tls = .makeServerConfiguration(
                 certificateChain: try chain.map {
                     .certificate(try NIOSSLCertificate(bytes: $0.derBytes, format: .der))
@@ -141,7 +141,7 @@ package struct HubCertificate: Sendable {
         return HubCertificate(pin: pin(of: publicKey), tls: tls)
     }
 
-    private static func pin(of key: Certificate.PublicKey) -> [UInt8] {
+    private static func pin(of key: X509.Certificate.PublicKey) -> [UInt8] {
         var serializer = DER.Serializer()
         do {
             try key.serialize(into: &serializer)
@@ -153,10 +153,10 @@ package struct HubCertificate: Sendable {
 
     private static func readKey(
         _ path: String
-    ) throws(HubCertificateError) -> Certificate.PrivateKey {
+    ) throws(HubCertificateError) -> X509.Certificate.PrivateKey {
         let text = try PrivateFile.read(path)
         do {
-            return try Certificate.PrivateKey(pemEncoded: text)
+            return try X509.Certificate.PrivateKey(pemEncoded: text)
         } catch {
             throw .malformedKey(path: path, reason: "\(error)")
         }
@@ -173,19 +173,21 @@ extension HubCertificate {
     ///
     /// - Returns: PEM.
     private static func selfSigned(
-        _ key: Certificate.PrivateKey, _ names: [String], from wallMilliseconds: Int64, path: String
+        _ key: X509.Certificate.PrivateKey, _ names: [String], from wallMilliseconds: Int64,
+        path: String
     ) throws(HubCertificateError) -> String {
         let alternatives = try alternativeNames(names)
         let start = Date(timeIntervalSince1970: Double(wallMilliseconds / 1_000) - daySeconds)
         let common = names.first { $0.utf8.count <= commonNameLength } ?? "localhost"
         do {
             let name = try DistinguishedName { CommonName(common) }
-            let certificate = try Certificate(
-                version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
+            let certificate = try X509.Certificate(
+                version: .v3, serialNumber: X509.Certificate.SerialNumber(),
+                publicKey: key.publicKey,
                 notValidBefore: start,
                 notValidAfter: start.addingTimeInterval(validDays * daySeconds),
                 issuer: name, subject: name,
-                extensions: try Certificate.Extensions {
+                extensions: try X509.Certificate.Extensions {
                     Critical(BasicConstraints.notCertificateAuthority)
                     Critical(KeyUsage(digitalSignature: true))
                     try ExtendedKeyUsage([.serverAuth])

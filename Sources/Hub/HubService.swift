@@ -31,7 +31,8 @@ package actor HubService: HubHandler {
                 "enrolled",
                 metadata: [
                     "device": "\(DeviceID(publicKey: request.publicKey).short)",
-                    "name": "\(request.name)", "role": "\(reply.role)",
+                    "name": "\(request.name)",
+                    "role": "\(reply.device.statement.grants.first?.role ?? "none")",
                 ])
             return reply.encode()
         }

@@ -26,7 +26,8 @@ package struct EnrolledDevice: Hashable, Sendable {
 /// `karvan-hub token create` does while the hub serves.
 package final class HubStore {
     package let replica: Replica
-    private var now: Int64 { replica.environment.wallMilliseconds() }
+    let path: String
+    var now: Int64 { replica.environment.wallMilliseconds() }
 
     private static let tables = """
         CREATE TABLE IF NOT EXISTS sy_hub_token(
@@ -42,11 +43,10 @@ package final class HubStore {
 
     /// A token is good for a day at most.
     package static let tokenLimitMilliseconds: Int64 = 24 * 3_600_000
-    /// The roles that a token can give.
-    package static let roles = ["coordinator", "lead", "recorder", "viewer"]
 
     /// Opens a hub's store, or makes it at the first start.
     package init(path: String, environment: Environment) throws {
+        self.path = path
         do {
             replica = try Replica.open(at: path, schema: Forum.schema, environment: environment)
         } catch .missing {
@@ -59,6 +59,7 @@ package final class HubStore {
                 "\(path) is a laptop's replica, not a hub's store. Name another file with --store")
         }
         try replica.transaction { try replica.connection.execute(Self.tables) }
+        try certifyIfNew()
     }
 
     package func close() { replica.close() }
@@ -76,9 +77,9 @@ package final class HubStore {
     package func createToken(
         scopes: [String], role: String, lifetimeMilliseconds: Int64, pin: [UInt8]
     ) throws -> EnrolmentToken {
-        guard Self.roles.contains(role) else {
-            throw StoreError.invalid(
-                "there is no role \(role); roles are \(Self.roles.joined(separator: ", "))")
+        guard Forum.role(named: role) != nil else {
+            let roles = Forum.roles.map(\.name).joined(separator: ", ")
+            throw StoreError.invalid("there is no role \(role); roles are \(roles)")
         }
         guard scopes == [Forum.scope] else {
             throw StoreError.invalid(
@@ -87,9 +88,10 @@ package final class HubStore {
         guard (1...Self.tokenLimitMilliseconds).contains(lifetimeMilliseconds) else {
             throw StoreError.invalid("a token is good for at most 24 hours")
         }
+        let root = try membership().anchor.root
         let created = now
         let token = EnrolmentToken(
-            secret: replica.environment.randomBytes(32), pin: pin,
+            secret: replica.environment.randomBytes(32), pin: pin, root: root,
             expiryMilliseconds: created + lifetimeMilliseconds)
         try replica.transaction {
             try replica.connection.run(
@@ -110,17 +112,15 @@ package final class HubStore {
         guard request.isSignedByItsKey else {
             throw Refusal(.poison, "the request isn't signed by the key that it brings")
         }
-        let hash = Digest(.token, request.secret)
         let device = DeviceID(publicKey: request.publicKey)
-        return try replica.write { transaction in
-            let grant = try useToken(hash, for: device)
-            try transaction.upsert(
-                Forum.device, key: [.text(device.description)],
-                [
-                    (Forum.device.column(named: "name")!, .text(request.name)),
-                    (Forum.device.column(named: "role")!, .text(grant.role)),
-                    (Forum.device.column(named: "scopes")!, .text(grant.scopes)),
-                ])
+        let membership = try membership()
+        guard let hub = membership.hub else {
+            throw StoreError.invalid("\(path) has lost the hub's certificate")
+        }
+        let certificate = try replica.write(seals: true) { transaction in
+            let (grant, isUsed) = try useToken(Digest(.token, request.secret), for: device)
+            // The first answer may have been lost; what has changed since then stays as it is.
+            if isUsed, let newest = try newestCertificate(of: device) { return newest }
             try replica.connection.run(
                 """
                 INSERT INTO sy_hub_device VALUES(?, ?, ?, ?, ?, ?, NULL, 0, 0)
@@ -128,15 +128,19 @@ package final class HubStore {
                 SET name = excluded.name, role = excluded.role, scopes = excluded.scopes
                 """, .blob(device.bytes), .blob(request.publicKey), .text(request.name),
                 .text(grant.role), .text(grant.scopes), .integer(now))
-            return EnrolmentReply(
-                scopes: grant.scopes.split(separator: " ").map(String.init), role: grant.role,
-                hubPublicKey: publicKey, hubMilliseconds: now)
+            return try issue(
+                to: Holder(
+                    publicKey: request.publicKey, encryptionKey: request.encryptionKey,
+                    name: request.name, role: grant.role,
+                    scopes: grant.scopes.split(separator: " ").map(String.init)), in: transaction)
         }.result
+        return EnrolmentReply(hub: hub, device: certificate, hubMilliseconds: now)
     }
 
+    /// - Returns: what it gives, and whether this device has used it before.
     private func useToken(
         _ hash: Digest, for device: DeviceID
-    ) throws -> (scopes: String, role: String) {
+    ) throws -> (grant: (scopes: String, role: String), isUsed: Bool) {
         let found = try replica.connection.rows(
             "SELECT scopes, role, expires, device FROM sy_hub_token WHERE hash = ?",
             .blob(hash.bytes))
@@ -145,7 +149,7 @@ package final class HubStore {
         else {
             throw Refusal(.revoked, "the hub doesn't know this token; ask its operator for one")
         }
-        if row[3] == .blob(device.bytes) { return (scopes, role) }
+        if row[3] == .blob(device.bytes) { return ((scopes, role), true) }
         guard row[3] == .null else {
             throw Refusal(
                 .revoked, "this token was used already; ask the hub's operator for another")
@@ -156,7 +160,7 @@ package final class HubStore {
         try replica.connection.run(
             "UPDATE sy_hub_token SET used = ?, device = ? WHERE hash = ?", .integer(now),
             .blob(device.bytes), .blob(hash.bytes))
-        return (scopes, role)
+        return ((scopes, role), false)
     }
 
     /// The scopes of the device that holds `publicKey`; `nil` for a stranger.
@@ -206,8 +210,9 @@ package final class HubStore {
         guard scopes.contains(request.scope) else {
             throw Refusal(.scope, "this device has no grant for \(request.scope)")
         }
-        let rejections = try take(request.runs)
+        try renewIfDue(DeviceID(publicKey: publicKey))
         try replica.seal()
+        let rejections = try take(request.runs)
         let feed = try replica.feedEntries(after: request.cursor, ahead: request.ahead)
         try note(request, from: publicKey)
         var streams: [StreamID] = []
@@ -223,8 +228,11 @@ package final class HubStore {
     private func take(_ runs: [SealedRun]) throws -> [Rejection] {
         var rejections: [Rejection] = []
         var welcome: [SealedRun] = []
+        // Where there are certificates, these decide.
+        let asksCertificates = try replica.membership() != nil
         for run in runs {
-            if let origin = run.header.origin, try scopes(ofKey: origin.publicKey) == nil,
+            if !asksCertificates, let origin = run.header.origin,
+                try scopes(ofKey: origin.publicKey) == nil,
                 origin.publicKey != publicKey
             {
                 rejections.append(

@@ -37,7 +37,7 @@ package struct FileSwap {
             do {
                 try FileManager.default.copyItem(atPath: from, toPath: to)
             } catch {
-                throw DeviceKeyFile.failure(to)
+                throw StoreError.system(to)
             }
             try Self.sync(to)
         }
@@ -50,11 +50,11 @@ package struct FileSwap {
         if access(partial + ".key", F_OK) == 0 {
             try Self.sync(partial + ".key")
             guard rename(partial + ".key", complete + ".key") == 0 else {
-                throw DeviceKeyFile.failure(complete)
+                throw StoreError.system(complete)
             }
         }
         try Self.syncFolder(of: path)
-        guard rename(partial, complete) == 0 else { throw DeviceKeyFile.failure(complete) }
+        guard rename(partial, complete) == 0 else { throw StoreError.system(complete) }
         try Self.syncFolder(of: path)
         try finish()
     }
@@ -66,24 +66,24 @@ package struct FileSwap {
     func finish() throws(StoreError) {
         guard isPending else { return }
         if access(complete + ".key", F_OK) == 0,
-            rename(complete + ".key", DeviceKeyFile.path(replica: path)) != 0
+            rename(complete + ".key", KeyFile.device(replica: path).path) != 0
         {
-            throw DeviceKeyFile.failure(path)
+            throw StoreError.system(path)
         }
         for suffix in ["-wal", "-shm"] where unlink(path + suffix) != 0 && errno != ENOENT {
-            throw DeviceKeyFile.failure(path + suffix)
+            throw StoreError.system(path + suffix)
         }
         // The old log must be gone for good before a file stands there that is none of its.
         try Self.syncFolder(of: path)
-        guard rename(complete, path) == 0 else { throw DeviceKeyFile.failure(path) }
+        guard rename(complete, path) == 0 else { throw StoreError.system(path) }
         try Self.syncFolder(of: path)
     }
 
     static func sync(_ path: String) throws(StoreError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw DeviceKeyFile.failure(path) }
+        guard descriptor >= 0 else { throw StoreError.system(path) }
         defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw DeviceKeyFile.failure(path) }
+        guard fsync(descriptor) == 0 else { throw StoreError.system(path) }
     }
 
     static func syncFolder(of path: String) throws(StoreError) {

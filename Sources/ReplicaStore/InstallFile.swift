@@ -68,13 +68,13 @@ package final class InstallFile {
         if open(making: false) { return }
         guard open(making: true), write(Array(repeating: Self.space, count: Self.byteCount)),
             fsync(descriptor) == 0
-        else { throw DeviceKeyFile.failure(path) }
+        else { throw StoreError.system(path) }
         written = nil
         let folder = Foundation.open(
             URL(filePath: path).deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
-        guard folder >= 0 else { throw DeviceKeyFile.failure(path) }
+        guard folder >= 0 else { throw StoreError.system(path) }
         defer { close(folder) }
-        guard fsync(folder) == 0 else { throw DeviceKeyFile.failure(path) }
+        guard fsync(folder) == 0 else { throw StoreError.system(path) }
     }
 
     /// Notes what the replica has kept. Without an error: what stands there is older then, which is
@@ -88,10 +88,10 @@ package final class InstallFile {
 
     /// Brings `mark` to the disk.
     func sync(_ mark: Mark) throws(StoreError) {
-        guard open(making: false), let inode else { throw DeviceKeyFile.failure(path) }
+        guard open(making: false), let inode else { throw StoreError.system(path) }
         if let durable, durable == (mark, inode), written == mark { return }
         guard write(Self.record(mark)), fdatasync(descriptor) == 0 else {
-            throw DeviceKeyFile.failure(path)
+            throw StoreError.system(path)
         }
         (written, durable) = (mark, (mark, inode))
     }

@@ -24,7 +24,7 @@ enum Layout {
     static let metaKeys: Set<String> = [
         "own", "install", "name", "schema", "schema_version", "format", "feed", "hub_url",
         "hub_key", "hub_pin", "hub_ca", "role", "last_sync", "clock_offset", "lost_commits",
-        MetaKey.renew, MetaKey.holes,
+        MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
     ]
 
     static let tables = """
@@ -271,8 +271,13 @@ enum Layout {
     }
 }
 
-/// Marks that a repair or a restored backup leaves.
+/// What stands in `sy_meta`, where more than one place names it.
 enum MetaKey {
+    /// What enrolment gave: the hash of the forum's root key, and certificates.
+    static let root = "root"
+    static let hubCertificate = "hub_certificate"
+    static let certificate = "certificate"
+
     /// The file goes on as a new incarnation before anything is written.
     static let renew = "renew"
     /// Changes are missing that others here rest on; see ``Replica/mend()``.

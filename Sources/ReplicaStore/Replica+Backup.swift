@@ -39,7 +39,7 @@ extension Replica {
             try connection.run("VACUUM INTO ?", .text(partial))
             let backup = try finish(partial, target, key)
             try FileSwap.sync(partial)
-            guard rename(partial, target) == 0 else { throw DeviceKeyFile.failure(target) }
+            guard rename(partial, target) == 0 else { throw StoreError.system(target) }
             try FileSwap.syncFolder(of: target)
             return backup
         } catch {

@@ -44,6 +44,7 @@ extension Replica {
         try connection.rewriteLog()
         let noted = try connection.rows("SELECT tbl, id, col FROM sy_dirty ORDER BY tbl, id, col")
         let transaction = WriteTransaction(self, author: "", claimedMilliseconds: nil)
+        var allowed: [UInt32: Bool] = [:]
         var index = 0
         while index < noted.count {
             guard case .integer(let table) = noted[index][0], case .blob(let id) = noted[index][1],
@@ -60,8 +61,10 @@ extension Replica {
                 }
                 index += 1
             }
+            let isAllowed = try allowed[number] ?? mayWrite(number)
+            allowed[number] = isAllowed
             do {
-                try capture(number, RowID(row), columns, transaction)
+                try capture(number, RowID(row), columns, isAllowed ? transaction : nil)
             } catch StoreError.damaged where passingDamaged {
                 continue
             }
@@ -69,8 +72,9 @@ extension Replica {
         try transaction.end()
     }
 
+    /// - Parameter transaction: `nil` where this device is not let change the table.
     private func capture(
-        _ table: UInt32, _ row: RowID, _ noted: Set<UInt32>, _ transaction: WriteTransaction
+        _ table: UInt32, _ row: RowID, _ noted: Set<UInt32>, _ transaction: WriteTransaction?
     ) throws {
         guard let access = rows.access(table) else { return try forget(table, row) }
         let found = try access.values(row)
@@ -80,7 +84,7 @@ extension Replica {
             return (noted.contains(0) || noted.contains(column))
                 && !newColumns.contains(SchemaColumn(table: table, column: column))
         }
-        guard try canSend(row, found, places, access) else { return }
+        guard try transaction == nil || canSend(row, found, places, access) else { return }
         // A value that another program may have overwritten is read from the log.
         let logged: (UInt32, Dot) throws(StoreError) -> Value? = {
             [unowned self] column, dot throws(StoreError) in
@@ -91,6 +95,9 @@ extension Replica {
                 throw rows.damaged("the op \(dot) is not in the log")
             }
             return value
+        }
+        guard let transaction else {
+            return try setAside(table, row, found, noted, access, logged)
         }
         let isWritten: Bool
         do {
@@ -143,7 +150,7 @@ extension Replica {
         return try rows.clock(access.table.id, row) != nil
     }
 
-    /// Cells that other programs wrote and that can't be sent as they are.
+    /// Rows that other programs wrote and that can't be sent as they are.
     public func unreadableForeignWrites() throws(StoreError) -> [(table: String, row: RowID)] {
         try connection.rows("SELECT DISTINCT tbl, id FROM sy_dirty ORDER BY tbl, id").compactMap {
             guard case .integer(let table) = $0[0], case .blob(let id) = $0[1],
@@ -204,6 +211,38 @@ extension Replica {
         guard clock != nil else { return }
         let state = try rows.load(table, row, clock, logged: logged)
         try rows.store(table, row, state, replacing: clock)
+    }
+
+    /// What this device is not let change shows again what the log says: others go on changing it, and
+    /// the row must not pass for what they wrote. What was written is kept where people see it.
+    private func setAside(
+        _ table: UInt32, _ row: RowID, _ found: [Value]?, _ noted: Set<UInt32>,
+        _ access: TableAccess, _ logged: @escaping (UInt32, Dot) throws(StoreError) -> Value?
+    ) throws(StoreError) {
+        let name = access.table.name
+        let values = access.table.columns.indices.compactMap { place -> String? in
+            let column = access.table.columns[place]
+            guard let found, noted.contains(0) || noted.contains(column.id) else { return nil }
+            return "\(column.name)=\(found[place].textForPeople)"
+        }
+        let words = found == nil ? "it was deleted" : values.joined(separator: ", ")
+        if try rows.clock(table, row) == nil {
+            try connection.run("DELETE FROM \(name) WHERE id = ?", .blob(row.identifier.bytes))
+        } else {
+            try putBack(table, row, access, logged)
+        }
+        try forget(table, row)
+        let reason = """
+            another program changed \(name) \(row), which this laptop is not let, and that was taken \
+            back: \(words)
+            """
+        try connection.run(
+            """
+            INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
+            VALUES(?, ?, 0, ?, ?, x'', x'', x'')
+            """, .text(Self.scope), .blob(own.stream.identifier.bytes),
+            .integer(environment.wallMilliseconds()), .text("\(Refusal.Code.scope.name): \(reason)")
+        )
     }
 
     private func forget(_ table: UInt32, _ row: RowID) throws(StoreError) {

@@ -147,6 +147,7 @@ extension Replica {
             if try isHeld(run) { return .duplicate }
             let record = try admit(run)
             let contents = try contents(of: incoming, record)
+            try authorize(contents, record?.publicKey ?? run.header.origin?.publicKey, &accepted)
             // So many of the changesets are part of the state already.
             let leftCount = try leftCount(in: contents.changes, record)
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
@@ -158,6 +159,22 @@ extension Replica {
         } catch let error as RunError {
             return .refused(Refusal(.poison, error.explanation))
         }
+    }
+
+    /// What allows a run may have come just before it, and not be in the tables yet.
+    private func authorize(
+        _ contents: IncomingRun.Contents, _ publicKey: [UInt8]?, _ accepted: inout [AcceptedRun]
+    ) throws {
+        guard let publicKey, var denial = try denial(of: contents.changes, by: publicKey) else {
+            return
+        }
+        if !accepted.isEmpty {
+            try rows.apply(accepted)
+            accepted = []
+            guard let again = try self.denial(of: contents.changes, by: publicKey) else { return }
+            denial = again
+        }
+        throw denial
     }
 
     private func contents(

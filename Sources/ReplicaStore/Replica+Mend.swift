@@ -22,10 +22,19 @@ extension Replica {
         try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.holes))
     }
 
-    /// Runs that a repair kept aside until what lies before them is back.
-    private func takeStranded() throws -> Bool {
+    /// What more runs or certificates may let in.
+    private static let stranded = "(reason LIKE 'GAP%' OR reason LIKE 'SCOPE%') AND last_seq > 0"
+
+    func hasStranded() throws(StoreError) -> Bool {
+        try connection.value("SELECT 1 FROM sy_quar WHERE \(Self.stranded) LIMIT 1") != nil
+    }
+
+    /// Takes runs that are kept aside until what lies before them is here.
+    ///
+    /// - Returns: whether there were any.
+    func takeStranded() throws -> Bool {
         let found = try connection.rows(
-            "SELECT no, head, sig, body FROM sy_quar WHERE reason LIKE 'GAP%' ORDER BY no")
+            "SELECT no, head, sig, body FROM sy_quar WHERE \(Self.stranded) ORDER BY no")
         var isAny = false
         var accepted: [AcceptedRun] = []
         for row in found {

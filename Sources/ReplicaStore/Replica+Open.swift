@@ -82,9 +82,9 @@ extension Replica {
         guard access(copy, F_OK) != 0 else { return }
         let isMade = FileManager.default.createFile(
             atPath: copy + ".partial", contents: log, attributes: [.posixPermissions: 0o600])
-        guard isMade else { throw DeviceKeyFile.failure(copy) }
+        guard isMade else { throw StoreError.system(copy) }
         try FileSwap.sync(copy + ".partial")
-        guard rename(copy + ".partial", copy) == 0 else { throw DeviceKeyFile.failure(copy) }
+        guard rename(copy + ".partial", copy) == 0 else { throw StoreError.system(copy) }
         try FileSwap.syncFolder(of: path)
     }
 

@@ -49,8 +49,14 @@ extension Replica {
         return HubLink(url: url, pin: pin, authority: authority, publicKey: key, role: role)
     }
 
-    public func setHubLink(_ link: HubLink) throws(StoreError) {
+    /// Joins a hub, or joins it again.
+    ///
+    /// - Parameter membership: `nil` for a hub of an application that has no certificates.
+    public func setHubLink(
+        _ link: HubLink, membership: Membership? = nil
+    ) throws(StoreError) {
         try transaction { () throws(StoreError) in
+            if let membership { try setMembership(membership) }
             try connection.setMeta("hub_url", .text(link.url))
             try connection.setMeta("hub_key", .blob(link.publicKey))
             try connection.setMeta("hub_pin", link.pin.map(Value.blob) ?? .null)

@@ -109,7 +109,7 @@ extension Replica {
     private static func salvage(
         _ path: String, _ schema: Schema
     ) throws(StoreError) -> SalvagedFile {
-        let key = try? DeviceKeyFile.load(replica: path).publicKey
+        let key = try? KeyFile.device(replica: path).load().publicKey
         let file = SalvagedFile(
             database: path, schema: schema, logs: lostLogs(path), publicKey: key)
         if let name = file.meta["schema"]?.text, name != schema.name {
@@ -129,14 +129,14 @@ extension Replica {
         _ file: SalvagedFile, _ path: String
     ) throws(StoreError) -> [UInt8] {
         let own = file.meta["own"]?.integer.flatMap { sid in file.streams.first { $0.sid == sid } }
-        let inFile = try? DeviceKeyFile.load(replica: path).publicKey
+        let inFile = try? KeyFile.device(replica: path).load().publicKey
         // The key that lies beside is this device's, whatever a damaged number says.
         if let inFile, own == nil || file.streams.contains(where: { $0.publicKey == inFile }) {
             return inFile
         }
         guard let key = own?.publicKey ?? inFile else {
             throw .key(
-                path: DeviceKeyFile.path(replica: path),
+                path: KeyFile.device(replica: path).path,
                 detail: "it is missing, and the replica doesn't say which it was")
         }
         return key
@@ -200,7 +200,8 @@ extension Repair {
         }
         foreignObjects = file.foreignObjects.sorted()
         isNewIncarnation = plan.own == nil
-        if file.meta["hub_url"] == nil || file.meta["hub_key"] == nil,
+        let joined = ["hub_url", "hub_key", MetaKey.root]
+        if joined.contains(where: { file.meta[$0] == nil }),
             file.meta["feed"]?.integer != 1,
             file.damagedTables.contains("sy_meta")
                 || !file.isSchemaReadable

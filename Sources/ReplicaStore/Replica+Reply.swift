@@ -45,6 +45,12 @@ extension Replica {
                 try drain()
                 try mendIfNeeded()
             }
+        } else if try hasStranded() {
+            // A certificate may have come behind what it allows.
+            try transaction {
+                try drain()
+                while try takeStranded() {}
+            }
         }
         if !reply.hasMore, !applied.lacksBodies, applied.damage == nil { try adoptPutBack() }
         // What the hub takes or has taken is offered again: the answer to that says what it holds.
@@ -135,13 +141,14 @@ extension Replica {
             .blob(run.signature), .blob(run.body))
     }
 
-    /// The runs that are kept aside, and why.
+    /// The runs that are kept aside, and what other programs wrote here and may not be sent: which,
+    /// and why.
     public func quarantined() throws(StoreError) -> [(stub: String, reason: String)] {
         try connection.rows("SELECT stream, last_seq, reason FROM sy_quar ORDER BY no").map { row in
             guard case .blob(let stream) = row[0], case .integer(let seq) = row[1],
                 case .text(let reason) = row[2]
             else { return ("?", "?") }
-            return ("\(stream.hexadecimal):\(seq)", reason)
+            return (seq == 0 ? "here" : "\(stream.hexadecimal):\(seq)", reason)
         }
     }
 

@@ -54,8 +54,8 @@ extension Replica {
             now: environment.monotonicMilliseconds)
         defer { lock.release() }
         try refuseWhileOpen(path)
-        if (try? DeviceKeyFile.load(replica: path).seed) != key.seed {
-            try DeviceKeyFile.create(key, replica: swap.partial)
+        if (try? KeyFile.device(replica: path).load().seed) != key.seed {
+            try KeyFile.device(replica: swap.partial).create(key)
         }
         if access(path, F_OK) == 0 {
             let name = FileSwap.freeName("\(path).before-\(stamp(environment))")
@@ -108,7 +108,7 @@ extension Replica {
             try handle.write(contentsOf: bytes)
             try handle.close()
         } catch {
-            throw DeviceKeyFile.failure(target)
+            throw StoreError.system(target)
         }
     }
 

@@ -45,6 +45,8 @@ public final class Replica {
     var hasSums = true
     /// Columns that the file has just got: what other programs wrote before says nothing of them.
     var newColumns: Set<SchemaColumn> = []
+    /// What was read of certificates; `nil` before that.
+    var trust: Trust?
     private var isDurable = true
 
     /// The one scope of format 0.
@@ -94,7 +96,7 @@ public final class Replica {
         }
         try reserve(path)
         do throws(StoreError) {
-            try DeviceKeyFile.create(key, replica: path)
+            try KeyFile.device(replica: path).create(key)
             let connection = try Connection(
                 path: path, isWritable: true, fileSystem: environment.fileSystem)
             try configure(connection)
@@ -111,7 +113,7 @@ public final class Replica {
             for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
             unlink(InstallFile.path(replica: path))
             if case .exists = error { throw error }
-            unlink(DeviceKeyFile.path(replica: path))
+            unlink(KeyFile.device(replica: path).path)
             throw error
         }
     }
@@ -121,7 +123,7 @@ public final class Replica {
         let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             if errno == EEXIST { throw .exists(path: path) }
-            throw DeviceKeyFile.failure(path)
+            throw StoreError.system(path)
         }
         Foundation.close(descriptor)
     }
@@ -176,10 +178,10 @@ public final class Replica {
     /// The device's private key, from its file beside the replica.
     public func key() throws(StoreError) -> DeviceKey {
         if let keyInMemory { return keyInMemory }
-        let key = try DeviceKeyFile.load(replica: path)
+        let key = try KeyFile.device(replica: path).load()
         guard key.publicKey == own.publicKey else {
             throw .key(
-                path: DeviceKeyFile.path(replica: path), detail: "it belongs to another replica")
+                path: KeyFile.device(replica: path).path, detail: "it belongs to another replica")
         }
         keyInMemory = key
         return key
@@ -389,6 +391,7 @@ public final class Replica {
     private func forgetCaches() {
         log.removeAll()
         dictionary = SealingDictionary()
+        trust = nil
         rows.forget()
     }
 

@@ -23,6 +23,8 @@ public enum StoreError: Error, Sendable {
     case key(path: String, detail: String)
     /// A write that breaks a rule of the schema or of the protocol.
     case invalid(String)
+    /// A write that this device's certificates don't allow.
+    case denied(String)
     /// What was shown is no longer what stands: nothing was written.
     case stale(String)
 
@@ -64,7 +66,7 @@ public enum StoreError: Error, Sendable {
                     : "Nothing was written")
         case .key(let path, let detail):
             "the device's key in \(path) can't be used (\(detail)). Put it back beside the replica"
-        case .invalid(let detail): detail
+        case .invalid(let detail), .denied(let detail): detail
         case .stale(let detail): detail
         }
     }

@@ -107,6 +107,7 @@ extension WriteTransaction {
         else {
             throw .invalid("this replica's schema has no such table \(table.name)")
         }
+        try replica.checkMayWrite(table.id)
         return access
     }
 

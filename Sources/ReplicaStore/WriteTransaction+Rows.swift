@@ -264,6 +264,7 @@ extension WriteTransaction {
             operations.append(operation)
         }
         guard !operations.isEmpty else { return false }
+        try replica.checkMayWrite(table)
         try Self.check(operations)
         for key in operations.map(\.cell) where key != .life {
             try hold(state[key], at: key, table, id)

@@ -147,6 +147,18 @@ extension Value {
         }
     }
 
+    /// As a message says it.
+    var textForPeople: String {
+        switch self {
+        case .null: "nothing"
+        case .integer(let number): "\(number)"
+        case .real(let number): "\(number)"
+        case .text(let text): "'\(text)'"
+        case .blob(let bytes): bytes.hexadecimal
+        case .composite(let parts): "(\(parts.map(\.textForPeople).joined(separator: ", ")))"
+        }
+    }
+
     /// The bytes of its texts and blobs.
     var byteCount: Int {
         switch self {
@@ -167,10 +179,11 @@ extension Replica {
     ///   - author: the person recording; empty when nobody was named.
     ///   - claimed: when it happened, by the author's word, in milliseconds since 1970.
     ///   - source: the list that an import takes the values from; empty for what someone recorded.
+    ///   - seals: whether a run is made of it, and of what is not sealed yet, in the same transaction.
     /// - Throws: ``StoreError``, or what `body` throws; then nothing was written.
     @discardableResult
     public func write<T>(
-        author: String = "", claimed: Int64? = nil, source: String = "",
+        author: String = "", claimed: Int64? = nil, source: String = "", seals: Bool = false,
         _ body: (WriteTransaction) throws -> T
     ) throws -> (result: T, receipt: WriteReceipt) {
         guard author.utf8.count <= Limits.nameBytes else {
@@ -185,6 +198,7 @@ extension Replica {
                 self, author: author, claimedMilliseconds: claimed, source: source)
             let result = try body(transaction)
             try transaction.end()
+            if seals { try sealTail() }
             return (result, transaction.receipt)
         }
     }

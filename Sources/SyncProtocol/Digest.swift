@@ -45,6 +45,8 @@ public enum Domain: String, Sendable {
     case request = "karvan/0/request"
     case enrolment = "karvan/0/enrolment"
     case token = "karvan/0/token"
+    case certificate = "karvan/0/certificate"
+    case encryptionKey = "karvan/0/encryption-key"
     case conflict = "karvan/0/conflict"
     case clash = "karvan/0/clash"
     case ruleConflict = "karvan/0/rule-conflict"

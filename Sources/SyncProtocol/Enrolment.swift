@@ -1,3 +1,5 @@
+public import Causality
+
 /// What a hub's operator hands to a new laptop: once, and for a short time.
 ///
 /// As text it is `karvan0-` and base64url without padding.
@@ -6,12 +8,13 @@ public struct EnrolmentToken: Hashable, Sendable {
     public var secret: [UInt8]
     /// SHA-256 of the hub's TLS public key (its SubjectPublicKeyInfo in DER), 32 bytes.
     public var pin: [UInt8]
+    /// The forum's root, by its key's hash.
+    public var root: DeviceID
     /// Milliseconds since 1970.
     public var expiryMilliseconds: Int64
 
-    public init(secret: [UInt8], pin: [UInt8], expiryMilliseconds: Int64) {
-        self.secret = secret
-        self.pin = pin
+    public init(secret: [UInt8], pin: [UInt8], root: DeviceID, expiryMilliseconds: Int64) {
+        (self.secret, self.pin, self.root) = (secret, pin, root)
         self.expiryMilliseconds = expiryMilliseconds
     }
 
@@ -22,9 +25,10 @@ public struct EnrolmentToken: Hashable, Sendable {
 
     public var text: String {
         var encoder = CBOREncoder()
-        encoder.array(3)
+        encoder.array(4)
         encoder.blob(secret)
         encoder.blob(pin)
+        encoder.blob(root.bytes)
         encoder.integer(expiryMilliseconds)
         return Self.prefix + Base64URL.encode(encoder.bytes)
     }
@@ -36,9 +40,10 @@ public struct EnrolmentToken: Hashable, Sendable {
         else { return nil }
         var decoder = CBORDecoder(bytes)
         do throws(CBORError) {
-            try decoder.array(count: 3)
+            try decoder.array(count: 4)
             secret = try decoder.blob(count: 32)
             pin = try decoder.blob(count: 32)
+            root = DeviceID(try decoder.blob(count: 32))!
             expiryMilliseconds = try decoder.integer()
             try decoder.finish()
         } catch {
@@ -87,33 +92,37 @@ public struct EnrolmentRequest: Hashable, Sendable {
     public var secret: [UInt8]
     /// Ed25519, 32 bytes.
     public var publicKey: [UInt8]
+    /// X25519, 32 bytes.
+    public var encryptionKey: [UInt8]
     /// What people call the laptop.
     public var name: String
-    /// Shows that the sender holds the private key: over secret, key and name.
+    /// Shows that the sender holds the private key: over all of the above.
     public var signature: [UInt8]
 
     public init(secret: [UInt8], name: String, key: DeviceKey) {
-        self.secret = secret
-        self.name = name
-        publicKey = key.publicKey
-        signature = key.sign(Self.digest(secret, key.publicKey, name))
+        (self.secret, self.name) = (secret, name)
+        (publicKey, encryptionKey) = (key.publicKey, key.encryptionPublicKey)
+        signature = key.sign(Self.digest(secret, publicKey, encryptionKey, name))
     }
 
-    private static func digest(_ secret: [UInt8], _ key: [UInt8], _ name: String) -> Digest {
-        Digest(.enrolment, secret, key, Array(name.utf8))
+    private static func digest(
+        _ secret: [UInt8], _ key: [UInt8], _ encryptionKey: [UInt8], _ name: String
+    ) -> Digest {
+        Digest(.enrolment, secret, key, encryptionKey, Array(name.utf8))
     }
 
     public var isSignedByItsKey: Bool {
         DeviceKey.verify(
-            signature, of: Self.digest(secret, publicKey, name), by: publicKey)
+            signature, of: Self.digest(secret, publicKey, encryptionKey, name), by: publicKey)
     }
 
     public func encode() -> [UInt8] {
         var encoder = CBOREncoder()
-        encoder.array(5)
+        encoder.array(6)
         encoder.unsigned(Limits.format)
         encoder.blob(secret)
         encoder.blob(publicKey)
+        encoder.blob(encryptionKey)
         encoder.text(name)
         encoder.blob(signature)
         return encoder.bytes
@@ -121,55 +130,46 @@ public struct EnrolmentRequest: Hashable, Sendable {
 
     public init(decoding bytes: [UInt8]) throws(CBORError) {
         var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 5)
+        try decoder.array(count: 6)
         guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
         secret = try decoder.blob(count: 32)
         publicKey = try decoder.blob(count: 32)
+        encryptionKey = try decoder.blob(count: 32)
         name = try decoder.text(limit: Limits.nameBytes)
         signature = try decoder.blob(count: 64)
         try decoder.finish()
     }
 }
 
-/// The hub lets a laptop in.
+/// The hub lets a laptop in: what the laptop joins the forum with.
 public struct EnrolmentReply: Hashable, Sendable {
-    public var scopes: [String]
-    public var role: String
-    /// The hub as a device: Ed25519, 32 bytes.
-    public var hubPublicKey: [UInt8]
+    /// The hub's, by the root whose hash the token names.
+    public var hub: Certificate
+    /// The laptop's, by the hub.
+    public var device: Certificate
     public var hubMilliseconds: Int64
 
-    public init(
-        scopes: [String], role: String, hubPublicKey: [UInt8], hubMilliseconds: Int64
-    ) {
-        self.scopes = scopes
-        self.role = role
-        self.hubPublicKey = hubPublicKey
+    public init(hub: Certificate, device: Certificate, hubMilliseconds: Int64) {
+        (self.hub, self.device) = (hub, device)
         self.hubMilliseconds = hubMilliseconds
     }
 
     public func encode() -> [UInt8] {
         var encoder = CBOREncoder()
-        encoder.array(5)
+        encoder.array(4)
         encoder.unsigned(Limits.format)
-        encoder.array(scopes.count)
-        for scope in scopes { encoder.text(scope) }
-        encoder.text(role)
-        encoder.blob(hubPublicKey)
+        encoder.certificate(hub)
+        encoder.certificate(device)
         encoder.integer(hubMilliseconds)
         return encoder.bytes
     }
 
     public init(decoding bytes: [UInt8]) throws(CBORError) {
         var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 5)
+        try decoder.array(count: 4)
         guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
-        scopes = []
-        for _ in 0..<(try decoder.array()) {
-            scopes.append(try decoder.text(limit: Limits.scopeBytes))
-        }
-        role = try decoder.text(limit: Limits.nameBytes)
-        hubPublicKey = try decoder.blob(count: 32)
+        hub = try decoder.certificate()
+        device = try decoder.certificate()
         hubMilliseconds = try decoder.integer()
         try decoder.finish()
     }

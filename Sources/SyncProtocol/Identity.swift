@@ -85,6 +85,16 @@ public struct DeviceKey: Sendable {
     public var publicKey: [UInt8] { Array(key.publicKey.rawRepresentation) }
     public var device: DeviceID { DeviceID(publicKey: publicKey) }
 
+    /// The device's key for what is sealed to it, X25519 (RFC 7748), 32 bytes. Its private key is a hash
+    /// of the seed, so that one secret is to be kept.
+    public var encryptionPublicKey: [UInt8] {
+        let secret = Digest(.encryptionKey, seed)
+        guard
+            let key = try? Curve25519.KeyAgreement.PrivateKey(rawRepresentation: secret.bytes)
+        else { preconditionFailure("X25519 refused 32 bytes") }
+        return Array(key.publicKey.rawRepresentation)
+    }
+
     /// 64 bytes over `digest`, whose domain says what for.
     public func sign(_ digest: Digest) -> [UInt8] {
         guard let signature = try? key.signature(for: digest.bytes) else {

@@ -53,4 +53,10 @@ public enum Limits {
     public static let nameBytes = 200
     /// A scope's name, in bytes.
     public static let scopeBytes = 64
+    /// A certificate with its signature, in bytes.
+    public static let certificateBytes = 16 << 10
+    /// The grants in one certificate.
+    public static let grants = 64
+    /// The tables that one grant names.
+    public static let grantTables = 1_024
 }

@@ -51,6 +51,7 @@ extension CommandFailure {
                 case .missing, .exists, .invalid, .stale: .badInput
                 case .notAReplica, .newer, .newerSchema, .otherSchema, .key: .configuration
                 case .readOnly, .full, .damaged, .disk, .replaced: .disk
+                case .denied: .refused
                 }
             self.init(status, error.explanation)
         case let error as HubCertificateError: self.init(.configuration, "\(error)")

@@ -41,6 +41,7 @@ extension CommandFailure {
             case .notAReplica, .newer, .newerSchema, .otherSchema, .key: .configuration
             case .readOnly, .full, .damaged, .disk, .replaced: .disk
             case .stale: .stale
+            case .denied: .refused
             }
         var facts: [(String, JSONValue)] = []
         if case .held(_, let holder, _) = error {

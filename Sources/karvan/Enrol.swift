@@ -26,6 +26,12 @@ struct Enrol: ParsableCommand {
             throw CommandFailure(
                 .badInput, "this is not a whole token: it starts with karvan0-; copy all of it")
         }
+        if let root = try replica.membership()?.anchor.root, root != token.root {
+            throw CommandFailure(
+                .refused,
+                "this laptop belongs to another forum than the token. Make a new replica for it: "
+                    + "`karvan init --replica FILE`")
+        }
         let url = try HubURL.normalise(self.url)
         let authority = try ca.map(readFile)
         let hub = try CurlEnrolment(
@@ -34,18 +40,31 @@ struct Enrol: ParsableCommand {
         let request = EnrolmentRequest(
             secret: token.secret, name: try replica.name, key: try replica.key())
         let reply = try hub.enrol(request)
+        let membership: Membership
+        do throws(CertificateError) {
+            membership = try Membership(
+                anchor: TrustAnchor(root: token.root), hub: reply.hub, own: reply.device,
+                device: replica.publicKey)
+        } catch {
+            throw CommandFailure(
+                .protocolError,
+                "\(url) is not the hub that made this token (\(error.explanation)). Nothing was "
+                    + "changed here; ask its operator for another token")
+        }
+        let grants = reply.device.statement.grants
+        let role = Swift.Set(grants.map(\.role)).sorted().joined(separator: ", ")
         try replica.setHubLink(
             HubLink(
                 url: url, pin: authority == nil ? token.pin : nil, authority: authority,
-                publicKey: reply.hubPublicKey, role: reply.role))
+                publicKey: reply.hub.statement.publicKey, role: role), membership: membership)
         try common.print(
             """
-            Enrolled with \(url) as \(reply.role), for \(reply.scopes.joined(separator: ", ")).
+            Enrolled with \(url) as \(role), for \(grants.map(\.scope).joined(separator: ", ")).
             Next: karvan sync
             """,
             .object([
-                ("hub", .string(url)), ("role", .string(reply.role)),
-                ("scopes", .array(reply.scopes.map(JSONValue.string))),
+                ("hub", .string(url)), ("role", .string(role)),
+                ("scopes", .array(grants.map { .string($0.scope) })),
             ]))
     }
 }

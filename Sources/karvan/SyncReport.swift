@@ -62,7 +62,7 @@ struct SyncReport {
         case .stalled(let detail): failure = CommandFailure(.protocolError, detail)
         case .rejected(let rejections):
             let reasons = rejections.map(\.refusal.explanation)
-            let isRefused = rejections.contains { $0.refusal.code == .revoked }
+            let isRefused = rejections.contains { [.revoked, .scope].contains($0.refusal.code) }
             failure = CommandFailure(
                 isRefused ? .refused : .protocolError,
                 "the hub did not take \(rejections.count) "

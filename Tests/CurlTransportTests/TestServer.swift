@@ -107,8 +107,19 @@ enum Example {
     static let enrolment = EnrolmentRequest(
         secret: Array(repeating: 5, count: 32), name: "Laptop 3", key: key)
     static let enrolled = EnrolmentReply(
-        scopes: ["forum", "north"], role: "recorder", hubPublicKey: hubKey.publicKey,
-        hubMilliseconds: 1_700_000_000_000)
+        hub: certificate(.hub, of: hubKey, by: DeviceKey()),
+        device: certificate(.device, of: key, by: hubKey), hubMilliseconds: 1_700_000_000_000)
+
+    private static func certificate(
+        _ kind: SyncProtocol.Certificate.Kind, of holder: DeviceKey, by issuer: DeviceKey
+    ) -> SyncProtocol.Certificate {
+        SyncProtocol.Certificate(
+            signing: SyncProtocol.Certificate.Statement(
+                kind: kind, publicKey: holder.publicKey, encryptionKey: holder.encryptionPublicKey,
+                name: "Laptop 3", issuer: issuer.publicKey, issuedMilliseconds: 0,
+                expiryMilliseconds: 1_700_000_000_000,
+                grants: [Grant(scope: "north", role: "recorder", tables: [7])]), key: issuer)
+    }
 
     /// A request of some 60 bytes for each of `aheadCount`.
     static func request(aheadCount: Int) -> ExchangeRequest {

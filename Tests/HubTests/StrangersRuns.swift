@@ -24,7 +24,7 @@ import Testing
             stranger.close()
         }
         let token = try hub.createToken(
-            scopes: [Forum.scope], role: "recorder", lifetimeMilliseconds: 3_600_000,
+            scopes: [Forum.scope], role: "coordinator", lifetimeMilliseconds: 3_600_000,
             pin: Array(repeating: 0, count: 32))
         _ = try hub.enrol(
             EnrolmentRequest(secret: token.secret, name: "enrolled", key: try enrolled.key()))

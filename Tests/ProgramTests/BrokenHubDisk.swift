@@ -18,7 +18,9 @@ struct BrokenHubDisk {
             url.hasPrefix("https://")
         else { throw ProgramError(description: try hub.finish(limitSeconds: 0).errors) }
         let token = try Child(
-            "karvan-hub", ["token", "create", "--store", store.file.path], in: forum.directory
+            "karvan-hub",
+            ["token", "create", "--store", store.file.path, "--role", "coordinator"],
+            in: forum.directory
         ).finish().output.trimmingCharacters(in: .whitespacesAndNewlines)
         try laptop.must("init", "--name", "L1")
         try laptop.must("enrol", url, token)

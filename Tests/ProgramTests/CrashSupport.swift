@@ -299,7 +299,9 @@ extension Forum {
         for laptop in laptops {
             try laptop.must("init", "--name", laptop.name)
             let token = try Child(
-                "karvan-hub", ["token", "create", "--store", hubStore.file.path], in: directory
+                "karvan-hub",
+                ["token", "create", "--store", hubStore.file.path, "--role", "coordinator"],
+                in: directory
             ).finish()
             try laptop.must("enrol", url, token.output.split(separator: "\n").joined())
         }

@@ -151,12 +151,12 @@ import Testing
             forum, "L1", "status",
             prints: """
                 L1  (L1.sqlite, device ID)
-                hub  https://127.0.0.1:PORT, as recorder
+                hub  https://127.0.0.1:PORT, as coordinator
                 to send  nothing
                 last success  TIME (AGE ago)
                 clock  OK
                 conflicts  1 to decide, 1 to note
-                records  1113 rows from 12 changes
+                records  1114 rows from 13 changes
                 """)
         try forum.must("L1", "attend", "P07", "AZ-014", "AZ-015")
         try forum.must("L1", "attend", "P07", "AZ-016")

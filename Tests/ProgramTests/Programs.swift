@@ -222,9 +222,12 @@ final class Forum {
         }
     }
 
+    /// For a coordinator, unless `arguments` say otherwise.
     func token(_ arguments: String...) throws -> String {
+        let role = arguments.contains("--role") ? [] : ["--role", "coordinator"]
         let finished = try Programs.run(
-            "karvan-hub", ["token", "create", "--store", "hub.sqlite"] + arguments, in: directory)
+            "karvan-hub", ["token", "create", "--store", "hub.sqlite"] + role + arguments,
+            in: directory)
         guard finished.status == 0 else { throw ProgramError(description: finished.errors) }
         return finished.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }

@@ -53,7 +53,7 @@ struct Kind: Sendable {
     var vectors: @Sendable () throws -> [Vector]
 
     static let all: [Kind] = [
-        .cbor, .bodies, .ids, .runs, .clock, .merge, .folds, .resolutions,
+        .cbor, .bodies, .ids, .runs, .clock, .merge, .folds, .resolutions, .certificates,
     ]
 
     static func named(_ name: String) throws -> Kind {

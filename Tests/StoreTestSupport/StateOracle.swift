@@ -155,11 +155,16 @@ package struct StateOracle {
             key.column == column.id && ops.contains { $0.action == .put(.null) }
         }.map(\.key.element).sorted { $0.lexicographicallyPrecedes($1) }
         guard !elements.isEmpty else { return .null }
-        // One head byte, then the text; or one byte that is the number.
-        let items = elements.map { bytes in
-            bytes.count == 1
-                ? "\(bytes[0])" : "\"" + String(decoding: bytes.dropFirst(), as: UTF8.self) + "\""
-        }
-        return .text("[" + items.joined(separator: ",") + "]")
+        return .text("[" + elements.map(item).joined(separator: ",") + "]")
+    }
+
+    /// A small number as its one byte; else a head (RFC 8949 §3), and the bytes of a text or a blob.
+    private func item(_ bytes: [UInt8]) -> String {
+        guard bytes[0] >= 0x40 else { return "\(bytes[0])" }
+        let headCount = [0x18: 2, 0x19: 3][bytes[0] & 0x1f] ?? 1
+        let content = bytes.dropFirst(headCount)
+        let text =
+            bytes[0] < 0x60 ? content.hexadecimal : String(decoding: content, as: UTF8.self)
+        return "\"\(text)\""
     }
 }

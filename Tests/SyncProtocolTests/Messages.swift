@@ -82,9 +82,9 @@ import Testing
         let enrolment = EnrolmentRequest(
             secret: SampleRun.seedBytes, name: "Laptop 3", key: DeviceKey())
         try holds(enrolment, enrolment.encode(), cuts: true) { try EnrolmentRequest(decoding: $0) }
+        let forum = SampleForum()
         let welcome = EnrolmentReply(
-            scopes: ["forum", ""], role: "lead", hubPublicKey: SampleRun.seedBytes,
-            hubMilliseconds: -1)
+            hub: forum.hub, device: forum.certificate(of: DeviceKey()), hubMilliseconds: -1)
         try holds(welcome, welcome.encode(), cuts: true) { try EnrolmentReply(decoding: $0) }
     }
 
@@ -115,11 +115,12 @@ import Testing
         let request = EnrolmentRequest(
             secret: SampleRun.seedBytes, name: "Laptop 3", key: DeviceKey())
         #expect(request.isSignedByItsKey)
-        var changed = [request, request, request, request]
+        var changed = Array(repeating: request, count: 5)
         changed[0].name = "Laptop 4"
         changed[1].secret[0] ^= 1
         changed[2].publicKey = DeviceKey().publicKey
         changed[3].signature[63] ^= 1
+        changed[4].encryptionKey[31] ^= 1
         for request in changed { #expect(!request.isSignedByItsKey) }
     }
 
@@ -164,6 +165,7 @@ import Testing
         return EnrolmentToken(
             secret: (0..<32).map { _ in UInt8(generator.below(256)) },
             pin: (0..<32).map { _ in UInt8(generator.below(256)) },
+            root: DeviceID((0..<32).map { _ in UInt8(generator.below(256)) })!,
             expiryMilliseconds: Int64(bitPattern: generator.next() >> UInt64(generator.below(64))))
     }
 
@@ -199,7 +201,8 @@ import Testing
         }
         #expect(
             token.secretHash
-                != EnrolmentToken(secret: token.pin, pin: token.secret, expiryMilliseconds: 0)
-                .secretHash)
+                != EnrolmentToken(
+                    secret: token.pin, pin: token.secret, root: token.root, expiryMilliseconds: 0
+                ).secretHash)
     }
 }

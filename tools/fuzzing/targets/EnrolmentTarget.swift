@@ -1,6 +1,7 @@
 import SyncProtocol
 
-/// What lets a laptop in: both messages, the token as text, and the header that signs a request.
+/// What lets a laptop in: both messages, certificates, the token as text, and the header that signs a
+/// request.
 struct EnrolmentTarget: FuzzTarget {
     let inputLimit = 1_024
     let allocationLimit = 4
@@ -10,17 +11,40 @@ struct EnrolmentTarget: FuzzTarget {
         let key = FixedStream.key
         // Of lengths that leave 0, 2 and 4 bits of the last character unused.
         let tokens = [FixedStream.milliseconds, 500, 5].map {
-            EnrolmentToken(secret: secret, pin: key.publicKey, expiryMilliseconds: $0).text
+            EnrolmentToken(
+                secret: secret, pin: key.publicKey, root: key.device, expiryMilliseconds: $0
+            ).text
         }
+        let (hub, device) = (certificate(.hub, of: key, []), certificate(.device, of: key, grants))
         let reply = EnrolmentReply(
-            scopes: ["forum", "delegation/AZ"], role: "recorder", hubPublicKey: key.publicKey,
-            hubMilliseconds: FixedStream.milliseconds)
+            hub: hub, device: device, hubMilliseconds: FixedStream.milliseconds)
         let signature = RequestSignature(
             hub: key.publicKey, path: RequestSignature.exchangePath, body: [], key: key)
         return [
             ("request", EnrolmentRequest(secret: secret, name: "Laptop 3", key: key).encode()),
             ("reply", reply.encode()), ("signature", Array(signature.headerValue.utf8)),
+            ("certificate", device.encode()),
         ] + tokens.enumerated().map { ("token-\($0)", Array($1.utf8)) }
+    }
+
+    private var grants: [Grant] {
+        [
+            Grant(scope: "forum", role: "recorder", tables: [2, 7, 300]),
+            Grant(
+                scope: "delegation/AZ", role: "lead", tables: nil,
+                expiryMilliseconds: FixedStream.milliseconds),
+        ]
+    }
+
+    private func certificate(
+        _ kind: Certificate.Kind, of key: DeviceKey, _ grants: [Grant]
+    ) -> Certificate {
+        Certificate(
+            signing: Certificate.Statement(
+                kind: kind, publicKey: key.publicKey, encryptionKey: key.encryptionPublicKey,
+                name: "Laptop 3", issuer: key.publicKey,
+                issuedMilliseconds: FixedStream.milliseconds,
+                expiryMilliseconds: FixedStream.milliseconds + 1, grants: grants), key: key)
     }
 
     func offer(_ bytes: [UInt8]) throws(Violation) -> Bool {
@@ -28,6 +52,7 @@ struct EnrolmentTarget: FuzzTarget {
         let request = try? EnrolmentRequest(decoding: bytes)
         let written: [[UInt8]?] = [
             request?.encode(), (try? EnrolmentReply(decoding: bytes))?.encode(),
+            (try? Certificate(decoding: bytes))?.encode(),
             EnrolmentToken(text: text).map { Array($0.text.utf8) },
         ]
         let taken = written.compactMap { $0 }

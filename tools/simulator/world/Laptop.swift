@@ -56,7 +56,7 @@ final class Laptop {
     func enrol(at hub: SimulatedHub) throws {
         guard let store = hub.store else { throw Violation("error", "the hub is not open") }
         let token = try store.createToken(
-            scopes: [Forum.scope], role: "recorder", lifetimeMilliseconds: 3_600_000,
+            scopes: [Forum.scope], role: "coordinator", lifetimeMilliseconds: 3_600_000,
             pin: Array(repeating: 0, count: 32))
         let reply = try store.enrol(
             EnrolmentRequest(
@@ -64,7 +64,10 @@ final class Laptop {
         try replica.setHubLink(
             HubLink(
                 url: "https://hub.invalid", pin: nil, authority: nil,
-                publicKey: reply.hubPublicKey, role: reply.role))
+                publicKey: reply.hub.statement.publicKey, role: "coordinator"),
+            membership: try Membership(
+                anchor: TrustAnchor(root: token.root), hub: reply.hub, own: reply.device,
+                device: replica.publicKey))
     }
 
     func close() { replica.close() }

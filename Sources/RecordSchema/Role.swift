@@ -1,0 +1,24 @@
+/// What people are let in as, and whose rows their devices may write. A hub puts the tables into the
+/// certificates that it gives; from then on these decide, whatever schema a reader has.
+public struct Role: Hashable, Sendable {
+    public let name: String
+    /// The numbers of tables; `nil` for all, those of later schemas among them.
+    public let tables: [UInt32]?
+
+    public init(_ name: String, writing tables: [Table]?) {
+        self.name = name
+        self.tables = tables.map { $0.map(\.id).sorted() }
+    }
+}
+
+/// Where certificates lie: a table with one row for each device, by the hexadecimal digits of its id,
+/// and a set of bytes in it. Nobody but a hub writes to that table.
+public struct CertificateColumn: Hashable, Sendable {
+    public let table: UInt32
+    public let column: UInt32
+
+    public init(_ table: Table, _ column: String) {
+        self.table = table.id
+        self.column = table.declared(column).id
+    }
+}

@@ -1,0 +1,137 @@
+import Causality
+import FieldRecords
+import Foundation
+import Hub
+import Merge
+import RecordSchema
+import ReplicaStore
+import Synchronization
+import SyncProtocol
+
+/// A hub's store and laptops in one folder, under one clock.
+final class TrustedForum: Sendable {
+    let folder: Folder
+    nonisolated(unsafe) let hub: HubStore
+    private let clock = Clock()
+
+    private final class Clock: Sendable {
+        let now = Mutex<Int64>(1_764_000_000_000)
+    }
+
+    init() throws {
+        folder = try Folder()
+        hub = try HubStore(path: folder.file("hub"), environment: Self.environment(clock))
+    }
+
+    deinit { hub.close() }
+
+    private static func environment(_ clock: Clock) -> Environment {
+        var environment = Environment.system(command: "test")
+        environment.wallMilliseconds = { clock.now.withLock { $0 } }
+        return environment
+    }
+
+    var now: Int64 { clock.now.withLock { $0 } }
+
+    func pass(_ milliseconds: Int64) { clock.now.withLock { $0 += milliseconds } }
+
+    func laptop(_ name: String) throws -> TrustedLaptop {
+        TrustedLaptop(
+            replica: try Replica.create(
+                at: folder.file(name), name: name, schema: Forum.schema,
+                environment: Self.environment(clock)))
+    }
+
+    func token(as role: String) throws -> EnrolmentToken {
+        try hub.createToken(
+            scopes: [Forum.scope], role: role, lifetimeMilliseconds: 3_600_000,
+            pin: Array(repeating: 0, count: 32))
+    }
+
+    /// The hub lets it in; the laptop itself isn't told.
+    @discardableResult
+    func enrol(_ laptop: TrustedLaptop, as role: String) throws -> Membership {
+        let token = try token(as: role)
+        let reply = try hub.enrol(
+            EnrolmentRequest(secret: token.secret, name: "a laptop", key: try laptop.replica.key()))
+        return try Membership(
+            anchor: TrustAnchor(root: token.root), hub: reply.hub, own: reply.device,
+            device: laptop.replica.publicKey)
+    }
+
+    /// As the bytes that travel.
+    func exchange(_ laptop: TrustedLaptop, _ runs: [SealedRun]) throws -> ExchangeReply {
+        let request = ExchangeRequest(
+            scope: Forum.scope, cursor: nil, ahead: [], runs: runs, pendingCount: 0,
+            wallMilliseconds: now, schemaVersion: Forum.schema.version)
+        let bytes = try hub.exchange(
+            try ExchangeRequest(decoding: request.encode()), from: laptop.replica.publicKey
+        ).encode()
+        return try ExchangeReply(decoding: bytes)
+    }
+}
+
+/// A replica that a test writes to.
+struct TrustedLaptop {
+    let replica: Replica
+
+    /// Writes a row of any table.
+    func write(_ table: RecordSchema.Table, key: Int64 = 1) throws {
+        try replica.write { transaction in
+            if table.naturalKey.isEmpty {
+                let values = table.columns.map { $0.isRegister ? sample($0, key) : nil }
+                try transaction.insert(into: table, values)
+            } else {
+                try transaction.upsert(table, key: table.keyColumns.map { sample($0, key) }, [])
+            }
+        }
+    }
+
+    private func sample(_ column: Column, _ key: Int64) -> Value {
+        guard case .register(let type) = column.shape else { return .null }
+        return switch type {
+        case .integer, .time: .integer(key)
+        case .real: .real(Double(key))
+        case .text: .text("X\(key)")
+        case .blob, .reference: .blob(Array(repeating: UInt8(key), count: 16))
+        }
+    }
+
+    /// What it has written and not sealed yet; else its last run.
+    func seal() throws -> SealedRun {
+        try replica.seal()
+        let runs = try replica.sealedRuns(after: VersionVector())
+        return runs.last { $0.header.stream == replica.stream }!
+    }
+
+    func signedRun(writing table: RecordSchema.Table) throws -> SealedRun {
+        try write(table)
+        return try seal()
+    }
+}
+
+extension Replica {
+    func rowCount(of table: RecordSchema.Table) throws -> Int {
+        let value = try connection.value("SELECT count(*) FROM \(table.name)")
+        guard case .integer(let count)? = value else { return -1 }
+        return Int(count)
+    }
+}
+
+extension HubLink {
+    static let test = HubLink(
+        url: "https://hub.invalid", pin: nil, authority: nil,
+        publicKey: Array(repeating: 1, count: 32), role: "")
+}
+
+/// Another program that writes to a replica's file.
+enum Shell {
+    static func run(_ path: String, _ statement: String) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/sqlite3")
+        process.arguments = ["-bail", path, statement]
+        try process.run()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw StoreError.invalid("sqlite3 failed") }
+    }
+}
