@@ -129,8 +129,9 @@ extension Records {
         let texts = try found.map { row in
             try row.enumerated().map { index, value in
                 guard index > 0 else { return String(Self.plain(value).prefix(12)) }
-                guard case .register = parts[index - 1].column.shape else {
-                    return Self.plain(value)
+                switch parts[index - 1].column.shape {
+                case .register, .set(.blob): break
+                default: return Self.plain(value)
                 }
                 if case .blob = value, let text = cache[value] { return text }
                 let text = try text(of: value, in: parts[index - 1].column)

@@ -130,6 +130,10 @@ public struct Records {
                 return bytes.map { String($0, radix: 16) }.joined()
             }
             return try name(of: RowID(id), in: table)
+        case (.set(.blob), .text(let elements)):
+            // Bytes say nothing to people.
+            let count = elements.utf8.count { $0 == UInt8(ascii: "\"") } / 2
+            return "\(count) element\(count == 1 ? "" : "s")"
         case (.composite, .composite(let parts)):
             return parts.map(Self.plain).joined(separator: ", ")
         default: return Self.plain(value)

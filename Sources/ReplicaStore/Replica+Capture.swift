@@ -232,9 +232,10 @@ extension Replica {
             try putBack(table, row, access, logged)
         }
         try forget(table, row)
+        let called = try nameForPeople(row, access, found)
         let reason = """
-            another program changed \(name) \(row), which this laptop is not let, and that was taken \
-            back: \(words)
+            another program changed \(name) \(called), which this laptop is not let, and that was \
+            taken back: \(words)
             """
         try connection.run(
             """
@@ -243,6 +244,20 @@ extension Replica {
             """, .text(Self.scope), .blob(own.stream.identifier.bytes),
             .integer(environment.wallMilliseconds()), .text("\(Refusal.Code.scope.name): \(reason)")
         )
+    }
+
+    /// A row by its natural key, where that is of texts; else by its id.
+    private func nameForPeople(
+        _ row: RowID, _ access: TableAccess, _ found: [Value]?
+    ) throws(StoreError) -> String {
+        let values = try access.values(row) ?? found
+        let key = access.table.keyColumns.compactMap { column -> String? in
+            guard let place = access.place(of: column.id), case .text(let text)? = values?[place]
+            else { return nil }
+            return text
+        }
+        let isWhole = !key.isEmpty && key.count == access.table.naturalKey.count
+        return isWhole ? key.joined(separator: "/") : "\(row)"
     }
 
     private func forget(_ table: UInt32, _ row: RowID) throws(StoreError) {
