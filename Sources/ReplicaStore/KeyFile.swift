@@ -29,8 +29,10 @@ package struct KeyFile: Sendable {
         let error = StoreError.system(path)
         close(descriptor)
         guard isWritten else { throw error }
-        guard link(partial, path) == 0 else {
-            if errno == EEXIST { throw .exists(path: path) }
+        // Not every file system has links.
+        guard link(partial, path) == 0 || errno != EEXIST && !exists && rename(partial, path) == 0
+        else {
+            if errno == EEXIST || exists { throw .exists(path: path) }
             throw .system(path)
         }
         try syncFolder()

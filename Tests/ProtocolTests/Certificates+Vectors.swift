@@ -76,7 +76,15 @@ extension CertificateKind {
             bytes[place] = byte
             return around(bytes)
         }
+        func without(signature count: Int) -> [UInt8] {
+            var encoder = CBOREncoder()
+            encoder.array(2)
+            encoder.blob(statement)
+            encoder.blob(ofLaptop.signature.dropLast(count))
+            return encoder.bytes
+        }
         // a9, 00 00, 01 02, 02 58 20 …, and the grants at the end.
+        let grant = statement.count - 23
         let tables = statement.count - 7
         let cases: [(String, [UInt8])] = [
             ("a device's", good), ("a hub's", ofHub.encode()),
@@ -98,6 +106,13 @@ extension CertificateKind {
                 around([0xaa] + statement.dropFirst() + [9])
             ),
             ("longer than any", [UInt8](repeating: 0x82, count: 16_385)),
+            ("an array of one", [0x81] + good[1...]),
+            ("an array of three", [0x83] + good[1...] + [0]),
+            ("a signature of 63 bytes", without(signature: 1)),
+            ("a key of 31 bytes", changed(7, 31)), ("a grant of three", changed(grant, 0x83)),
+            ("a grant of five", changed(grant, 0x85)), ("no grants", changed(grant - 1, 0xf6)),
+            ("a text that is no text", changed(grant + 1, 0x45)),
+            ("nothing for an expiry", changed(grant - 11, 0xf6)),
         ]
         return try cases.map { name, bytes in
             try vector("certificate", "read: \(name)", ["bytes": .bytes(bytes)])
@@ -178,6 +193,33 @@ extension CertificateKind {
             ("a hub's", [make(.hub, of: laptop, by: root)]),
             ("a hub's behind a device's", [ofLaptop, make(.hub, of: laptop, by: root)]),
             ("a hub's about another", [ofHub]),
+            (
+                "two grants of one scope",
+                [
+                    make(
+                        .device, of: laptop, by: hub,
+                        [recorder, elsewhere, Grant(scope: "forum", role: "x", tables: [1])])
+                ]
+            ),
+            (
+                "a grant that has expired",
+                [
+                    make(
+                        .device, of: laptop, by: hub,
+                        [
+                            Grant(
+                                scope: "forum", role: "x", tables: [1], expiryMilliseconds: -1)
+                        ])
+                ]
+            ),
+            (
+                "a grant of no table",
+                [
+                    make(
+                        .device, of: laptop, by: hub,
+                        [Grant(scope: "forum", role: "viewer", tables: [])])
+                ]
+            ),
         ]
         return try cases.map { name, certificates in
             func held(_ device: DeviceKey, _ certificates: [Certificate]) -> JSON {
@@ -206,6 +248,8 @@ extension CertificateKind {
             ("whole", token), ("without its last letter", String(token.dropLast())),
             ("with a letter more", token + "A"), ("with padding", token + "="),
             ("of another prefix", "karvan1" + token.dropFirst(7)), ("nothing", ""),
+            ("with a blank", String(token.dropLast()) + " "),
+            ("with bits that carry no byte", String(token.dropLast()) + "_"),
         ]
         return try texts.map { name, text in
             try vector("token", "a token: \(name)", ["text": .string(text)])
