@@ -62,7 +62,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Statement:
-    """09 §2, in the order of its keys. The range of its times isn't said; it is taken as that of 01 §2."""
+    """09 §2, in the order of its keys."""
     kind: int
     key: bytes
     encryption_key: bytes

@@ -110,12 +110,12 @@ extension HubStore {
     /// than its role does now.
     func renewIfDue(_ device: DeviceID) throws {
         guard try replica.membership() != nil else { return }
-        guard let newest = try newestCertificate(of: device),
-            let holder = try holder(device, newest)
+        let issued = try issued(to: device)
+        guard let newest = Self.newest(of: issued), let holder = try holder(device, newest)
         else { return }
         // A clock that was ahead may have dated what the device was let do before.
         let grants = Self.grants(of: holder)
-        let current = try issued(to: device).filter { $0.statement.grants == grants }
+        let current = issued.filter { $0.statement.grants == grants }
         let isDue = current.allSatisfy {
             $0.statement.expiryMilliseconds - now < Self.renewalMilliseconds
         }
@@ -131,9 +131,11 @@ extension HubStore {
     }
 
     func newestCertificate(of device: DeviceID) throws(StoreError) -> Certificate? {
-        try issued(to: device).max {
-            $0.statement.issuedMilliseconds < $1.statement.issuedMilliseconds
-        }
+        Self.newest(of: try issued(to: device))
+    }
+
+    private static func newest(of certificates: [Certificate]) -> Certificate? {
+        certificates.max { $0.statement.issuedMilliseconds < $1.statement.issuedMilliseconds }
     }
 
     private func holder(_ device: DeviceID, _ newest: Certificate) throws -> Holder? {

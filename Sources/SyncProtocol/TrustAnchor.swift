@@ -2,8 +2,6 @@ public import Causality
 
 /// Why a certificate is worth nothing.
 public enum CertificateError: Error, Hashable, Sendable {
-    /// It is no certificate at all.
-    case unreadable(CBORError)
     /// Its issuer has not signed it.
     case signature
     /// The root of another forum stands behind it, or none.
@@ -18,7 +16,6 @@ public enum CertificateError: Error, Hashable, Sendable {
     /// For people.
     public var explanation: String {
         switch self {
-        case .unreadable(let error): "the certificate can't be read: \(error)"
         case .signature: "the certificate isn't signed by the one that it names"
         case .otherRoot: "the certificate is of another forum"
         case .unknownHub: "the certificate is by somebody who is no hub of this forum"

@@ -9,9 +9,9 @@ import Synchronization
 import SyncProtocol
 
 /// A hub's store and laptops in one folder, under one clock.
-final class TrustedForum: Sendable {
+final class TrustedForum {
     let folder: Folder
-    nonisolated(unsafe) let hub: HubStore
+    let hub: HubStore
     private let clock = Clock()
 
     private final class Clock: Sendable {
