@@ -78,15 +78,16 @@ extension Replica {
             while let entry = rest.first, slice.hasRoom(under: lock) {
                 let next = ahead ?? entry.run.map { incoming($0) }
                 ahead = nil
+                var isHeld = true
                 if let next {
-                    try take(next, into: &accepted, &result, &progress)
+                    isHeld = try take(next, into: &accepted, &result, &progress)
                 } else if try self.run(entry.stub) == nil {
                     result.lacksBodies = true
                     break
                 }
                 if result.damage == nil {
                     cursor = cursor.advanced(by: entry.stub)
-                    try setFed(entry.stub, peer)
+                    if isHeld { try setFed(entry.stub, peer) }
                 }
                 slice.add(next)
                 rest.removeFirst()
@@ -99,17 +100,18 @@ extension Replica {
         return progress
     }
 
+    /// - Returns: whether the replica holds the run now.
     private func take(
         _ incoming: IncomingRun, into accepted: inout [AcceptedRun],
         _ applied: inout AppliedReply, _ progress: inout IngestProgress
-    ) throws {
+    ) throws -> Bool {
         if let damage = incoming.damage {
             applied.damage = applied.damage ?? refusal(of: incoming.run.header, damage)
-            return
+            return false
         }
         let result = try accept(incoming, into: &accepted)
         // It comes once more, when what is missing before it does.
-        if case .refused = result, applied.damage != nil { return }
+        if case .refused = result, applied.damage != nil { return false }
         progress.add(incoming, result)
         switch result {
         case .applied(let count): applied.changesetCount += UInt64(count)
@@ -117,7 +119,9 @@ extension Replica {
         case .refused(let refusal):
             applied.quarantinedCount += 1
             try quarantine(incoming.run, refusal)
+            return false
         }
+        return true
     }
 
     private func refusal(of header: RunHeader, _ damage: RunError) -> Refusal {
@@ -171,7 +175,7 @@ extension Replica {
     }
 
     /// What the hub says it holds stands, even where that is less than was thought. A head that names
-    /// another run than the one that is here does not: what waits must go on waiting.
+    /// a run that is not here does not: what waits must go on waiting.
     ///
     /// - Returns: whether all heads stand.
     private func remember(
@@ -183,12 +187,9 @@ extension Replica {
             var isBelieved = true
             let peer = try peer()
             for head in reply.heads {
-                guard let record = rows.streams[head.stream] else { continue }
-                if 1...max(1, record.sealed) ~= head.lastSeq {
-                    guard try isHeld(head.hash, at: head.lastSeq, of: record) else {
-                        isBelieved = false
-                        continue
-                    }
+                guard let record = rows.streams[head.stream], try isHeld(head, of: record) else {
+                    isBelieved = false
+                    continue
                 }
                 let seq = Value.integer(Int64(head.lastSeq))
                 try connection.run(
@@ -205,5 +206,11 @@ extension Replica {
                 .integer(reply.hubMilliseconds - environment.wallMilliseconds()))
             return isBelieved
         }
+    }
+
+    /// Whether a head names a run that is here, or none.
+    private func isHeld(_ head: RunStub, of record: StreamRecord) throws(StoreError) -> Bool {
+        if head.lastSeq == 0 { return true }
+        return try isHeld(head.hash, at: head.lastSeq, of: record)
     }
 }

@@ -269,13 +269,41 @@ import Testing
         reply.heads[0].lastSeq = 3
         #expect(try a.apply(reply, from: nil).hasMoreToSend, "the hub is asked again")
         #expect(try a.pending().count == 2)
-        reply.heads = [RunStub(stream: a.stream, lastSeq: 3, hash: Digest(sha256: [1]))]
-        _ = try a.apply(reply, from: nil)
-        #expect(try a.pending().count == 2)
-        #expect(try a.outgoingBatch().runs == Array(runs[1...]))
+        let other = Digest(sha256: [1])
+        for head in [
+            RunStub(stream: a.stream, lastSeq: 3, hash: other),
+            RunStub(stream: a.stream, lastSeq: 7, hash: runs[0].hash),
+            RunStub(stream: StreamID(Identifier(high: 1, low: 2)), lastSeq: 1, hash: runs[0].hash),
+            RunStub(stream: a.stream, lastSeq: 1, hash: other),
+        ] {
+            reply.heads = [head]
+            #expect(try a.apply(reply, from: nil).hasMoreToSend, "the hub is asked again")
+            #expect(try a.pending().count == 2)
+            #expect(try a.outgoingBatch().runs == Array(runs[1...]))
+        }
         // A hub that holds nothing of it any more is told all.
         reply.heads = [RunStub(noneOf: a.stream)]
         _ = try a.apply(reply, from: nil)
         #expect(try a.outgoingBatch().runs == runs)
+    }
+
+    @Test func `what the feed brings of another history leaves what waits waiting`() throws {
+        let bench = try Bench()
+        let key = DeviceKey()
+        let twins = try ["one", "two"].map { name in
+            try Replica.create(
+                at: bench.path(name), name: name, schema: Sample.schema,
+                environment: bench.environment, key: key)
+        }
+        try fill(twins[0], 2)
+        try fill(twins[1], 3, length: 20)
+        let hub = try bench.create("hub", keepsFeed: true)
+        let b = try bench.create("b")
+        try carry(from: twins[0], to: b)
+        try carry(from: twins[1], to: hub)
+        let page = try reply(hub, after: nil)
+        #expect(try b.apply(page, from: nil).quarantinedCount == 3)
+        #expect(try b.pending().count == 2, "the hub holds none of these")
+        #expect(try b.outgoingBatch().changesetCount == 2)
     }
 }

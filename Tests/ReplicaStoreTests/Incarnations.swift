@@ -352,9 +352,11 @@ func exchange(_ laptop: Replica, _ hub: Replica) throws {
     var asksForBodies = false
     for _ in 0..<20 {
         let batch = try laptop.outgoingBatch(asksForBodies: asksForBodies)
-        _ = try hub.ingest(batch.runs)
+        let isRefused = try hub.ingest(batch.runs).contains {
+            if case .refused(let refusal) = $0 { refusal.code != .gap } else { false }
+        }
         let feed = try hub.feedEntries(after: batch.cursor, ahead: batch.ahead)
-        let heads = hub.versionVector().entries.map { hub.sealedHead(of: $0.stream) }
+        let heads = Set(batch.runs.map(\.header.stream)).sorted().map(hub.sealedHead(of:))
         let reply = ExchangeReply(
             heads: heads, rejections: [], entries: feed.entries, cursor: feed.cursor,
             hasMore: feed.hasMore, hubMilliseconds: hub.environment.wallMilliseconds())
@@ -362,7 +364,8 @@ func exchange(_ laptop: Replica, _ hub: Replica) throws {
         asksForBodies = applied.lacksBodies
         let isDone =
             !feed.hasMore && !asksForBodies && batch.remainingCount == 0 && !applied.hasMoreToSend
-        if isDone { return }
+        // What was refused for good is not offered again.
+        if isDone || isRefused { return }
     }
     throw ExchangeError()
 }
