@@ -118,8 +118,8 @@ let package = Package(
         program(
             "karvan-hub",
             [
-                "Hub", "ReplicaStore", "FieldRecords", "RecordSchema", "SyncProtocol", "Causality",
-                "ProgramOutput",
+                "Hub", "ReplicaStore", "FieldRecords", "Recording", "RecordSchema", "SyncProtocol",
+                "Merge", "Causality", "ProgramOutput",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         program(
@@ -156,7 +156,7 @@ let package = Package(
         tests(
             "HubTests",
             [
-                "Hub", "FieldRecords", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge",
+                "TestSupport", "Hub", "FieldRecords", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge",
                 "Causality", .product(name: "Logging", package: "swift-log"),
             ]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),

@@ -147,6 +147,13 @@ class Reader:
             raise Reject("outOfRange")
         return n
 
+    def boolean(self) -> bool:
+        """False or true, where nothing else may stand."""
+        if self.kind() != SIMPLE or self.data[self.at] not in (0xF4, 0xF5):
+            raise Reject("unexpectedType")
+        self.at += 1
+        return self.data[self.at - 1] == 0xF5
+
     def counted(self, major: int, limit: int | None = None) -> int:
         """A length or count: over its limit is tooLong, more than is left is truncated."""
         n = self.head(major)

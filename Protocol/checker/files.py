@@ -7,13 +7,14 @@ from pathlib import Path
 from checker.json_form import members, normal, same
 from checker.kinds_of_bytes import check_bodies, check_cbor, check_ids, check_runs
 from checker.kinds_of_state import check_clock, check_folds, check_merge
-from checker.kinds_of_trust import check_certificates
+from checker.kinds_of_trust import check_certificates, check_cuts
 from checker.kinds_of_writes import check_resolutions
 from checker.limits import BadVector
 
 KINDS = {"cbor": (check_cbor, ()), "bodies": (check_bodies, ()), "ids": (check_ids, ()), "runs": (check_runs, ()),
          "clock": (check_clock, ()), "merge": (check_merge, ()), "folds": (check_folds, ()),
-         "resolutions": (check_resolutions, ("ops",)), "certificates": (check_certificates, ())}
+         "resolutions": (check_resolutions, ("ops",)), "certificates": (check_certificates, ()),
+         "cuts": (check_cuts, ())}
 
 
 def strict(pairs) -> dict:

@@ -1,4 +1,4 @@
-"""01 §6.9: vectors about certificates. Each gives what `expect` should be."""
+"""01 §6.9, §6.10: vectors about certificates and cuts. Each gives what `expect` should be."""
 from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -7,11 +7,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from checker import ed25519
 from checker.certificates import DEVICE, HUB, Certificate, Grant, Statement, certificate_hash, may, token
+from checker.cuts import POISON, REVOKED, Cut, CutStream, End, Origin, least_end
 from checker.encoding import Reader, encode
 from checker.identity import digest, sha256
-from checker.json_form import j_int, j_text, members, p_bytes, p_hex, p_int, p_text
+from checker.json_form import j_hash, j_int, j_text, members, p_bytes, p_hex, p_int, p_text
 from checker.kinds_of_bytes import agrees, library_verifies, need
-from checker.limits import INT_MAX, INT_MIN, MAX_NUMBER, BadVector, Reject
+from checker.limits import INT_MAX, INT_MIN, MAX_INCARNATION, MAX_NUMBER, MAX_SEQ, BadVector, Reject
 
 
 def p_ms(x) -> int:
@@ -149,4 +150,60 @@ def check_certificates(given, when):
             members(given, "seed hub path body")
             seed, hub, path = p_hex(given["seed"], 32), p_hex(given["hub"], 32), given["path"].encode("ascii")
             return {"header": request(seed, hub, path, p_bytes(given["body"])).hex()}
+    raise BadVector(f"an unknown kind: {when!r}")
+
+
+def p_origin(x) -> Origin:
+    members(x, "publicKey scope incarnation")
+    return p_hex(x["publicKey"], 32), p_text(x["scope"]), p_int(x["incarnation"], 0, MAX_INCARNATION)
+
+
+def p_cut_stream(x) -> CutStream:
+    members(x, "scope incarnation last run")
+    end = p_int(x["last"], 0, MAX_SEQ), None if x["run"] is None else p_hex(x["run"], 32)
+    return CutStream(p_text(x["scope"]), p_int(x["incarnation"], 0, MAX_INCARNATION), end)
+
+
+def p_cut(x) -> Cut:
+    """01 §6.10: K."""
+    members(x, "reason publicKey streams whole decided note")
+    if not isinstance(x["whole"], bool):
+        raise BadVector(f"neither true nor false: {x['whole']!r}")
+    cut = Cut(p_int(x["reason"], REVOKED, POISON), p_hex(x["publicKey"], 32), tuple(map(p_cut_stream, x["streams"])),
+              x["whole"], p_ms(x["decided"]), p_text(x["note"]))
+    need(Cut.decode(cut.encode()) == cut, "what is written reads as the same")
+    return cut
+
+
+def j_cut(cut: Cut) -> dict:
+    """01 §6.10: K."""
+    streams = [{"scope": j_text(s.scope), "incarnation": j_int(s.incarnation)} | j_end(s.end) for s in cut.streams]
+    return {"reason": cut.reason, "publicKey": cut.key.hex(), "streams": streams, "whole": cut.whole,
+            "decided": j_int(cut.decided), "note": j_text(cut.note)}
+
+
+def j_end(end: End) -> dict:
+    last, run = end
+    return {"last": j_int(last), "run": j_hash(run)}
+
+
+def check_cuts(given, when):
+    """01 §6.10."""
+    match when:
+        case "cut":
+            data = p_bytes(members(given, "bytes")["bytes"])
+            try:
+                found = Cut.decode(data)
+            except Reject as reason:
+                return {"reject": str(reason)}
+            need(found.encode() == data, "a cut that is accepted encodes to the same bytes")
+            need(agrees(Reader(data).item()), "another implementation of CBOR reads the same")
+            return {"cut": j_cut(found)}
+        case "encode":
+            return {"bytes": p_cut(members(given, "cut")["cut"]).encode().hex()}
+        case "end":
+            members(given, "cuts streams")
+            cuts = [p_cut(x) for x in given["cuts"]]
+            ends = [least_end(cuts, p_origin(x)) for x in given["streams"]]
+            return {"ends": [end and j_end(end) for end in ends]}
     raise BadVector(f"an unknown kind: {when!r}")

@@ -8,7 +8,7 @@ import zstandard
 from checker.encoding import Reader, encode
 from checker.identity import device_id, digest, stream_id
 from checker.limits import (
-    MAX_EXPANDED, MAX_HEADER, MAX_RUN, MAX_SCOPE, MAX_SEQ, MAX_WINDOW, Reject)
+    MAX_EXPANDED, MAX_HEADER, MAX_INCARNATION, MAX_RUN, MAX_SCOPE, MAX_SEQ, MAX_WINDOW, Reject)
 
 
 def expand(stored: bytes, encoding: int, size: int) -> bytes:
@@ -76,7 +76,7 @@ class Header:
                     got[key] = r.exact(32)
                 case 6:
                     got[key] = [Header.dep(r) for _ in range(r.array())]
-                case 7 | 11:
+                case 7:
                     got[key] = r.unsigned()
                 case 8:
                     if r.array() != 2:
@@ -84,6 +84,8 @@ class Header:
                     got[key] = r.unsigned(0, 3), r.unsigned(0, MAX_EXPANDED)
                 case 10:
                     got[key] = r.text(MAX_SCOPE)
+                case 11:
+                    got[key] = r.unsigned(0, MAX_INCARNATION)
                 case _:
                     r.item()
         r.end()

@@ -67,6 +67,8 @@ public struct SyncSession: Sendable {
     /// The hub takes what it gets, and there is more.
     private var isSending = false
     private var rejections: [Rejection] = []
+    /// What the hub keeps, and doesn't count.
+    private var setAside: [Rejection] = []
     private var damage: Refusal?
     private var idleExchanges = 0
     private var restarts = 0
@@ -119,7 +121,9 @@ public struct SyncSession: Sendable {
     ) -> Action {
         progress.roundTrips += 1
         progress.clockOffsetMilliseconds = reply.hubMilliseconds - (sentAt + (now - sentAt) / 2)
-        rejections = reply.rejections
+        let (kept, rest) = Self.divide(reply, outgoing)
+        setAside += kept
+        rejections = rest
         let refused = outgoing.runs.filter { run in
             reply.rejections.contains {
                 $0.stream == run.header.stream && $0.lastSeq == run.header.lastSeq
@@ -140,6 +144,23 @@ public struct SyncSession: Sendable {
         return .apply(reply, from: outgoing.cursor)
     }
 
+    /// Divides what the hub did not take in what it keeps aside all the same, and the rest: of what it
+    /// keeps, the head is a run that was sent.
+    private static func divide(
+        _ reply: ExchangeReply, _ outgoing: Outgoing
+    ) -> (kept: [Rejection], rest: [Rejection]) {
+        let sent = Set(outgoing.runs.map { RunStub($0) })
+        let heads = reply.heads.filter(sent.contains)
+        var (kept, rest): ([Rejection], [Rejection]) = ([], [])
+        for rejection in reply.rejections {
+            let isKept = heads.contains {
+                $0.stream == rejection.stream && $0.lastSeq >= rejection.lastSeq
+            }
+            if isKept { kept.append(rejection) } else { rest.append(rejection) }
+        }
+        return (kept, rest)
+    }
+
     private mutating func count(_ applied: Applied) {
         progress.receivedChangesets += applied.changesetCount
         progress.quarantinedRuns += applied.quarantinedCount
@@ -153,16 +174,17 @@ public struct SyncSession: Sendable {
             // To ask again at once would mostly bring the same; what is to be sent still goes.
             return isSending ? prepare() : finish(.failed(.refused(damage)))
         }
+        let refused = setAside + rejections
         if wantsMore || applied.lacksBodies || applied.hasMoreToSend {
             guard idleExchanges < Self.idleLimit else {
                 return finish(
-                    rejections.isEmpty
-                        ? .stalled("the hub's answers bring nothing new") : .rejected(rejections))
+                    refused.isEmpty
+                        ? .stalled("the hub's answers bring nothing new") : .rejected(refused))
             }
             let isHopeless = !rejections.isEmpty && !isRecovering
             if !isHopeless { return prepare() }
         }
-        return finish(rejections.isEmpty ? .completed : .rejected(rejections))
+        return finish(refused.isEmpty ? .completed : .rejected(refused))
     }
 
     private mutating func recover(from failure: TransportFailure) -> Action {

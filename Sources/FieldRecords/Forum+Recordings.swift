@@ -74,8 +74,8 @@ extension Forum {
         ])
 
     /// An enrolled device, by the 64 hexadecimal digits of its id. The hub writes it, so that
-    /// every laptop can say who made an edit; `scopes` are separated by single spaces. The hub itself
-    /// is one too.
+    /// every laptop can say who made an edit, and who is no longer welcome; `scopes` are separated by
+    /// single spaces. The hub itself is one too.
     public static let device = Table(
         12, "device", key: ["device"],
         [
@@ -84,5 +84,6 @@ extension Forum {
             Column(3, "role", .text),
             Column(4, "scopes", .text),
             Column(5, "certificates", .set(.blob), conflictClass: .silent),
+            Column(6, "cuts", .set(.blob), conflictClass: .silent),
         ])
 }

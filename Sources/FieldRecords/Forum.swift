@@ -11,13 +11,13 @@ public enum Forum {
     ///
     /// Numbers are given for good. One that is missing from a table is spoken for.
     public static let schema = Schema(
-        name: "forum", version: 3,
+        name: "forum", version: 4,
         tables: [
             delegation, person, contact, site, item, visit, observation, tally, note, photo,
             resolution, device, ruling, proposal, deferral,
         ],
         views: [personIdentity, attendance, attendanceSummary], rules: rules,
-        certificates: CertificateColumn(device, "certificates"))
+        trust: TrustTable(device, certificates: "certificates", cuts: "cuts"))
 }
 
 extension Forum {

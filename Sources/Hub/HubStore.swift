@@ -14,6 +14,8 @@ package struct EnrolledDevice: Hashable, Sendable {
     /// All times in milliseconds since 1970; `nil` for never.
     package var enrolledMilliseconds: Int64
     package var lastSeenMilliseconds: Int64?
+    /// Since when it is no longer welcome.
+    package var revokedMilliseconds: Int64?
     /// Changesets that the device said it had still to send.
     package var pendingCount: Int64
     /// The device's clock minus the hub's, in milliseconds.
@@ -114,6 +116,13 @@ package final class HubStore {
         }
         let device = DeviceID(publicKey: request.publicKey)
         let membership = try membership()
+        if let cut = try revocation(of: device) {
+            let time = Instant(milliseconds: cut.decidedMilliseconds).inWholeSeconds
+            throw Refusal(
+                .revoked,
+                "the hub's operator revoked this laptop at \(time). Start a new replica on it with "
+                    + "`karvan init --replica FILE`, and enrol that")
+        }
         guard let hub = membership.hub else {
             throw StoreError.invalid("\(path) has lost the hub's certificate")
         }
@@ -179,8 +188,8 @@ package final class HubStore {
             SELECT device, name, role, scopes, enrolled, seen, pending, skew FROM sy_hub_device
             ORDER BY name, device
             """
-        ).compactMap { row in
-            guard case .blob(let device) = row[0], case .text(let name) = row[1],
+        ).compactMap { row throws(StoreError) in
+            guard case .blob(let device) = row[0], let id = DeviceID(device), case .text(let name) = row[1],
                 case .text(let role) = row[2], case .text(let scopes) = row[3],
                 case .integer(let enrolled) = row[4], case .integer(let pending) = row[6],
                 case .integer(let skew) = row[7]
@@ -190,8 +199,9 @@ package final class HubStore {
             return EnrolledDevice(
                 device: device.hexadecimal, name: name, role: role,
                 scopes: scopes.split(separator: " ").map(String.init),
-                enrolledMilliseconds: enrolled, lastSeenMilliseconds: seen, pendingCount: pending,
-                clockOffsetMilliseconds: skew)
+                enrolledMilliseconds: enrolled, lastSeenMilliseconds: seen,
+                revokedMilliseconds: try revocation(of: id)?.decidedMilliseconds,
+                pendingCount: pending, clockOffsetMilliseconds: skew)
         }
     }
 
@@ -210,22 +220,26 @@ package final class HubStore {
         guard scopes.contains(request.scope) else {
             throw Refusal(.scope, "this device has no grant for \(request.scope)")
         }
-        try renewIfDue(DeviceID(publicKey: publicKey))
+        let device = DeviceID(publicKey: publicKey)
+        if let cut = try revocation(of: device) {
+            return try handOver(request, from: publicKey, cut)
+        }
+        try renewIfDue(device)
         try replica.seal()
-        let rejections = try take(request.runs)
+        let (heads, rejections) = try take(request.runs, from: publicKey)
         let feed = try replica.feedEntries(after: request.cursor, ahead: request.ahead)
         try note(request, from: publicKey)
-        var streams: [StreamID] = []
-        for run in request.runs where !streams.contains(run.header.stream) {
-            streams.append(run.header.stream)
-        }
         return ExchangeReply(
-            heads: streams.map(replica.sealedHead(of:)), rejections: rejections,
-            entries: feed.entries, cursor: feed.cursor, hasMore: feed.hasMore,
-            hubMilliseconds: now)
+            heads: heads, rejections: rejections, entries: feed.entries, cursor: feed.cursor,
+            hasMore: feed.hasMore, hubMilliseconds: now)
     }
 
-    private func take(_ runs: [SealedRun]) throws -> [Rejection] {
+    /// - Returns: the last run of each stream that is held now, be it aside, of those that came; where
+    ///   none is, the last that there is. And what was not taken, as far as its sender has to know: of
+    ///   others' changes that are kept aside it reads in the feed.
+    func take(
+        _ runs: [SealedRun], from publicKey: [UInt8]
+    ) throws -> (heads: [RunStub], rejections: [Rejection]) {
         var rejections: [Rejection] = []
         var welcome: [SealedRun] = []
         // Where there are certificates, these decide.
@@ -241,15 +255,30 @@ package final class HubStore {
                 welcome.append(run)
             }
         }
-        guard !welcome.isEmpty else { return rejections }
+        try nameEnded(welcome)
+        var held: [StreamID: RunStub] = [:]
         for (run, result) in zip(welcome, try replica.ingest(welcome)) {
-            if case .refused(let refusal) = result { rejections.append(Rejection(run, refusal)) }
+            switch result {
+            case .applied, .duplicate: held[run.header.stream] = RunStub(run)
+            case .refused(let refusal): rejections.append(Rejection(run, refusal))
+            case .setAside(let refusal):
+                let stream = run.header.stream
+                held[stream] = RunStub(run)
+                if replica.device(of: stream) == DeviceID(publicKey: publicKey) {
+                    rejections.append(Rejection(run, refusal))
+                }
+            }
         }
-        return rejections
+        var heads: [RunStub] = []
+        for run in runs where !heads.contains(where: { $0.stream == run.header.stream }) {
+            let stream = run.header.stream
+            heads.append(held[stream] ?? replica.sealedHead(of: stream))
+        }
+        return (heads, rejections)
     }
 
     /// For the operator: when the device was here, and what it said of itself.
-    private func note(_ request: ExchangeRequest, from publicKey: [UInt8]) throws {
+    func note(_ request: ExchangeRequest, from publicKey: [UInt8]) throws {
         try replica.transaction(isDurable: false) {
             try replica.connection.run(
                 "UPDATE sy_hub_device SET seen = ?, pending = ?, skew = ? WHERE key = ?",

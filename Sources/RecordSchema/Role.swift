@@ -11,14 +11,17 @@ public struct Role: Hashable, Sendable {
     }
 }
 
-/// Where certificates lie: a table with one row for each device, by the hexadecimal digits of its id,
-/// and a set of bytes in it. Nobody but a hub writes to that table.
-public struct CertificateColumn: Hashable, Sendable {
+/// Where certificates and cuts lie: a table with one row for each device, by the hexadecimal digits of its
+/// id, and two sets of bytes in it. Nobody but a hub writes to that table.
+public struct TrustTable: Hashable, Sendable {
     public let table: UInt32
-    public let column: UInt32
+    /// The numbers of the two columns.
+    public let certificates: UInt32
+    public let cuts: UInt32
 
-    public init(_ table: Table, _ column: String) {
+    public init(_ table: Table, certificates: String, cuts: String) {
         self.table = table.id
-        self.column = table.declared(column).id
+        self.certificates = table.declared(certificates).id
+        self.cuts = table.declared(cuts).id
     }
 }

@@ -61,20 +61,20 @@ public struct Schema: Sendable {
     public let tables: [Table]
     public let views: [View]
     public let rules: [ConflictRule]
-    /// Where devices' certificates lie; `nil` where nobody has any.
-    public let certificates: CertificateColumn?
+    /// Where devices' certificates and cuts lie; `nil` where nobody has any.
+    public let trust: TrustTable?
 
     /// Checks the declaration: a wrong one is a bug, and stops the program.
     public init(
         name: String, version: UInt64, tables: [Table], views: [View] = [],
-        rules: [ConflictRule] = [], certificates: CertificateColumn? = nil
+        rules: [ConflictRule] = [], trust: TrustTable? = nil
     ) {
         self.name = name
         self.version = version
         self.tables = tables.sorted { $0.id < $1.id }
         self.views = views
         self.rules = rules.sorted { $0.number < $1.number }
-        self.certificates = certificates
+        self.trust = trust
         checkInvariants()
     }
 
@@ -97,10 +97,12 @@ public struct Schema: Sendable {
         precondition(Set(tables.map(\.name)).count == tables.count, "two tables share a name")
         precondition(Set(rules.map(\.number)).count == rules.count, "two rules share a number")
         precondition(Set(rules.map(\.name)).count == rules.count, "two rules share a name")
-        if let certificates {
-            let column = table(id: certificates.table)?.column(id: certificates.column)
+        if let trust {
+            let table = table(id: trust.table)
             precondition(
-                column?.shape == .set(.blob), "certificates lie in a set of bytes")
+                [trust.certificates, trust.cuts].allSatisfy {
+                    table?.column(id: $0)?.shape == .set(.blob)
+                }, "certificates and cuts lie in sets of bytes")
         }
         for table in tables {
             precondition(table.id > 0, "table \(table.name): numbers start at 1")

@@ -17,11 +17,22 @@ extension Inspection {
                 result.otherProblems.append("\(name): its clock is ahead of every change")
             }
         }
-        for row in try connection.rows("SELECT sid FROM sy_stream WHERE cut IS NOT NULL") {
-            result.otherProblems.append("row \(row[0]) of sy_stream holds a cut")
-        }
+        try checkEnds()
         try checkTail()
         try checkMeta()
+    }
+
+    /// Streams end where the cuts among the records say.
+    private mutating func checkEnds() throws {
+        for record in streams where record.device != replica.own.device {
+            let said = try replica.cuts(of: record.device).compactMap {
+                $0.end(of: record.origin)
+            }.min()
+            if record.end != said {
+                result.otherProblems.append(
+                    "stream \(record.stream) ends elsewhere than its cuts say")
+            }
+        }
     }
 
     /// Pieces that belong to no place in their stream.
@@ -64,6 +75,7 @@ extension Inspection {
         guard replica.keepsFeed else { return }
         let end = try replica.feedEnd()
         var cursor = Cursor.start(epoch: end.epoch, scope: Replica.scope)
+        var cutOffCount = 0
         let statement = try connection.prepare(
             """
             SELECT f.off, f.chain, s.stream, f.last_seq, r.hash FROM sy_feed f
@@ -74,14 +86,15 @@ extension Inspection {
         defer { statement.finalize() }
         statement.bind(1, text: Replica.scope)
         while try statement.step() {
-            guard let stream = statement.identifier(2), let hash = Digest(statement.blob(4)),
-                let seq = UInt64(exactly: statement.integer(3))
+            guard let stream = statement.identifier(2),
+                let seq = UInt64(exactly: statement.integer(3)),
+                let stub = try stub(
+                    StreamID(stream), seq, statement, behind: cursor, &cutOffCount)
             else {
                 return result.otherProblems.append(
                     "entry \(statement.integer(0)) of the feed names a run that is not here")
             }
-            cursor = cursor.advanced(
-                by: RunStub(stream: StreamID(stream), lastSeq: seq, hash: hash))
+            cursor = cursor.advanced(by: stub)
             guard statement.integer(0) == Int64(cursor.offset),
                 statement.blob(1) == cursor.chain.bytes
             else {
@@ -89,9 +102,23 @@ extension Inspection {
                     "entry \(cursor.offset) of the feed does not continue its chain")
             }
         }
-        if cursor != end || end.offset != UInt64(result.runs) {
+        if cursor != end || end.offset != UInt64(result.runs + cutOffCount) {
             result.otherProblems.append("the feed ends elsewhere than is noted")
         }
+    }
+
+    /// - Parameter statement: at a row of (offset, chain, stream, seq, hash).
+    private func stub(
+        _ stream: StreamID, _ seq: UInt64, _ statement: Statement, behind cursor: Cursor,
+        _ cutOffCount: inout Int
+    ) throws -> RunStub? {
+        if let hash = Digest(statement.blob(4)) {
+            return RunStub(stream: stream, lastSeq: seq, hash: hash)
+        }
+        guard replica.isCutOff(Dot(stream, seq)) else { return nil }
+        cutOffCount += 1
+        return try replica.cutOffRun(
+            stream, seq: Int64(seq), leadingTo: statement.blob(1), from: cursor)
     }
 
     // MARK: Peers

@@ -25,6 +25,7 @@ enum Layout {
         "own", "install", "name", "schema", "schema_version", "format", "feed", "hub_url",
         "hub_key", "hub_pin", "hub_ca", "role", "last_sync", "clock_offset", "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
+        MetaKey.refusal,
     ]
 
     static let tables = """
@@ -277,6 +278,9 @@ enum MetaKey {
     static let root = "root"
     static let hubCertificate = "hub_certificate"
     static let certificate = "certificate"
+
+    /// What the hub said when it last let this device in no more.
+    static let refusal = "refusal"
 
     /// The file goes on as a new incarnation before anything is written.
     static let renew = "renew"

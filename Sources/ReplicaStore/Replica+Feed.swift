@@ -48,8 +48,10 @@ extension Replica {
         var entries: [FeedEntry] = []
         var size = 0
         while position.offset < end.offset {
-            let stub = try feedStub(at: position.offset + 1)
-            if stub.lastSeq <= held[stub.stream] {
+            let stub = try feedStub(behind: position)
+            if isCutOff(Dot(stub.stream, stub.lastSeq)) {
+                entries.append(.cut(stub))
+            } else if stub.lastSeq <= held[stub.stream] {
                 entries.append(.stub(stub))
             } else {
                 guard let run = try run(stub) else { throw rows.damaged("a run of the feed") }
@@ -86,18 +88,37 @@ extension Replica {
         }
     }
 
-    private func feedStub(at offset: UInt64) throws(StoreError) -> RunStub {
+    private func feedStub(behind cursor: Cursor) throws(StoreError) -> RunStub {
+        let offset = cursor.offset + 1
         let found = try connection.rows(
             """
-            SELECT s.stream, f.last_seq, r.hash FROM sy_feed f
+            SELECT s.stream, f.last_seq, r.hash, f.chain FROM sy_feed f
             JOIN sy_stream s ON s.sid = f.sid
-            JOIN sy_run r ON r.sid = f.sid AND r.last_seq = f.last_seq
+            LEFT JOIN sy_run r ON r.sid = f.sid AND r.last_seq = f.last_seq
             WHERE f.scope = ? AND f.off = ?
             """, .text(Self.scope), .integer(Int64(offset)))
         guard let row = found.first, case .blob(let stream) = row[0],
-            let stream = Identifier(stream), case .integer(let seq) = row[1], seq > 0,
-            case .blob(let hash) = row[2], let hash = Digest(hash)
+            let stream = Identifier(stream), case .integer(let seq) = row[1], seq > 0
         else { throw rows.damaged("entry \(offset) of the feed") }
-        return RunStub(stream: StreamID(stream), lastSeq: UInt64(seq), hash: hash)
+        if case .blob(let hash) = row[2], let hash = Digest(hash) {
+            return RunStub(stream: StreamID(stream), lastSeq: UInt64(seq), hash: hash)
+        }
+        guard case .blob(let chain) = row[3],
+            let stub = try cutOffRun(StreamID(stream), seq: seq, leadingTo: chain, from: cursor)
+        else { throw rows.damaged("entry \(offset) of the feed") }
+        return stub
+    }
+
+    /// A run of the feed that was cut off since; others may be kept aside under its number.
+    func cutOffRun(
+        _ stream: StreamID, seq: Int64, leadingTo chain: [UInt8], from cursor: Cursor
+    ) throws(StoreError) -> RunStub? {
+        let heads = try connection.rows(
+            "SELECT head FROM sy_quar WHERE stream = ? AND last_seq = ?",
+            .blob(stream.identifier.bytes), .integer(seq))
+        return heads.lazy.compactMap { row -> RunStub? in
+            guard case .blob(let head) = row[0] else { return nil }
+            return RunStub(stream: stream, lastSeq: UInt64(seq), hash: Digest(.run, head))
+        }.first { cursor.advanced(by: $0).chain.bytes == chain }
     }
 }

@@ -159,12 +159,9 @@ extension Replica {
     }
 
     private func namesUnsealed(_ changeset: Changeset, in record: StreamRecord) -> Bool {
-        changeset.rows.contains { row in
-            row.operations.contains { operation in
-                operation.namedDots.contains { dot in
-                    dot.stream != record.stream && dot.seq > rows.streams[dot.stream]?.sealed ?? 0
-                }
-            }
+        changeset.namedDots.contains { dot in
+            dot.stream != record.stream && dot.seq > rows.streams[dot.stream]?.sealed ?? 0
+                && !isCutOff(dot)
         }
     }
 
@@ -217,11 +214,12 @@ extension Replica {
 
     private func sealLeft(_ record: StreamRecord) throws(StoreError) -> Int {
         let pieces = try leftPieces(record)
+        let cutOff = cutOffSeqs(in: try leftChangesets(record))
         let named = try pieces.flatMap(\.streams).map { stream throws(StoreError) in
-            guard let other = rows.streams[stream], let hash = other.runHash else {
+            guard let other = rows.streams[stream] else {
                 throw rows.damaged("the tail names a stream that is not known")
             }
-            return Dependency(stream: stream, seq: other.sealed, run: hash)
+            return try dependency(on: other, naming: cutOff[stream] ?? 0)
         }
         var record = record
         var dictionary = SealingDictionary()

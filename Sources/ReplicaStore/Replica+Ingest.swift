@@ -9,6 +9,8 @@ public enum IngestResult: Sendable {
     case applied(Int)
     /// Held already.
     case duplicate
+    /// Kept aside: it lies behind the end of its stream, and counts nowhere.
+    case setAside(Refusal)
     /// Not taken.
     case refused(Refusal)
 }
@@ -144,6 +146,9 @@ extension Replica {
     ) throws -> IngestResult {
         let run = incoming.run
         do {
+            if try isBehindEnd(run), let refusal = try setAside(incoming) {
+                return .setAside(refusal)
+            }
             if try isHeld(run) { return .duplicate }
             let record = try admit(run)
             let contents = try contents(of: incoming, record)
@@ -153,6 +158,12 @@ extension Replica {
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
             accepted.append(AcceptedRun(contents, sid: sid, skippedCount: leftCount))
             vocabularies.insert(contents.vocabulary, of: run.hash)
+            if areCuts(contents.changes) {
+                // Those that come next may lie behind an end.
+                try rows.apply(accepted)
+                accepted = []
+                try endStreams()
+            }
             return .applied(contents.changes.heads.count - leftCount)
         } catch let refusal as Refusal {
             return .refused(refusal)
@@ -228,7 +239,14 @@ extension Replica {
     }
 
     private func check(_ dependency: Dependency) throws {
-        guard let other = rows.streams[dependency.stream], other.sealed >= dependency.seq else {
+        let other = rows.streams[dependency.stream]
+        // What lies behind an end never comes: all that is kept before it is enough.
+        if let other, let end = other.end, dependency.seq > end.lastSeq,
+            other.sealed >= end.lastSeq
+        {
+            return
+        }
+        guard let other, other.sealed >= dependency.seq else {
             throw Refusal(
                 .gap, "it depends on \(dependency.stream):\(dependency.seq), which is not here")
         }
@@ -285,7 +303,10 @@ extension Replica {
 extension IngestProgress {
     mutating func add(_ incoming: IncomingRun, _ result: IngestResult) {
         runCount += 1
-        if case .refused = result { refusedCount += 1 }
+        switch result {
+        case .refused, .setAside: refusedCount += 1
+        case .applied, .duplicate: break
+        }
         guard case .applied(let count) = result else { return }
         changesetCount += UInt64(count)
         rowCount += incoming.rowCount

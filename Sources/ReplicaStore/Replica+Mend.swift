@@ -15,7 +15,7 @@ extension Replica {
     /// Takes what waited for what came back, and makes the rows anew. Inside of a transaction.
     func mendIfNeeded() throws {
         guard try hasHoles() else { return }
-        while try takeStranded() {}
+        while try takeStranded().runCount > 0 {}
         try countLeft()
         let isClosed = try makeRows()
         guard isClosed else { return }
@@ -31,23 +31,25 @@ extension Replica {
 
     /// Takes runs that are kept aside until what lies before them is here.
     ///
-    /// - Returns: whether there were any.
-    func takeStranded() throws -> Bool {
+    /// - Returns: how many there were.
+    func takeStranded() throws -> IngestProgress {
         let found = try connection.rows(
             "SELECT no, head, sig, body FROM sy_quar WHERE \(Self.stranded) ORDER BY no")
-        var isAny = false
+        var progress = IngestProgress()
         var accepted: [AcceptedRun] = []
         for row in found {
             guard case .blob(let head) = row[1], case .blob(let signature) = row[2],
                 case .blob(let body) = row[3],
                 let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
             else { continue }
-            if case .refused = try accept(incoming(run), into: &accepted) { continue }
+            let next = incoming(run)
+            let result = try accept(next, into: &accepted)
+            if case .refused = result { continue }
             try connection.run("DELETE FROM sy_quar WHERE no = ?", row[0])
-            isAny = true
+            progress.add(next, result)
         }
         try rows.apply(accepted)
-        return isAny
+        return progress
     }
 
     /// Changes that were left behind a gap count once it is closed.
@@ -80,9 +82,7 @@ extension Replica {
         try forEachChangeset { changeset, _ in
             replay.add(changeset)
             guard isClosed else { return }
-            isClosed = changeset.rows.allSatisfy { row in
-                row.operations.allSatisfy { $0.namedDots.allSatisfy(vector.contains) }
-            }
+            isClosed = changeset.namedDots.allSatisfy { vector.contains($0) || isCutOff($0) }
         }
         let noted = Set(
             try connection.rows("SELECT DISTINCT tbl, id FROM sy_dirty").compactMap { row in

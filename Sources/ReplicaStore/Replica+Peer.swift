@@ -158,7 +158,10 @@ extension Replica {
             queues.append(try runs(of: record, after: vector[record.stream], .all))
         }
         var result: [SealedRun] = []
-        while let index = queues.firstIndex(where: { isReady($0.first, held) }) {
+        // Cuts come before what counts by them.
+        while let index = queues.firstIndex(where: { isReady($0.first, held) })
+            ?? queues.firstIndex(where: { isReady($0.first, held, orCutOff: true) })
+        {
             let run = queues[index].removeFirst()
             held[run.header.stream] = run.header.lastSeq
             result.append(run)
@@ -200,7 +203,9 @@ extension Replica {
         var held = VersionVector(
             rows.streams.sorted.map { ($0.stream, heads[$0.sid]?.has ?? 0) })
         var size = 0
-        while let index = queues.firstIndex(where: { isReady($0.next, held) }) {
+        while let index = queues.firstIndex(where: { isReady($0.next, held) })
+            ?? queues.firstIndex(where: { isReady($0.next, held, orCutOff: true) })
+        {
             let record = queues[index].record
             let before = held[record.stream]
             guard let run = try runs(of: record, after: before, .first).first else { break }
@@ -214,9 +219,17 @@ extension Replica {
         batch.remainingCount -= min(batch.remainingCount, batch.changesetCount)
     }
 
-    private func isReady(_ run: SealedRun?, _ held: VersionVector) -> Bool {
+    /// - Parameter orCutOff: what lies behind the end of its stream never comes: it is enough that all
+    ///   before the end is held.
+    private func isReady(
+        _ run: SealedRun?, _ held: VersionVector, orCutOff: Bool = false
+    ) -> Bool {
         guard let run else { return false }
-        return run.header.dependencies.allSatisfy { $0.seq <= held[$0.stream] }
+        return run.header.dependencies.allSatisfy { dependency in
+            if dependency.seq <= held[dependency.stream] { return true }
+            guard orCutOff, let end = rows.streams[dependency.stream]?.end else { return false }
+            return dependency.seq > end.lastSeq && held[dependency.stream] >= end.lastSeq
+        }
     }
 
     /// When a hub last answered, and its clock minus this one's, both in milliseconds.
@@ -225,6 +238,24 @@ extension Replica {
             case .integer(let offset)? = try connection.meta("clock_offset")
         else { return nil }
         return (time, offset)
+    }
+
+    /// What the hub said when it let this device in no more; `nil` while it does.
+    public func hubRefusal() throws(StoreError) -> String? {
+        guard case .text(let text)? = try connection.meta(MetaKey.refusal) else { return nil }
+        return text
+    }
+
+    /// - Parameter explanation: `nil` once the hub has answered as it should.
+    public func noteHubRefusal(_ explanation: String?) throws(StoreError) {
+        guard try hubRefusal() != explanation else { return }
+        try transaction { () throws(StoreError) in
+            if let explanation {
+                try connection.setMeta(MetaKey.refusal, .text(explanation))
+            } else {
+                try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.refusal))
+            }
+        }
     }
 
     /// Starts over with a hub that is not what it was: everything is read and offered again.

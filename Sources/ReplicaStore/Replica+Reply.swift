@@ -49,7 +49,14 @@ extension Replica {
             // A certificate may have come behind what it allows.
             try transaction {
                 try drain()
-                while try takeStranded() {}
+                while true {
+                    let taken = try takeStranded()
+                    guard taken.runCount > 0 else { break }
+                    applied.changesetCount += taken.changesetCount
+                    // They were counted when they came, if they came now.
+                    let count = UInt64(taken.runCount - taken.refusedCount)
+                    applied.quarantinedCount -= min(count, applied.quarantinedCount)
+                }
             }
         }
         if !reply.hasMore, !applied.lacksBodies, applied.damage == nil { try adoptPutBack() }
@@ -82,8 +89,11 @@ extension Replica {
                 if let next {
                     isHeld = try take(next, into: &accepted, &result, &progress)
                 } else if try self.run(entry.stub) == nil {
-                    result.lacksBodies = true
-                    break
+                    isHeld = false
+                    guard case .cut = entry else {
+                        result.lacksBodies = true
+                        break
+                    }
                 }
                 if result.damage == nil {
                     cursor = cursor.advanced(by: entry.stub)
@@ -116,6 +126,9 @@ extension Replica {
         switch result {
         case .applied(let count): applied.changesetCount += UInt64(count)
         case .duplicate: break
+        case .setAside:
+            applied.quarantinedCount += 1
+            return false
         case .refused(let refusal):
             applied.quarantinedCount += 1
             try quarantine(incoming.run, refusal)
@@ -131,29 +144,6 @@ extension Replica {
             changes \(header.stream):\(header.firstSeq) to \(header.lastSeq) came damaged \
             (\(damage.explanation)). Sync again: they are asked for once more
             """)
-    }
-
-    /// Keeps a run that can't be applied, as it came.
-    func quarantine(_ run: SealedRun, _ refusal: Refusal) throws(StoreError) {
-        try connection.run(
-            """
-            INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
-            VALUES(?, ?, ?, ?, ?, ?, ?, ?)
-            """, .text(Self.scope), .blob(run.header.stream.identifier.bytes),
-            .integer(Int64(run.header.lastSeq)), .integer(environment.wallMilliseconds()),
-            .text("\(refusal.code.name): \(refusal.explanation)"), .blob(run.headerBytes),
-            .blob(run.signature), .blob(run.body))
-    }
-
-    /// The runs that are kept aside, and what other programs wrote here and may not be sent: which,
-    /// and why.
-    public func quarantined() throws(StoreError) -> [(stub: String, reason: String)] {
-        try connection.rows("SELECT stream, last_seq, reason FROM sy_quar ORDER BY no").map { row in
-            guard case .blob(let stream) = row[0], case .integer(let seq) = row[1],
-                case .text(let reason) = row[2]
-            else { return ("?", "?") }
-            return (seq == 0 ? "here" : "\(stream.hexadecimal):\(seq)", reason)
-        }
     }
 
     private func setCursor(_ cursor: Cursor, _ peer: Value) throws(StoreError) {
@@ -187,6 +177,8 @@ extension Replica {
             var isBelieved = true
             let peer = try peer()
             for head in reply.heads {
+                // What the hub keeps aside was cut off here by now.
+                if isCutOff(Dot(head.stream, head.lastSeq)) { continue }
                 guard let record = rows.streams[head.stream], try isHeld(head, of: record) else {
                     isBelieved = false
                     continue

@@ -89,6 +89,8 @@ extension Replica {
             try drain()
             try nameColumnsOfDirtyRows()
             try showWaiting()
+            // Cuts may have come to a build that didn't know them.
+            try endStreams()
             try connection.setMeta("schema_version", .integer(Int64(schema.version)))
         }
     }

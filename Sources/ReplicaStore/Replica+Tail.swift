@@ -185,6 +185,9 @@ extension Replica {
     /// The heads of other streams: first those that the tail's dots name, in the order of their
     /// numbers, then those that grew since this replica's last run, as many as a header has room
     /// for; the others wait for the next run. A writer names no more than a header has room for.
+    ///
+    /// A hub names no more than it must: certificates and cuts must be taken before what they are
+    /// about, whatever has come before them.
     private func dependencies() throws(StoreError) -> [Dependency] {
         var named: [StreamRecord] = []
         for stream in writer.streams {
@@ -194,20 +197,19 @@ extension Replica {
             named.append(record)
         }
         let grown = rows.streams.sorted.filter { record in
-            record.sid != own.sid && record.sealed > record.named
+            !keepsFeed && record.sid != own.sid && record.sealed > record.named
                 && !named.contains { $0.sid == record.sid }
         }
+        let isEnded = named.contains { $0.end != nil }
+        let cutOff = isEnded ? cutOffSeqs(in: try tailChangesets()) : [:]
         return try (named + grown).prefix(Limits.runDependencies).map { record throws(StoreError) in
             var record = record
-            guard let hash = record.runHash else {
-                throw rows.damaged("stream \(record.stream) has no run")
-            }
             try holdChainEnd(record)
             if record.named != record.sealed {
                 record.named = record.sealed
                 try rows.streams.update(record, in: connection)
             }
-            return Dependency(stream: record.stream, seq: record.sealed, run: hash)
+            return try dependency(on: record, naming: cutOff[record.stream] ?? 0)
         }
     }
 

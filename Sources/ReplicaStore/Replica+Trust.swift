@@ -38,6 +38,8 @@ struct Trust {
     var permissions: [DeviceID: Permission] = [:]
     /// The replica's own.
     var own: Permission?
+    /// What was read of cuts.
+    var cuts: [DeviceID: [Cut]] = [:]
 }
 
 extension Replica {
@@ -80,16 +82,22 @@ extension Replica {
 
     /// The certificates that the forum holds of a device, whether true or not.
     package func certificates(of device: DeviceID) throws(StoreError) -> [Certificate] {
-        guard let place = schema.certificates, let table = schema.table(id: place.table) else {
-            return []
+        guard let place = schema.trust else { return [] }
+        return try trusted(of: device, in: place.certificates).compactMap {
+            try? Certificate(decoding: $0)
         }
+    }
+
+    /// What lies of a device in a column of its row.
+    func trusted(of device: DeviceID, in column: UInt32) throws(StoreError) -> [[UInt8]] {
+        guard let place = schema.trust, let table = schema.table(id: place.table) else { return [] }
         let row = schema.rowID(in: table, key: [.text(device.description)])
         var state = RowState()
         // Elements of sets lie beside the table: what another program did to the row is not asked.
         try rows.loadExtras(table.id, row, into: &state)
-        return AddWinsSet.elements(of: state, column: place.column).compactMap { element in
+        return AddWinsSet.elements(of: state, column: column).compactMap { element in
             guard case .blob(let bytes)? = try? Value(canonicalBytes: element) else { return nil }
-            return try? Certificate(decoding: bytes)
+            return bytes
         }
     }
 
@@ -118,7 +126,7 @@ extension Replica {
     }
 
     private func isAllowed(_ table: UInt32, _ permission: Permission?) -> Bool {
-        permission?.allows(table, certificates: schema.certificates?.table) ?? false
+        permission?.allows(table, certificates: schema.trust?.table) ?? false
     }
 
     /// Holds what a run does against its device's certificates.

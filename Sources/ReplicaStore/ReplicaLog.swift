@@ -96,7 +96,7 @@ extension Replica {
         return changesets
     }
 
-    private func decode(_ run: SealedRun) throws(StoreError) -> [Changeset] {
+    func decode(_ run: SealedRun) throws(StoreError) -> [Changeset] {
         do throws(RunError) {
             let contents = try run.contents(
                 namespace: schema.namespace, earlier: vocabularies(of: run.header.stream))

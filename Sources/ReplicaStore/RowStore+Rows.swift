@@ -273,6 +273,17 @@ extension RowStore {
             kind: extra.op.action.storedKind, extra.op.action.storedValue)
     }
 
+    /// Takes out all that there is of a row: nothing of the log says anything of it.
+    func remove(_ table: UInt32, _ row: RowID) throws(StoreError) {
+        try access(table)?.delete(row)
+        for beside in ["sy_row", "sy_live"] {
+            try connection.run(
+                "DELETE FROM \(beside) WHERE tbl = ? AND id = ?", .integer(Int64(table)),
+                .blob(row.identifier.bytes))
+        }
+        forget()
+    }
+
     /// Writes the puts that an exchange left beside the table.
     func write(
         _ table: UInt32, _ row: RowID, _ puts: [ExchangedRow.Beside]

@@ -20,12 +20,31 @@ struct StreamRecord: Sendable {
     var named: UInt64
     /// The greatest time given or taken over; kept with the replica's own stream.
     var clock: HybridTime
+    /// Where a hub has ended it.
+    var end: StreamEnd?
 
     var device: DeviceID { DeviceID(publicKey: publicKey) }
 
     /// Whether the stream's id is the one that its device, scope and incarnation give.
-    var isNamedByItself: Bool {
-        StreamOrigin(publicKey: publicKey, scope: scope, incarnation: incarnation).stream == stream
+    var isNamedByItself: Bool { origin.stream == stream }
+
+    /// Whose stream it is.
+    var origin: StreamOrigin {
+        StreamOrigin(publicKey: publicKey, scope: scope, incarnation: incarnation)
+    }
+}
+
+/// As it lies in `sy_stream`: the seq in 8 bytes, the highest first, and the run's hash.
+extension StreamEnd {
+    init?(stored bytes: [UInt8]) {
+        guard bytes.count == 8 || bytes.count == 40 else { return nil }
+        let seq = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        guard seq <= UInt64(Int64.max) else { return nil }
+        self.init(lastSeq: seq, run: Digest(Array(bytes.dropFirst(8))))
+    }
+
+    var stored: [UInt8] {
+        withUnsafeBytes(of: lastSeq.bigEndian) { Array($0) } + (run?.bytes ?? [])
     }
 }
 
@@ -41,7 +60,8 @@ struct StreamTable {
     init(reading connection: Connection) throws(StoreError) {
         let rows = try connection.rows(
             """
-            SELECT sid, scope, stream, device, incarnation, head, sealed, run_hash, named, clock
+            SELECT sid, scope, stream, device, incarnation, head, sealed, run_hash, named, clock,
+                cut
             FROM sy_stream
             """)
         for row in rows {
@@ -57,10 +77,14 @@ struct StreamTable {
             else { throw Self.damaged(connection, row[0]) }
             var hash: Digest?
             if case .blob(let bytes) = row[7] { hash = Digest(bytes) }
-            let record = StreamRecord(
+            var record = StreamRecord(
                 sid: sid, stream: StreamID(identifier), scope: scope, publicKey: key,
                 incarnation: incarnation, head: head, sealed: sealed, runHash: hash, named: named,
                 clock: HybridTime(rawValue: UInt64(bitPattern: clock)))
+            if case .blob(let bytes) = row[10] {
+                record.end = StreamEnd(stored: bytes)
+                guard record.end != nil else { throw Self.damaged(connection, row[0]) }
+            }
             // A stream's name is a hash of what stands beside it.
             guard record.isNamedByItself, (sealed == 0) == (hash == nil),
                 numbers[record.stream] == nil
@@ -132,7 +156,7 @@ struct StreamTable {
     mutating func update(_ record: StreamRecord, in connection: Connection) throws(StoreError) {
         let statement = try connection.statement(
             """
-            UPDATE sy_stream SET head = ?, sealed = ?, run_hash = ?, named = ?, clock = ?
+            UPDATE sy_stream SET head = ?, sealed = ?, run_hash = ?, named = ?, clock = ?, cut = ?
             WHERE sid = ?
             """)
         statement.bind(1, Int64(record.head))
@@ -144,7 +168,12 @@ struct StreamTable {
         }
         statement.bind(4, Int64(record.named))
         statement.bind(5, Int64(bitPattern: record.clock.rawValue))
-        statement.bind(6, record.sid)
+        if let end = record.end {
+            statement.bind(6, blob: end.stored)
+        } else {
+            statement.bindNull(6)
+        }
+        statement.bind(7, record.sid)
         try statement.step()
         records[record.sid] = record
     }

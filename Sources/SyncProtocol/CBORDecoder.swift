@@ -283,7 +283,10 @@ public struct CBORDecoder: Sendable {
     }
 
     public mutating func bool() throws(CBORError) -> Bool {
-        guard try peek() == .bool else { throw error(.unexpectedType) }
+        guard offset < end else { throw error(.truncated) }
+        guard bytes[offset] == 0xf4 || bytes[offset] == 0xf5 else {
+            throw error(.unexpectedType)
+        }
         offset += 1
         return bytes[offset - 1] == 0xf5
     }

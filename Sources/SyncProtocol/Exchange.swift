@@ -65,11 +65,13 @@ public enum FeedEntry: Hashable, Sendable {
     case whole(SealedRun)
     /// A run that the laptop said it holds.
     case stub(RunStub)
+    /// A run behind the end of its stream: it doesn't count anywhere, and isn't given.
+    case cut(RunStub)
 
     public var stub: RunStub {
         switch self {
         case .whole(let run): RunStub(run)
-        case .stub(let stub): stub
+        case .stub(let stub), .cut(let stub): stub
         }
     }
 
@@ -80,7 +82,7 @@ public enum FeedEntry: Hashable, Sendable {
     }
 }
 
-/// A run that the hub did not take.
+/// A run that the hub did not take. Where the head of its stream is no lower, the hub keeps it aside.
 public struct Rejection: Hashable, Sendable {
     public var stream: StreamID
     public var lastSeq: UInt64
@@ -143,6 +145,9 @@ public struct ExchangeReply: Hashable, Sendable {
             case .stub(let stub):
                 encoder.unsigned(1)
                 encoder.stub(stub)
+            case .cut(let stub):
+                encoder.unsigned(2)
+                encoder.stub(stub)
             }
         }
         encoder.cursor(cursor)
@@ -172,6 +177,7 @@ public struct ExchangeReply: Hashable, Sendable {
             switch try decoder.unsigned() {
             case 0: entries.append(.whole(try decoder.run()))
             case 1: entries.append(.stub(try decoder.stub()))
+            case 2: entries.append(.cut(try decoder.stub()))
             default: throw decoder.error(.outOfRange)
             }
         }

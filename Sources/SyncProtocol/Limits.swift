@@ -53,6 +53,12 @@ public enum Limits {
     public static let nameBytes = 200
     /// A scope's name, in bytes.
     public static let scopeBytes = 64
+    /// The number of a stream among those of its device and scope.
+    public static let incarnation = UInt64(Int64.max)
+    /// A cut, in bytes.
+    public static let cutBytes = valueBytes
+    /// The streams that one cut names: each takes up to 119 bytes.
+    public static let cutStreams = 450
     /// A certificate with its signature, in bytes.
     public static let certificateBytes = 16 << 10
     /// The grants in one certificate.

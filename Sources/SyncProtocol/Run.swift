@@ -26,6 +26,17 @@ public struct StreamOrigin: Hashable, Sendable {
         self.incarnation = incarnation
     }
 
+    /// Scopes by their bytes: two spellings of one name are two scopes.
+    public static func == (a: Self, b: Self) -> Bool {
+        a.publicKey == b.publicKey && a.incarnation == b.incarnation
+            && a.scope.utf8.elementsEqual(b.scope.utf8)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(publicKey)
+        hasher.combine(incarnation)
+    }
+
     public var device: DeviceID { DeviceID(publicKey: publicKey) }
     public var stream: StreamID {
         StreamID(device: device, scope: scope, incarnation: incarnation)
@@ -140,7 +151,7 @@ extension RunHeader {
                 body = (encoding, try decoder.unsigned(in: 0...UInt64(Limits.runExpandedBytes)))
             case 9: publicKey = try decoder.blob(count: 32)
             case 10: scope = try decoder.text(limit: Limits.scopeBytes)
-            case 11: incarnation = try decoder.unsigned()
+            case 11: incarnation = try decoder.unsigned(in: 0...Limits.incarnation)
             default: try decoder.skip()
             }
         }

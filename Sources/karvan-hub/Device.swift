@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Causality
 internal import FieldRecords
 internal import Hub
 internal import ProgramOutput
@@ -7,8 +8,8 @@ internal import ReplicaStore
 /// The laptops that the hub knows.
 struct DeviceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "device", abstract: "Look at enrolled laptops.",
-        subcommands: [DeviceList.self])
+        commandName: "device", abstract: "Look at enrolled laptops, and revoke lost ones.",
+        subcommands: [DeviceList.self, DeviceRevoke.self])
 }
 
 struct DeviceList: ParsableCommand {
@@ -23,7 +24,7 @@ struct DeviceList: ParsableCommand {
         defer { store.close() }
         let devices = try store.devices()
         var output = TextTable([
-            "device", "name", "role", "scopes", "last contact", "to send", "clock",
+            "device", "name", "role", "scopes", "last contact", "to send", "clock", "revoked",
         ])
         for device in devices {
             output.add([
@@ -31,6 +32,7 @@ struct DeviceList: ParsableCommand {
                 device.scopes.joined(separator: " "),
                 device.lastSeenMilliseconds.map(time) ?? "never", "\(device.pendingCount)",
                 clock(device.clockOffsetMilliseconds),
+                device.revokedMilliseconds.map(time) ?? "",
             ])
         }
         try common.print(
@@ -56,6 +58,77 @@ struct DeviceList: ParsableCommand {
             ("last_contact", device.lastSeenMilliseconds.map { .string(time($0)) } ?? .null),
             ("waiting", .integer(device.pendingCount)),
             ("clock_offset_ms", .integer(device.clockOffsetMilliseconds)),
+            ("revoked", device.revokedMilliseconds.map { .string(time($0)) } ?? .null),
         ])
+    }
+}
+
+struct DeviceRevoke: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "revoke",
+        abstract: "Let a laptop in no more: it was lost, stolen or given back.",
+        discussion: """
+            What the hub has of it goes on counting; with --since, only what came before. What the \
+            laptop still brings, and what was taken out, is kept aside: see `karvan-hub quarantine`. \
+            It can't be undone; who finds the laptop starts a new replica on it.
+
+            Example: karvan-hub device revoke 1a2b3c4d --reason "lost on the bus to Ordubad"
+            """)
+
+    @OptionGroup var common: CommonOptions
+    @Argument(help: "The laptop's name, or the first digits of its device, as `device list` says.")
+    var device: String
+    @Option(help: "Take out what came at this time or later, such as 2025-11-26T08:30:00Z.")
+    var since: String?
+    @Option(help: "Why: everybody who asks is told.")
+    var reason = ""
+
+    func run() throws {
+        let limit = try since.map(limit)
+        let store = try common.openStore("device revoke")
+        defer { store.close() }
+        let device = try find(in: try store.devices())
+        let result = try store.revoke(device, receivedBy: limit, note: reason)
+        let name = TextTable.printable(result.name)
+        var text = "\(name) (\(result.device.short)) is revoked: \(changes(result.keptCount)) of it count."
+        if result.cutOffCount > 0 {
+            text += " \(changes(result.cutOffCount)) were taken out and are kept aside: see "
+                + "`karvan-hub quarantine list`."
+        }
+        try common.print(
+            text,
+            .object([
+                ("device", .string(result.device.description)), ("name", .string(result.name)),
+                ("changes", .integer(Int64(clamping: result.keptCount))),
+                ("taken_out", .integer(Int64(clamping: result.cutOffCount))),
+            ]))
+    }
+
+    private func limit(_ text: String) throws -> Int64 {
+        do {
+            return try Instant(text).milliseconds - 1
+        } catch {
+            throw CommandFailure(
+                .badInput, "--since takes a time like 2025-11-26T08:30:00Z, not \(text)")
+        }
+    }
+
+    private func changes(_ count: UInt64) -> String {
+        "\(count) change\(count == 1 ? "" : "s")"
+    }
+
+    private func find(in devices: [EnrolledDevice]) throws -> EnrolledDevice {
+        let found = devices.filter { $0.name == device || $0.device.hasPrefix(device.lowercased()) }
+        guard let first = found.first, !device.isEmpty else {
+            throw CommandFailure(
+                .badInput, "no laptop is called \(device); `karvan-hub device list` names them all")
+        }
+        guard found.count == 1 else {
+            let names = found.map { "\($0.device.prefix(8)) (\($0.name))" }
+            throw CommandFailure(
+                .badInput, "\(device) may be \(names.joined(separator: " or ")); name one by its "
+                    + "device's digits")
+        }
+        return first
     }
 }

@@ -15,7 +15,9 @@ struct KarvanHub: AsyncParsableCommand {
         commandName: "karvan-hub",
         abstract: "The hub that a field team's laptops sync with.",
         version: "karvan-hub \(version) (format \(Limits.format))",
-        subcommands: [Serve.self, TokenCommand.self, DeviceCommand.self])
+        subcommands: [
+            Serve.self, TokenCommand.self, DeviceCommand.self, QuarantineCommand.self,
+        ])
 
     static func main() async {
         // A laptop that goes away in the middle of an answer must not end the hub.

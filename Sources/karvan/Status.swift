@@ -35,6 +35,7 @@ private struct Facts {
     var counts: (rows: Int64, changesets: Int64, runs: Int64)
     var lostCommits: Int64
     var left: (count: UInt64, adoptedCount: UInt64)
+    var refusal: String?
 
     init(_ replica: Replica) throws {
         name = try replica.name
@@ -49,6 +50,7 @@ private struct Facts {
         counts = try replica.counts()
         lostCommits = try replica.lostCommits()
         left = try replica.left()
+        refusal = try replica.hubRefusal()
     }
 
     private func age(_ milliseconds: Int64) -> String {
@@ -69,6 +71,9 @@ private struct Facts {
             "conflicts      \(open)",
             "records        \(counts.rows) rows from \(counts.changesets) changes",
         ]
+        if let refusal {
+            lines.insert("refused        \(TextTable.printable(refusal))", at: 2)
+        }
         if lostCommits > 0 {
             lines.append(
                 "damage         the disk lost about \(lostCommits) writes of this replica: compare "
@@ -148,6 +153,7 @@ private struct Facts {
                         .object([("run", .string($0.stub)), ("reason", .string($0.reason))])
                     })
             ),
+            ("refused", refusal.map(JSONValue.string) ?? .null),
             ("lost_commits", .integer(lostCommits)),
             ("left", .integer(Int64(clamping: left.count))),
             ("unreadable_rows", .integer(Int64(unreadable.count))),

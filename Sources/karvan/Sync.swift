@@ -81,6 +81,11 @@ struct Sync: ParsableCommand {
         line.end()
         let report = SyncReport(
             outcome: outcome, progress: progress, pending: try replica.pending().count)
+        switch report.standing {
+        case .unknown: break
+        case .welcome: try replica.noteHubRefusal(nil)
+        case .revoked(let explanation): try replica.noteHubRefusal(explanation)
+        }
         if let failure = report.failure { throw failure }
         return report
     }

@@ -10,6 +10,26 @@ struct SyncReport {
     /// Changesets that the hub isn't known to hold.
     var pending: UInt64
 
+    /// How this device stands with the hub.
+    enum Standing {
+        /// There was no answer that says.
+        case unknown
+        case welcome
+        case revoked(String)
+    }
+
+    var standing: Standing {
+        switch outcome {
+        case .completed: return .welcome
+        case .failed(.refused(let refusal)) where refusal.code == .revoked:
+            return .revoked(refusal.explanation)
+        case .rejected(let rejections):
+            let revoked = rejections.first { $0.refusal.code == .revoked }
+            return revoked.map { .revoked($0.refusal.explanation) } ?? .welcome
+        case .failed, .stalled: return .unknown
+        }
+    }
+
     var isWorthALine: Bool {
         progress.sentChangesets > 0 || progress.receivedChangesets > 0
             || progress.quarantinedRuns > 0
@@ -61,7 +81,10 @@ struct SyncReport {
         case .failed(let reason): failure = CommandFailure(describing: reason)
         case .stalled(let detail): failure = CommandFailure(.protocolError, detail)
         case .rejected(let rejections):
-            let reasons = rejections.map(\.refusal.explanation)
+            var reasons: [String] = []
+            for reason in rejections.map(\.refusal.explanation) where !reasons.contains(reason) {
+                reasons.append(reason)
+            }
             let isRefused = rejections.contains { [.revoked, .scope].contains($0.refusal.code) }
             failure = CommandFailure(
                 isRefused ? .refused : .protocolError,

@@ -117,6 +117,29 @@ import Testing
         #expect(script.requests.count == 1)
     }
 
+    @Test func `what the hub keeps aside doesn't hold back the rest, and is told at the end`() throws {
+        let run = Script.run(from: 1, count: 3)
+        let rejection = Script.rejection(.revoked, of: run)
+        (script.outgoing.runs, script.outgoing.changesetCount) = ([run], 3)
+        script.outgoing.remainingCount = 5
+        var kept = Script.reply(rejections: [rejection])
+        kept.heads = [RunStub(run)]
+        script.answers = [.success(kept)]
+        let (outcome, _) = try script.play()
+        guard case .rejected(let told) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(Set(told) == [rejection])
+        #expect(script.requests.count > 1, "more is sent")
+
+        let other = Script()
+        other.outgoing = script.outgoing
+        other.answers = [.success(Script.reply(rejections: [rejection]))]
+        #expect(try other.play().outcome == .rejected([rejection]))
+        #expect(other.requests.count == 1, "asking again won't help")
+    }
+
     @Test func `a stop keeps what was taken in until then`() throws {
         script.answers = [.success(Script.reply(1, hasMore: true))]
         let part = Applied(changesetCount: 6, quarantinedCount: 0, lacksBodies: false)

@@ -59,6 +59,52 @@ final class TrustedForum {
             device: laptop.replica.publicKey)
     }
 
+    /// A laptop that is let in, and has everything.
+    func member(_ name: String, as role: String = "coordinator") throws -> TrustedLaptop {
+        let laptop = try laptop(name)
+        try laptop.replica.setHubLink(.test, membership: try enrol(laptop, as: role))
+        try sync(laptop)
+        return laptop
+    }
+
+    /// A whole session, as the bytes that travel.
+    ///
+    /// - Returns: what the hub did not take.
+    @discardableResult
+    func sync(_ laptop: TrustedLaptop) throws -> [Rejection] {
+        let replica = laptop.replica
+        var (asksForBodies, rejections): (Bool, [Rejection]) = (false, [])
+        for _ in 0..<50 {
+            let batch = try replica.outgoingBatch(asksForBodies: asksForBodies)
+            let request = ExchangeRequest(
+                scope: Forum.scope, cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
+                pendingCount: batch.remainingCount, wallMilliseconds: now,
+                schemaVersion: Forum.schema.version)
+            let reply = try ExchangeReply(
+                decoding: hub.exchange(
+                    try ExchangeRequest(decoding: request.encode()), from: replica.publicKey
+                ).encode())
+            let applied = try replica.apply(reply, from: batch.cursor)
+            asksForBodies = applied.lacksBodies
+            rejections += reply.rejections
+            let isRefused = reply.rejections.contains { $0.refusal.code != .gap }
+            let isDone =
+                !reply.hasMore && !asksForBodies && batch.remainingCount == 0
+                && !applied.hasMoreToSend && reply.rejections.isEmpty
+            if isDone || isRefused { return rejections }
+        }
+        throw StoreError.invalid("the session doesn't end")
+    }
+
+    /// As the operator does.
+    @discardableResult
+    func revoke(
+        _ laptop: TrustedLaptop, receivedBy limit: Int64? = nil
+    ) throws -> HubStore.Revocation {
+        let device = try hub.devices().first { $0.device == laptop.replica.device.description }
+        return try hub.revoke(device!, receivedBy: limit, note: "lost")
+    }
+
     /// As the bytes that travel.
     func exchange(_ laptop: TrustedLaptop, _ runs: [SealedRun]) throws -> ExchangeReply {
         let request = ExchangeRequest(
@@ -95,6 +141,21 @@ struct TrustedLaptop {
         case .text: .text("X\(key)")
         case .blob, .reference: .blob(Array(repeating: UInt8(key), count: 16))
         }
+    }
+
+    /// - Returns: the new note.
+    @discardableResult
+    func note(_ text: String) throws -> (row: RowID, dot: Dot) {
+        let (row, receipt) = try replica.write { transaction in
+            try transaction.insert(into: Forum.note, [nil, nil, nil, .text(text)])
+        }
+        return (row, receipt.dots[0])
+    }
+
+    /// Takes in what another one holds, without a hub.
+    func meet(_ other: TrustedLaptop) throws {
+        try other.replica.seal()
+        _ = try replica.ingest(other.replica.sealedRuns(after: replica.versionVector()))
     }
 
     /// What it has written and not sealed yet; else its last run.

@@ -132,6 +132,19 @@ extension JSON {
 
     func dots() throws -> [Dot] { try items().map { try $0.dot() } }
 
+    static func origin(_ origin: StreamOrigin) -> JSON {
+        [
+            "publicKey": .hex(origin.publicKey), "scope": .text(origin.scope),
+            "incarnation": .number(origin.incarnation),
+        ]
+    }
+
+    func origin() throws -> StreamOrigin {
+        StreamOrigin(
+            publicKey: try member("publicKey").hex(), scope: try member("scope").text(),
+            incarnation: try number("incarnation"))
+    }
+
     func time() throws -> HybridTime {
         let parts = try string().split(separator: ".")
         guard parts.count == 2, let milliseconds = UInt64(parts[0]), milliseconds < 1 << 48,

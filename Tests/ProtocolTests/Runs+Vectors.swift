@@ -84,6 +84,7 @@ enum RunVectors {
             try header("zstd", first.changed { $0.encoding = 1 }.header),
             try header(
                 "the greatest first seq", second.changed { $0.firstSeq = 1 << 63 - 2 }.header),
+            try header("the greatest incarnation", firstRun(in: 1 << 63 - 1).header),
             try header(
                 "many deps",
                 joined.changed {
@@ -93,6 +94,11 @@ enum RunVectors {
                     }
                 }.header),
         ] + wrongHeaders() + wrongDependencies() + wrongInTwoWays()
+    }
+
+    /// The first run of a stream of this incarnation, by the stream's name too.
+    private static func firstRun(in incarnation: UInt64) -> RunDraft {
+        RunDraft(1, incarnation: incarnation, body: note("a"))
     }
 
     /// An item that makes the header of `draft`, under key 12, so many bytes.
@@ -180,6 +186,7 @@ enum RunVectors {
             ("1025 changesets", first.changed { $0.count = 1_025 }, "outOfRange"),
             ("4194305 bytes", first.changed { $0.size = 4 << 20 + 1 }, "outOfRange"),
             ("encoding 4", first.changed { $0.encoding = 4 }, "outOfRange"),
+            ("incarnation 2^63", firstRun(in: 1 << 63), "outOfRange"),
             (
                 "a first with a previous run", first.changed { $0.previous = Digest(sha256: []) },
                 "invalid"

@@ -67,12 +67,7 @@ private enum RunKind {
         guard let key = DeviceKey(seed: try given.member("seed").hex()) else {
             throw VectorError("no key")
         }
-        let origin = try fields.optional("origin") { origin in
-            StreamOrigin(
-                publicKey: try origin.member("publicKey").hex(),
-                scope: try origin.member("scope").text(),
-                incarnation: try origin.number("incarnation"))
-        }
+        let origin = try fields.optional("origin") { try $0.origin() }
         let body = try given.member("body").bytes()
         guard let encoding = BodyEncoding(rawValue: try fields.number("encoding")),
             Digest(sha256: body) == (try fields.member("bodyHash").hash())
@@ -125,12 +120,7 @@ private enum RunKind {
             "schemaVersion": .number(header.schemaVersion),
             "encoding": .number(header.encoding.rawValue),
             "size": .number(header.expandedBytes),
-            "origin": header.origin.map { origin in
-                [
-                    "publicKey": .hex(origin.publicKey), "scope": .text(origin.scope),
-                    "incarnation": .number(origin.incarnation),
-                ]
-            } ?? .null,
+            "origin": header.origin.map(JSON.origin) ?? .null,
         ]
     }
 }
@@ -182,7 +172,7 @@ final class Receiver {
                 "stateHash": hash,
             ]
         case .duplicate: return ["result": "duplicate", "stateHash": hash]
-        case .refused(let refusal):
+        case .refused(let refusal), .setAside(let refusal):
             return [
                 "result": "refused", "code": .string(refusal.code.name), "stateHash": hash,
             ]

@@ -53,7 +53,7 @@ struct Kind: Sendable {
     var vectors: @Sendable () throws -> [Vector]
 
     static let all: [Kind] = [
-        .cbor, .bodies, .ids, .runs, .clock, .merge, .folds, .resolutions, .certificates,
+        .cbor, .bodies, .ids, .runs, .clock, .merge, .folds, .resolutions, .certificates, .cuts,
     ]
 
     static func named(_ name: String) throws -> Kind {

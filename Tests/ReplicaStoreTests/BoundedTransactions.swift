@@ -198,7 +198,7 @@ import Testing
             switch result {
             case .applied(let count): words.append("applied \(count)")
             case .duplicate: words.append("duplicate")
-            case .refused(let refusal): words.append(refusal.code.name)
+            case .refused(let refusal), .setAside(let refusal): words.append(refusal.code.name)
             }
         }
         #expect(

@@ -8,7 +8,7 @@ import Testing
         "kill", "lose what was not synced", "tear what was not synced", "full disk", "failed sync",
         "hub ends", "hub: kill", "hub: lose what was not synced", "hub: failed sync",
         "clock ahead", "clock behind", "clock stands still", "request lost", "reply lost",
-        "request twice", "request late",
+        "request twice", "request late", "laptop lost",
     ]
 
     @Test(arguments: [1_000_000, 2_000_000] as [UInt64])

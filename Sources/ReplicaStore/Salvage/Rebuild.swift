@@ -43,17 +43,40 @@ struct Rebuild {
         return max(last, noted ?? last)
     }
 
+    /// Where the cuts of the log end streams: what a damaged file notes of that needs no saving.
+    private func ends() -> [StreamID: StreamEnd] {
+        guard let place = schema.trust else { return [:] }
+        let operations = plan.changesets.lazy.flatMap(\.rows).filter { $0.table == place.table }
+            .flatMap(\.operations).filter { $0.cell.column == place.cuts }
+        var ends: [StreamID: StreamEnd] = [:]
+        let origins = plan.streams.map(\.record.origin)
+        for operation in operations {
+            guard case .put = operation.action,
+                case .blob(let bytes)? = try? Value(canonicalBytes: operation.cell.element),
+                let cut = try? Cut(decoding: bytes)
+            else { continue }
+            for origin in origins where origin.publicKey != plan.publicKey {
+                guard let end = cut.end(of: origin) else { continue }
+                ends[origin.stream] = ends[origin.stream].map { min($0, end) } ?? end
+            }
+        }
+        return ends
+    }
+
     private func writeStreams() throws(StoreError) {
+        let ends = ends()
         for stream in plan.streams {
             let record = stream.record
             // The tail of the stream that goes on says where that ends.
             let head = record.sid == plan.own ? record.sealed : record.head
             try connection.run(
-                "INSERT INTO sy_stream VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)",
+                "INSERT INTO sy_stream VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 .integer(record.sid), .text(record.scope), .blob(record.stream.identifier.bytes),
                 .blob(record.publicKey), .integer(Int64(record.incarnation)),
                 .integer(Int64(head)), .integer(Int64(record.sealed)),
-                record.runHash.map { .blob($0.bytes) } ?? .null, .integer(Int64(record.named)),
+                record.runHash.map { .blob($0.bytes) } ?? .null,
+                ends[record.stream].map { .blob($0.stored) } ?? .null,
+                .integer(Int64(record.named)),
                 .integer(
                     record.publicKey == plan.publicKey ? Int64(bitPattern: clock.rawValue) : 0))
         }

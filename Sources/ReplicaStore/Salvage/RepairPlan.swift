@@ -190,6 +190,10 @@ struct RepairPlan {
             let stream = streams[index].record.stream
             streams[index].known = max(streams[index].known, named[stream] ?? 0)
             named[stream] = nil
+            // What lies behind an end was not lost.
+            if let end = streams[index].record.end {
+                streams[index].known = min(streams[index].known, end.lastSeq)
+            }
         }
         for (stream, seq) in named.sorted(by: { $0.key < $1.key }) where seq > 0 {
             lost.append(

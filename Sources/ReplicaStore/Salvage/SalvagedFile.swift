@@ -336,7 +336,8 @@ extension StreamRecord {
             incarnation: UInt64(clamping: incarnation), head: UInt64(clamping: head),
             sealed: UInt64(clamping: sealed), runHash: values[7].blob.flatMap { Digest($0) },
             named: UInt64(clamping: values[9].integer ?? 0),
-            clock: HybridTime(rawValue: UInt64(clamping: values[10].integer ?? 0)))
+            clock: HybridTime(rawValue: UInt64(clamping: values[10].integer ?? 0)),
+            end: values[8].blob.flatMap { StreamEnd(stored: $0) })
         guard isNamedByItself else { return nil }
     }
 }

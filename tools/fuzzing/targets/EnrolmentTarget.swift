@@ -1,7 +1,7 @@
 import SyncProtocol
 
-/// What lets a laptop in: both messages, certificates, the token as text, and the header that signs a
-/// request.
+/// What lets a laptop in, and out again: both messages, certificates, cuts, the token as text, and the
+/// header that signs a request.
 struct EnrolmentTarget: FuzzTarget {
     let inputLimit = 1_024
     let allocationLimit = 4
@@ -23,8 +23,18 @@ struct EnrolmentTarget: FuzzTarget {
         return [
             ("request", EnrolmentRequest(secret: secret, name: "Laptop 3", key: key).encode()),
             ("reply", reply.encode()), ("signature", Array(signature.headerValue.utf8)),
-            ("certificate", device.encode()),
+            ("certificate", device.encode()), ("cut", cut.encode()),
         ] + tokens.enumerated().map { ("token-\($0)", Array($1.utf8)) }
+    }
+
+    private var cut: Cut {
+        let end = StreamEnd(lastSeq: 9, run: Digest(sha256: [9])) ?? .beforeFirst
+        return Cut(
+            .revoked, of: FixedStream.key.publicKey,
+            at: [
+                Cut.Stream(scope: "forum", incarnation: 0, end: end),
+                Cut.Stream(scope: "delegation/AZ", incarnation: 7, end: .beforeFirst),
+            ], isWhole: true, decidedMilliseconds: FixedStream.milliseconds, note: "lost")
     }
 
     private var grants: [Grant] {
@@ -52,7 +62,7 @@ struct EnrolmentTarget: FuzzTarget {
         let request = try? EnrolmentRequest(decoding: bytes)
         let written: [[UInt8]?] = [
             request?.encode(), (try? EnrolmentReply(decoding: bytes))?.encode(),
-            (try? Certificate(decoding: bytes))?.encode(),
+            (try? Certificate(decoding: bytes))?.encode(), (try? Cut(decoding: bytes))?.encode(),
             EnrolmentToken(text: text).map { Array($0.text.utf8) },
         ]
         let taken = written.compactMap { $0 }

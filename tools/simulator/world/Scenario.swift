@@ -56,10 +56,12 @@ package enum Deed: String, CaseIterable, Sendable {
     case clock
     case kill
     case hubKill = "hub-kill"
+    /// A laptop is lost, and its operator revokes it.
+    case revoke
 
     package var isFault: Bool {
         switch self {
-        case .disk, .hubDisk, .network, .noise, .clock, .kill, .hubKill: true
+        case .disk, .hubDisk, .network, .noise, .clock, .kill, .hubKill, .revoke: true
         default: false
         }
     }

@@ -40,20 +40,31 @@ final class SimulatedHub {
     ///
     /// - Throws: ``Violation`` when it fails and its disk did not.
     func answer(_ bytes: [UInt8], from publicKey: [UInt8]) throws -> Result<[UInt8], Refusal>? {
-        guard let store else { throw Violation("error", "the hub is not open") }
-        _ = disk.takesEcho()
         do {
-            let reply = try store.exchange(try ExchangeRequest(decoding: bytes), from: publicKey)
-                .encode()
-            if disk.isDead {
-                try crash()
-                return nil
+            let reply = try perform { store in
+                try store.exchange(try ExchangeRequest(decoding: bytes), from: publicKey).encode()
             }
-            return .success(reply)
+            return reply.map { .success($0) }
         } catch let refusal as Refusal {
             return .failure(refusal)
         } catch let error as CBORError {
             return .failure(Refusal(.poison, "the request can't be read: \(error)"))
+        }
+    }
+
+    /// Does what a hub does; what a disk's fault does to it is survived.
+    ///
+    /// - Returns: `nil` when it could not.
+    func perform<T>(_ body: (HubStore) throws -> T) throws -> T? {
+        guard let store else { throw Violation("error", "the hub is not open") }
+        _ = disk.takesEcho()
+        do {
+            let result = try body(store)
+            guard !disk.isDead else {
+                try crash()
+                return nil
+            }
+            return result
         } catch let error as StoreError {
             try survive(error)
             return nil

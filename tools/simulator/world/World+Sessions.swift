@@ -82,8 +82,8 @@ extension World {
         do {
             let applied = try ReplicaSide(laptop.replica)
                 .apply(reply, scope: Forum.scope, from: cursor)
-            guard applied.quarantinedCount == 0 else {
-                throw Violation("I4", "laptop \(laptop.number) put an honest run aside")
+            if applied.quarantinedCount > 0 {
+                try checkAside(laptop.replica, "laptop \(laptop.number)")
             }
             return (.applied(applied), "got \(applied.changesetCount)")
         } catch let refusal as Refusal {
@@ -95,6 +95,10 @@ extension World {
         switch outcome {
         case .completed, .failed: break
         case _ where laptop.isSessionNoisy: break
+        case .rejected(let rejections) where revoked.contains(laptop.number):
+            guard rejections.allSatisfy({ $0.refusal.code == .revoked }) else {
+                throw Violation("I13", "laptop \(laptop.number) is told \(rejections)")
+            }
         case .rejected(let rejections):
             throw Violation("I13", "the hub rejects laptop \(laptop.number)'s \(rejections)")
         case .stalled(let reason):

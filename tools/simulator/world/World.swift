@@ -23,6 +23,8 @@ package final class World {
     /// What couriers carry.
     private var bags: [[SealedRun]] = []
     var lateRequests: [(bytes: [UInt8], publicKey: [UInt8])] = []
+    /// The numbers of laptops that were lost.
+    var revoked: Set<Int> = []
     /// How often each deed and fault has happened.
     private(set) var counts: [String: Int] = [:]
     private var trace = DigestTrace()
@@ -106,7 +108,7 @@ package final class World {
     /// What the hub and the first laptops export, and what authors were shown.
     private func export(to folder: URL) throws {
         guard let store = hub.store else { throw Violation("error", "the hub is not open") }
-        let replicas = [store.replica] + laptops.prefix(2).map(\.replica)
+        let replicas = [store.replica] + members.prefix(2).map(\.replica)
         for (number, replica) in replicas.enumerated() {
             var text = ""
             try replica.export { text += $0 + "\n" }
@@ -153,6 +155,7 @@ package final class World {
             return laptop.networkFault?.rawValue ?? ""
         case .clock: return set(laptop.clock, &random)
         case .kill: return try cutPower(laptop, &random)
+        case .revoke: return try revoke(laptop, &random)
         case .hubKill:
             count("fault: hub ends")
             try hub.crash()
@@ -230,10 +233,16 @@ package final class World {
 
     private func ingest(_ runs: [SealedRun], at laptop: Laptop) throws -> String {
         var words: [String: Int] = [:]
-        for result in try laptop.replica.ingest(runs) {
+        for (run, result) in zip(runs, try laptop.replica.ingest(runs)) {
             switch result {
             case .applied: words["applied", default: 0] += 1
             case .duplicate: words["known", default: 0] += 1
+            case .setAside(let refusal):
+                guard isOfRevoked(run, at: laptop.replica) else {
+                    throw Violation(
+                        "I4", "laptop \(laptop.number) put an honest run aside: \(refusal)")
+                }
+                words["put aside", default: 0] += 1
             case .refused(let refusal):
                 guard refusal.code == .gap else {
                     throw Violation(
@@ -277,7 +286,7 @@ package final class World {
     /// I13: everything arrives everywhere, and nothing waits.
     private func converge() throws {
         for round in 1...Self.roundLimit {
-            for laptop in laptops {
+            for laptop in members {
                 let result = try session(laptop)
                 guard result == "completed" else {
                     throw Violation("I13", "laptop \(laptop.number) ends its sync with \(result)")
@@ -293,7 +302,7 @@ package final class World {
     private func waiting() throws -> [String] {
         guard let store = hub.store else { throw Violation("error", "the hub is not open") }
         let hash = try store.replica.stateHash()
-        return try laptops.compactMap { laptop in
+        return try members.compactMap { laptop in
             let pending = try laptop.replica.pending().count
             let isSame = try laptop.replica.stateHash() == hash
             return pending == 0 && isSame

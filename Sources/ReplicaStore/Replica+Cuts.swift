@@ -1,0 +1,302 @@
+package import Causality
+internal import Merge
+internal import RecordSchema
+package import SyncProtocol
+
+/// Streams that a hub has ended. What lies behind an end is no part of the state, whoever has it: it
+/// is kept aside as it came, and the rows that it had touched are made anew from the rest of the log.
+extension Replica {
+    // MARK: Where streams end
+
+    /// The cuts that the forum holds of a device's streams.
+    package func cuts(of device: DeviceID) throws(StoreError) -> [Cut] {
+        guard let place = schema.trust, try membership() != nil else { return [] }
+        if let known = trust?.cuts[device] { return known }
+        let found = try trusted(of: device, in: place.cuts).compactMap { try? Cut(decoding: $0) }
+            .filter { $0.device == device }
+        trust?.cuts[device] = found
+        return found
+    }
+
+    /// Where a stream ends; `nil` for one that goes on. An end that was noted once stays, should its cut
+    /// be taken out of the records.
+    func end(of origin: StreamOrigin) throws(StoreError) -> StreamEnd? {
+        let said = try cuts(of: origin.device).compactMap { $0.end(of: origin) }.min()
+        guard let noted = rows.streams[origin.stream]?.end else { return said }
+        return said.map { min($0, noted) } ?? noted
+    }
+
+    /// What revokes a device and ends all of its streams where they stand.
+    ///
+    /// - Parameter limit: in milliseconds since 1970; streams end before what was received later.
+    package func revocation(
+        of publicKey: [UInt8], receivedBy limit: Int64?, note: String
+    ) throws(StoreError) -> Cut {
+        var ended: [Cut.Stream] = []
+        for record in rows.streams.sorted where record.publicKey == publicKey {
+            ended.append(
+                Cut.Stream(
+                    scope: record.scope, incarnation: record.incarnation,
+                    end: try end(of: record, receivedBy: limit)))
+        }
+        // Whoever makes more of them than can be named loses the shortest.
+        ended.sort { $0.end.lastSeq > $1.end.lastSeq }
+        return Cut(
+            .revoked, of: publicKey, at: Array(ended.prefix(Limits.cutStreams)), isWhole: true,
+            decidedMilliseconds: environment.wallMilliseconds(), note: note)
+    }
+
+    private func end(
+        of record: StreamRecord, receivedBy limit: Int64?
+    ) throws(StoreError) -> StreamEnd {
+        let found = try connection.rows(
+            """
+            SELECT last_seq, hash FROM sy_run WHERE sid = ?1 AND last_seq < (
+                SELECT coalesce(min(last_seq), ?3) FROM sy_run WHERE sid = ?1 AND received > ?2)
+            ORDER BY last_seq DESC LIMIT 1
+            """, .integer(record.sid), .integer(limit ?? .max), .integer(.max))
+        guard case .integer(let seq)? = found.first?[0], case .blob(let hash)? = found.first?[1]
+        else { return .beforeFirst }
+        return StreamEnd(lastSeq: UInt64(seq), run: Digest(hash)) ?? .beforeFirst
+    }
+
+    /// Whether a changeset is known to count nowhere: whoever names it names nothing.
+    func isCutOff(_ dot: Dot) -> Bool {
+        rows.streams[dot.stream]?.end.map { dot.seq > $0.lastSeq } ?? false
+    }
+
+    /// Why a stream ends, for people.
+    private func refusal(of origin: StreamOrigin) throws(StoreError) -> Refusal {
+        let found = try cuts(of: origin.device).filter { $0.end(of: origin) != nil }
+        let cut = found.min { a, b in
+            (a.end(of: origin) ?? .beforeFirst) < (b.end(of: origin) ?? .beforeFirst)
+        }
+        let note = cut.map { $0.note.isEmpty ? "" : " (\($0.note))" } ?? ""
+        let what = "what it recorded is kept aside, and counts nowhere\(note)"
+        let short = origin.device.short
+        return switch cut?.reason ?? .revoked {
+        case .revoked: Refusal(.revoked, "its device \(short) was revoked: \(what)")
+        case .fork:
+            Refusal(.fork, "two files of its device \(short) wrote under one name: \(what)")
+        case .poison: Refusal(.poison, "the hub has ended its stream \(origin.stream): \(what)")
+        }
+    }
+
+    // MARK: What comes behind an end
+
+    /// Whether a run lies behind the end of its stream, or beside the branch that was kept of it.
+    func isBehindEnd(_ run: SealedRun) throws(StoreError) -> Bool {
+        let record = rows.streams[run.header.stream]
+        guard let origin = record?.origin ?? run.header.origin, origin.device != own.device,
+            let end = try end(of: origin)
+        else { return false }
+        return run.header.lastSeq > end.lastSeq
+            || run.header.lastSeq == end.lastSeq && run.hash != end.run
+    }
+
+    /// Keeps a run aside that lies behind an end, once.
+    ///
+    /// - Returns: `nil` where its stream is not known: then nobody can say whose it is.
+    func setAside(_ incoming: IncomingRun) throws -> Refusal? {
+        let run = incoming.run
+        guard let origin = rows.streams[run.header.stream]?.origin ?? run.header.origin else {
+            return nil
+        }
+        try run.verify(publicKey: origin.publicKey)
+        let isKept = try connection.value(
+            "SELECT 1 FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?",
+            .blob(run.header.stream.identifier.bytes), .integer(Int64(run.header.lastSeq)),
+            .blob(run.headerBytes))
+        let refusal = try refusal(of: origin)
+        if isKept != nil { return refusal }
+        guard try asideBytes(of: origin.publicKey) + run.storedBytes <= Self.asideLimit else {
+            throw Refusal(
+                .tooLarge,
+                "of its device \(origin.device.short), which was revoked, more is kept aside here "
+                    + "than \(Self.asideLimit >> 20) MiB")
+        }
+        try noteEnd(of: origin)
+        try quarantine(run, refusal)
+        return refusal
+    }
+
+    /// What may be kept aside of one device, in bytes.
+    private static let asideLimit = 64 << 20
+
+    private func asideBytes(of publicKey: [UInt8]) throws(StoreError) -> Int {
+        let sum = try connection.value(
+            """
+            SELECT coalesce(sum(length(q.head) + length(q.sig) + length(q.body)), 0)
+            FROM sy_quar q JOIN sy_stream s ON s.stream = q.stream WHERE s.device = ?
+            """, .blob(publicKey))
+        guard case .integer(let bytes)? = sum else { return 0 }
+        return Int(bytes)
+    }
+
+    /// Makes a stream known, if it isn't yet, and notes where it ends.
+    @discardableResult
+    private func noteEnd(of origin: StreamOrigin) throws(StoreError) -> StreamRecord? {
+        guard let end = try end(of: origin) else { return rows.streams[origin.stream] }
+        var record: StreamRecord
+        if let known = rows.streams[origin.stream] {
+            record = known
+        } else {
+            record = try rows.streams.add(origin, to: connection)
+        }
+        guard record.end != end else { return record }
+        record.end = end
+        try rows.streams.update(record, in: connection)
+        return record
+    }
+
+    // MARK: Cutting off
+
+    /// Whether changes say something new of cuts.
+    func areCuts(_ changes: RunChanges) -> Bool {
+        guard let place = schema.trust else { return false }
+        return changes.changes.contains { change in
+            change.table == place.table
+                && change.operations.contains { changes.ops[$0].column == place.cuts }
+        }
+    }
+
+    /// Ends streams where the cuts say, and takes out of the state what lies behind. Inside of a
+    /// transaction, whose rows are all written.
+    ///
+    /// What this device wrote itself stays: whoever has it sees what the forum doesn't take.
+    package func endStreams() throws(StoreError) {
+        trust?.cuts = [:]
+        var touched: Set<LogReplay.Key> = []
+        for origin in try namedOrigins() where origin.device != own.device {
+            guard let record = try noteEnd(of: origin), let end = record.end,
+                record.head > end.lastSeq
+            else { continue }
+            try cutOff(record, at: end, &touched)
+        }
+        try remake(touched)
+    }
+
+    /// The streams that cuts may end: those that are known, and those that the cuts name, be they of
+    /// devices of which nothing has ever come.
+    private func namedOrigins() throws(StoreError) -> [StreamOrigin] {
+        guard let place = schema.trust else { return [] }
+        let elements = try connection.rows(
+            "SELECT DISTINCT elem FROM sy_live WHERE open IN (0, 1) AND tbl = ? AND col = ?",
+            .integer(Int64(place.table)), .integer(Int64(place.cuts)))
+        var devices = Set(rows.streams.sorted.map(\.device))
+        for row in elements {
+            guard case .blob(let element) = row[0],
+                case .blob(let bytes)? = try? Value(canonicalBytes: element),
+                let cut = try? Cut(decoding: bytes)
+            else { continue }
+            devices.insert(cut.device)
+        }
+        var origins = Set(rows.streams.sorted.map(\.origin))
+        for device in devices.sorted() {
+            for cut in try cuts(of: device) { origins.formUnion(cut.origins) }
+        }
+        return origins.sorted { $0.stream < $1.stream }
+    }
+
+    private func cutOff(
+        _ record: StreamRecord, at end: StreamEnd, _ touched: inout Set<LogReplay.Key>
+    ) throws(StoreError) {
+        // What is held beside the branch that was kept waits until that is here.
+        if let run = end.run, try !isHeld(run, at: end.lastSeq, of: record) { return }
+        let statement = try connection.prepare(
+            "SELECT head, sig, body FROM sy_run WHERE sid = ? AND last_seq > ? ORDER BY last_seq")
+        defer { statement.finalize() }
+        statement.bind(1, record.sid)
+        statement.bind(2, Int64(end.lastSeq))
+        while try statement.step() {
+            for changeset in try decode(try sealedRun(statement)) {
+                for change in changeset.rows {
+                    touched.insert(LogReplay.Key(table: change.table, row: change.row))
+                }
+            }
+        }
+        let refusal = try refusal(of: record.origin)
+        let (sid, seq): (Value, Value) = (.integer(record.sid), .integer(Int64(end.lastSeq)))
+        try connection.run(
+            """
+            INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
+            SELECT ?, ?, last_seq, received, ?, head, sig, body FROM sy_run
+            WHERE sid = ? AND last_seq > ? ORDER BY last_seq
+            """, .text(record.scope), .blob(record.stream.identifier.bytes),
+            .text("\(refusal.code.name): \(refusal.explanation)"), sid, seq)
+        try connection.run("DELETE FROM sy_run WHERE sid = ? AND last_seq > ?", sid, seq)
+        try connection.run(
+            "UPDATE sy_peer_head SET has = min(has, ?2), fed = min(fed, ?2) WHERE sid = ?1", sid,
+            seq)
+        var record = record
+        (record.head, record.sealed, record.runHash) = (end.lastSeq, end.lastSeq, end.run)
+        record.named = min(record.named, record.sealed)
+        try rows.streams.update(record, in: connection)
+        log.removeAll()
+    }
+
+    /// Makes rows anew from the log. Reads it through once.
+    private func remake(_ keys: Set<LogReplay.Key>) throws(StoreError) {
+        guard !keys.isEmpty else { return }
+        var replay = LogReplay()
+        do {
+            try forEachChangeset { changeset, _ in
+                for change in changeset.rows
+                where keys.contains(LogReplay.Key(table: change.table, row: change.row)) {
+                    replay.add(change, dot: changeset.dot, time: changeset.time)
+                }
+            }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("reading the log threw \(error)")
+        }
+        let states = replay.rows()
+        for key in keys.sorted() {
+            let clock = try rows.clock(key.table, key.row)
+            if let state = states[key], !state.cells.isEmpty {
+                try rows.store(key.table, key.row, state, replacing: clock)
+            } else {
+                try rows.remove(key.table, key.row)
+            }
+        }
+    }
+
+    // MARK: What names what was cut off
+
+    /// The run that a new run names as the last that its author held of a stream.
+    ///
+    /// - Parameter seq: what the new run names of it.
+    func dependency(on record: StreamRecord, naming seq: UInt64) throws(StoreError) -> Dependency {
+        guard seq > record.sealed else {
+            guard let hash = record.runHash else {
+                throw rows.damaged("stream \(record.stream) has no run")
+            }
+            return Dependency(stream: record.stream, seq: record.sealed, run: hash)
+        }
+        let found = try connection.rows(
+            """
+            SELECT head, sig, body FROM sy_quar WHERE stream = ? AND last_seq >= ?
+            ORDER BY last_seq LIMIT 1
+            """, .blob(record.stream.identifier.bytes), .integer(Int64(seq)))
+        guard case .blob(let head)? = found.first?[0], case .blob(let signature)? = found.first?[1],
+            case .blob(let body)? = found.first?[2],
+            let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
+        else { throw rows.damaged("change \(record.stream):\(seq), which is named, is not here") }
+        return Dependency(stream: record.stream, seq: run.header.lastSeq, run: run.hash)
+    }
+
+    /// The last changeset that changes name of each stream that was ended.
+    func cutOffSeqs(in changesets: [Changeset]) -> [StreamID: UInt64] {
+        var seqs: [StreamID: UInt64] = [:]
+        for dot in changesets.flatMap(\.namedDots) where isCutOff(dot) {
+            seqs[dot.stream] = max(seqs[dot.stream] ?? 0, dot.seq)
+        }
+        return seqs
+    }
+}
+
+extension Changeset {
+    /// All dots that its ops name.
+    var namedDots: [Dot] { rows.flatMap { $0.operations.flatMap(\.namedDots) } }
+}

@@ -1,0 +1,91 @@
+public import Causality
+internal import Merge
+internal import RecordSchema
+public import SyncProtocol
+
+/// A run that is kept aside, as it came: no part of the state.
+public struct QuarantinedRun: Hashable, Sendable {
+    /// Its place in the file's list.
+    public var number: Int64
+    public var run: SealedRun
+    /// `nil` where the stream's first run never came.
+    public var device: DeviceID?
+    /// Milliseconds since 1970.
+    public var receivedMilliseconds: Int64
+    /// The code of a ``SyncProtocol/Refusal``, and what it says.
+    public var reason: String
+}
+
+extension Replica {
+    /// Keeps a run that can't be applied, as it came.
+    func quarantine(_ run: SealedRun, _ refusal: Refusal) throws(StoreError) {
+        try connection.run(
+            """
+            INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
+            VALUES(?, ?, ?, ?, ?, ?, ?, ?)
+            """, .text(Self.scope), .blob(run.header.stream.identifier.bytes),
+            .integer(Int64(run.header.lastSeq)), .integer(environment.wallMilliseconds()),
+            .text("\(refusal.code.name): \(refusal.explanation)"), .blob(run.headerBytes),
+            .blob(run.signature), .blob(run.body))
+    }
+
+    /// The runs that are kept aside, and what other programs wrote here and may not be sent: which,
+    /// and why.
+    public func quarantined() throws(StoreError) -> [(stub: String, reason: String)] {
+        try connection.rows("SELECT stream, last_seq, reason FROM sy_quar ORDER BY no").map { row in
+            guard case .blob(let stream) = row[0], case .integer(let seq) = row[1],
+                case .text(let reason) = row[2]
+            else { return ("?", "?") }
+            return (seq == 0 ? "here" : "\(stream.hexadecimal):\(seq)", reason)
+        }
+    }
+
+    /// The runs that are kept aside, in the order in which they came.
+    public func quarantinedRuns() throws(StoreError) -> [QuarantinedRun] {
+        try connection.rows(
+            """
+            SELECT no, received, reason, head, sig, body FROM sy_quar WHERE last_seq > 0 ORDER BY no
+            """
+        ).map { row throws(StoreError) in
+            guard case .integer(let number) = row[0], case .integer(let received) = row[1],
+                case .text(let reason) = row[2], case .blob(let head) = row[3],
+                case .blob(let signature) = row[4], case .blob(let body) = row[5],
+                let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
+            else { throw rows.damaged("run \(row[0]) kept aside") }
+            let device = rows.streams[run.header.stream]?.device ?? run.header.origin?.device
+            return QuarantinedRun(
+                number: number, run: run, device: device, receivedMilliseconds: received,
+                reason: reason)
+        }
+    }
+
+    /// What a run that is kept aside says. It may refer to runs before it, in the log or kept aside.
+    ///
+    /// - Returns: `nil` where one of those is missing.
+    public func changesets(of kept: QuarantinedRun) throws -> [Changeset]? {
+        var runs = try sealedRuns(of: kept.run.header.stream)
+        var last = runs.last
+        for next in try quarantinedRuns().map(\.run)
+        where next.header.stream == kept.run.header.stream && next.header.previous == last?.hash {
+            runs.append(next)
+            last = next
+        }
+        var reader = StreamReader(namespace: schema.namespace)
+        for run in runs {
+            let changesets = try reader.changesets(of: run)
+            if run == kept.run { return changesets }
+        }
+        return try? reader.changesets(of: kept.run)
+    }
+
+    private func sealedRuns(of stream: StreamID) throws(StoreError) -> [SealedRun] {
+        guard let sid = rows.streams.sid(of: stream) else { return [] }
+        let statement = try connection.prepare(
+            "SELECT head, sig, body FROM sy_run WHERE sid = ? ORDER BY last_seq")
+        defer { statement.finalize() }
+        statement.bind(1, sid)
+        var runs: [SealedRun] = []
+        while try statement.step() { runs.append(try sealedRun(statement)) }
+        return runs
+    }
+}

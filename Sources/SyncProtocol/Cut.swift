@@ -1,0 +1,149 @@
+public import Causality
+
+/// Where a stream ends: the last changeset of it that counts, and the run that ends with that.
+public struct StreamEnd: Hashable, Comparable, Sendable {
+    public let lastSeq: UInt64
+    /// `nil` for a stream of which nothing counts.
+    public let run: Digest?
+
+    /// A stream of which nothing counts.
+    public static let beforeFirst = StreamEnd()
+
+    private init() { (lastSeq, run) = (0, nil) }
+
+    /// - Returns: `nil` for a seq without a run, or a run without a seq.
+    public init?(lastSeq: UInt64, run: Digest?) {
+        guard (lastSeq == 0) == (run == nil) else { return nil }
+        (self.lastSeq, self.run) = (lastSeq, run)
+    }
+
+    public static func < (a: Self, b: Self) -> Bool {
+        if a.lastSeq != b.lastSeq { return a.lastSeq < b.lastSeq }
+        guard let a = a.run, let b = b.run else { return false }
+        return a.bytes.lexicographicallyPrecedes(b.bytes)
+    }
+}
+
+/// What ends streams of a device, by the word of a hub: changesets behind their ends don't count
+/// anywhere, whoever has them.
+///
+/// Of several cuts of one stream the lowest end stands, and none is ever lifted.
+public struct Cut: Hashable, Sendable {
+    public enum Reason: UInt64, Sendable, CaseIterable {
+        /// The device is no longer welcome: it was lost, stolen, or given back.
+        case revoked = 1
+        /// Two files wrote under one name.
+        case fork = 2
+        /// A run can't be taken by those who need it.
+        case poison = 3
+
+        /// What a run behind the end is refused with.
+        public var code: Refusal.Code {
+            switch self {
+            case .revoked: .revoked
+            case .fork: .fork
+            case .poison: .poison
+            }
+        }
+    }
+
+    /// A stream of the device, and where it ends.
+    public struct Stream: Hashable, Sendable {
+        public var scope: String
+        public var incarnation: UInt64
+        public var end: StreamEnd
+
+        public init(scope: String, incarnation: UInt64, end: StreamEnd) {
+            (self.scope, self.incarnation, self.end) = (scope, incarnation, end)
+        }
+    }
+
+    public var reason: Reason
+    /// The device's: Ed25519, 32 bytes.
+    public var publicKey: [UInt8]
+    /// At most ``Limits/cutStreams``.
+    public var streams: [Stream]
+    /// Nothing counts of the device's streams that are not named.
+    public var isWhole: Bool
+    /// When the hub decided it, in milliseconds since 1970; for people.
+    public var decidedMilliseconds: Int64
+    /// Why, in the operator's words: at most ``Limits/nameBytes``.
+    public var note: String
+
+    public init(
+        _ reason: Reason, of publicKey: [UInt8], at streams: [Stream], isWhole: Bool,
+        decidedMilliseconds: Int64, note: String
+    ) {
+        (self.reason, self.publicKey, self.streams) = (reason, publicKey, streams)
+        (self.isWhole, self.note) = (isWhole, note)
+        self.decidedMilliseconds = decidedMilliseconds
+    }
+
+    public var device: DeviceID { DeviceID(publicKey: publicKey) }
+
+    /// The streams that it names, one for each of ``streams``.
+    public var origins: [StreamOrigin] {
+        streams.map {
+            StreamOrigin(publicKey: publicKey, scope: $0.scope, incarnation: $0.incarnation)
+        }
+    }
+
+    /// Where it ends a stream; `nil` when it doesn't.
+    public func end(of origin: StreamOrigin) -> StreamEnd? {
+        guard origin.publicKey == publicKey else { return nil }
+        let named = zip(origins, streams).filter { $0.0 == origin }
+        return named.map(\.1.end).min() ?? (isWhole ? .beforeFirst : nil)
+    }
+
+    public func encode() -> [UInt8] {
+        var encoder = CBOREncoder()
+        encoder.array(7)
+        encoder.unsigned(Limits.format)
+        encoder.unsigned(reason.rawValue)
+        encoder.blob(publicKey)
+        encoder.array(streams.count)
+        for stream in streams {
+            encoder.array(4)
+            encoder.text(stream.scope)
+            encoder.unsigned(stream.incarnation)
+            encoder.unsigned(stream.end.lastSeq)
+            if let run = stream.end.run { encoder.blob(run.bytes) } else { encoder.null() }
+        }
+        encoder.bool(isWhole)
+        encoder.integer(decidedMilliseconds)
+        encoder.text(note)
+        return encoder.bytes
+    }
+
+    public init(decoding bytes: [UInt8]) throws(CBORError) {
+        guard bytes.count <= Limits.cutBytes else { throw CBORError(.tooLong, at: 0) }
+        var decoder = CBORDecoder(bytes)
+        try decoder.array(count: 7)
+        guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
+        guard let reason = Reason(rawValue: try decoder.unsigned()) else {
+            throw decoder.error(.outOfRange)
+        }
+        self.reason = reason
+        publicKey = try decoder.blob(count: 32)
+        streams = []
+        for _ in 0..<(try decoder.array(limit: Limits.cutStreams)) {
+            streams.append(try decoder.cutStream())
+        }
+        isWhole = try decoder.bool()
+        decidedMilliseconds = try decoder.integer()
+        note = try decoder.text(limit: Limits.nameBytes)
+        try decoder.finish()
+    }
+}
+
+extension CBORDecoder {
+    fileprivate mutating func cutStream() throws(CBORError) -> Cut.Stream {
+        try array(count: 4)
+        let scope = try text(limit: Limits.scopeBytes)
+        let incarnation = try unsigned(in: 0...Limits.incarnation)
+        let lastSeq = try unsigned(in: 0...UInt64(Int64.max))
+        guard let end = StreamEnd(lastSeq: lastSeq, run: try nullIfNext() ? nil : try digest())
+        else { throw error(.invalid) }
+        return Cut.Stream(scope: scope, incarnation: incarnation, end: end)
+    }
+}

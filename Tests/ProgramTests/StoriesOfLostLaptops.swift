@@ -1,0 +1,103 @@
+import Foundation
+import Testing
+
+/// The tenth story, as far as there is one: a laptop is lost with unsent changes, revoked, and found
+/// again.
+@Suite struct StoriesOfLostLaptops {
+    private func hub(_ forum: Forum, _ arguments: String...) throws -> Finished {
+        try Programs.run(
+            "karvan-hub", arguments + ["--store", "hub.sqlite"], in: forum.directory)
+    }
+
+    private func sync(_ forum: Forum, _ laptop: String) throws -> Finished {
+        try Programs.run(
+            "karvan", ["sync"], in: forum.directory,
+            environment: ["KARVAN_REPLICA": "\(laptop).sqlite"])
+    }
+
+    @Test func `a lost laptop's unsent changes wait at the hub, and nothing applies by itself`()
+        throws
+    {
+        let forum = try Forum()
+        try forum.startHub()
+        try forum.enrol("HQ", "L5")
+        try forum.importSample(on: "HQ")
+        for laptop in ["HQ", "L5"] { try forum.must(laptop, "sync") }
+        try forum.must("L5", "attend", "P07", "AZ-014")
+        try forum.must("L5", "sync")
+        for number in 1...63 { try forum.must("L5", "tally", "V01", "door \(number)", "+1") }
+
+        let revoked = try hub(
+            forum, "device", "revoke", "L5", "--reason", "lost on the bus to Ordubad")
+        #expect(revoked.status == 0 && revoked.output.contains("is revoked"), "\(revoked)")
+        let list = try hub(forum, "device", "list").output
+        #expect(list.contains("revoked"))
+
+        // It comes back, and hands over what it has.
+        let first = try sync(forum, "L5")
+        #expect(first.status == 77, "\(first)")
+        #expect(first.errors.contains("lost on the bus to Ordubad"), "\(first.errors)")
+        #expect(first.errors.contains("Nothing waits to be sent"), "\(first.errors)")
+        #expect(try sync(forum, "L5").status == 77)
+        let status = try forum.must("L5", "status")
+        #expect(status.contains("refused        the hub's operator revoked"), "\(status)")
+        #expect(try forum.must("L5", "list", "tally").contains("63"))
+        try forum.must("L5", "attend", "P07", "TR-031")
+
+        let kept = try hub(forum, "quarantine", "list")
+        #expect(kept.output.contains("L5"), "\(kept)")
+        #expect(kept.output.contains("REVOKED"), "\(kept)")
+        let words = try hub(forum, "quarantine", "show", "1")
+        #expect(words.output.contains("tally V01/door 1/"), "\(words)")
+        #expect(words.output.split(separator: "\n").count >= 126, "\(words)")
+        #expect(try hub(forum, "quarantine", "show", "2").status == 65)
+
+        try forum.must("HQ", "sync")
+        #expect(try forum.must("HQ", "list", "observation").contains("AZ-014"))
+        #expect(try !forum.must("HQ", "list", "tally").contains("63"))
+        try forum.must("HQ", "set", "item", "V09", "status=done")
+        try forum.must("HQ", "sync")
+        #expect(try forum.stateHash("HQ") == forum.stateHash("hub"))
+        // Nobody gets it in again, and a new replica is a new laptop.
+        let again = try Programs.run(
+            "karvan", ["enrol", forum.url, try forum.token()], in: forum.directory,
+            environment: ["KARVAN_REPLICA": "L5.sqlite"])
+        #expect(again.status == 77 && again.errors.contains("karvan init"), "\(again)")
+        try forum.enrol("found")
+        try forum.must("found", "sync")
+        #expect(try forum.stateHash("found") == forum.stateHash("hub"))
+    }
+
+    @Test func `what a thief recorded is taken out everywhere`() throws {
+        let forum = try Forum()
+        try forum.startHub()
+        try forum.enrol("HQ", "L5")
+        try forum.importSample(on: "HQ")
+        for laptop in ["HQ", "L5"] { try forum.must(laptop, "sync") }
+        let before = try forum.must("HQ", "show", "item", "V09")
+        try forum.must("L5", "tally", "V01", "door A", "+3")
+        try forum.must("L5", "sync")
+        Thread.sleep(forTimeInterval: 1.1)
+        let time = ISO8601DateFormatter().string(from: Date())
+        Thread.sleep(forTimeInterval: 1.1)
+        try forum.must("L5", "set", "item", "V09", "status=cancelled")
+        try forum.must("L5", "sync")
+        try forum.must("HQ", "sync")
+        #expect(try forum.must("HQ", "show", "item", "V09") != before)
+
+        let wrong = try hub(forum, "device", "revoke", "L5", "--since", "yesterday")
+        #expect(wrong.status == 65 && wrong.errors.contains("--since takes"), "\(wrong)")
+        #expect(try hub(forum, "device", "revoke", "L9").status == 65)
+        let revoked = try hub(forum, "device", "revoke", "L5", "--since", time, "--json")
+        #expect(revoked.output.contains("\"taken_out\": 1"), "\(revoked)")
+        try forum.must("HQ", "sync")
+        #expect(try forum.must("HQ", "show", "item", "V09") == before)
+        #expect(try forum.must("HQ", "list", "tally").contains("3"))
+        #expect(try forum.must("HQ", "status").contains("kept aside"))
+        #expect(try forum.must("HQ", "verify").contains("is whole"))
+        #expect(try forum.stateHash("HQ") == forum.stateHash("hub"))
+        try forum.enrol("late")
+        try forum.must("late", "sync")
+        #expect(try forum.stateHash("late") == forum.stateHash("hub"))
+    }
+}
