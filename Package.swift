@@ -156,7 +156,8 @@ let package = Package(
         tests(
             "HubTests",
             [
-                "TestSupport", "Hub", "FieldRecords", "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge",
+                "TestSupport", "Hub", "FieldRecords", "ReplicaStore", "RecordSchema",
+                "SyncProtocol", "Merge",
                 "Causality", .product(name: "Logging", package: "swift-log"),
             ]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: rules),

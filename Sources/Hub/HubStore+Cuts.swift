@@ -30,8 +30,9 @@ extension HubStore {
             throw StoreError.invalid("a reason has at most \(Limits.nameBytes) bytes")
         }
         let id = try id(of: device)
-        guard case .blob(let key)? = try replica.connection.value(
-            "SELECT key FROM sy_hub_device WHERE device = ?", .blob(id.bytes))
+        guard
+            case .blob(let key)? = try replica.connection.value(
+                "SELECT key FROM sy_hub_device WHERE device = ?", .blob(id.bytes))
         else { throw StoreError.invalid("no laptop \(device.device) is enrolled here") }
         _ = try membership()
         let (before, after) = try replica.write(seals: true) { transaction in
@@ -90,7 +91,7 @@ extension HubStore {
     ) throws -> ExchangeReply {
         let refusal = refusal(by: cut)
         guard !request.runs.isEmpty else { throw refusal }
-        var (heads, rejections) = try take(request.runs, from: publicKey)
+        var (heads, rejections) = try take(request.runs, from: publicKey, feeds: false)
         for index in rejections.indices where rejections[index].refusal.code == .revoked {
             rejections[index].refusal = refusal
         }

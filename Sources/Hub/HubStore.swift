@@ -189,7 +189,8 @@ package final class HubStore {
             ORDER BY name, device
             """
         ).compactMap { row throws(StoreError) in
-            guard case .blob(let device) = row[0], let id = DeviceID(device), case .text(let name) = row[1],
+            guard case .blob(let device) = row[0], let id = DeviceID(device),
+                case .text(let name) = row[1],
                 case .text(let role) = row[2], case .text(let scopes) = row[3],
                 case .integer(let enrolled) = row[4], case .integer(let pending) = row[6],
                 case .integer(let skew) = row[7]
@@ -234,11 +235,12 @@ package final class HubStore {
             hasMore: feed.hasMore, hubMilliseconds: now)
     }
 
-    /// - Returns: the last run of each stream that is held now, be it aside, of those that came; where
-    ///   none is, the last that there is. And what was not taken, as far as its sender has to know: of
-    ///   others' changes that are kept aside it reads in the feed.
+    /// - Parameter feeds: whether the sender gets what the hub holds beyond that.
+    /// - Returns: what is held of each stream now, or kept aside: of what the sender doesn't get nothing is
+    ///   said. And what was not taken, as far as its sender has to know: of others' changes that are
+    ///   kept aside it reads in the feed.
     func take(
-        _ runs: [SealedRun], from publicKey: [UInt8]
+        _ runs: [SealedRun], from publicKey: [UInt8], feeds: Bool = true
     ) throws -> (heads: [RunStub], rejections: [Rejection]) {
         var rejections: [Rejection] = []
         var welcome: [SealedRun] = []
@@ -259,7 +261,7 @@ package final class HubStore {
         var held: [StreamID: RunStub] = [:]
         for (run, result) in zip(welcome, try replica.ingest(welcome)) {
             switch result {
-            case .applied, .duplicate: held[run.header.stream] = RunStub(run)
+            case .applied, .duplicate: if !feeds { held[run.header.stream] = RunStub(run) }
             case .refused(let refusal): rejections.append(Rejection(run, refusal))
             case .setAside(let refusal):
                 let stream = run.header.stream

@@ -149,6 +149,35 @@ extension Replica {
         return record
     }
 
+    /// Runs that are kept aside of streams which no cut names, at most a batch: the hub doesn't know
+    /// these streams, and must before it can take what builds on them.
+    func unnamedRuns() throws(StoreError) -> [SealedRun] {
+        var runs: [SealedRun] = []
+        var size = 0
+        for record in rows.streams.sorted where record.end == .beforeFirst {
+            let origin = record.origin
+            let isNamed = try cuts(of: record.device).contains { $0.origins.contains(origin) }
+            guard !isNamed, record.device != own.device else { continue }
+            for run in try asideRuns(of: record.stream) {
+                size += run.storedBytes
+                guard runs.isEmpty || size <= Limits.batchBytes else { return runs }
+                runs.append(run)
+            }
+        }
+        return runs
+    }
+
+    private func asideRuns(of stream: StreamID) throws(StoreError) -> [SealedRun] {
+        let statement = try connection.prepare(
+            "SELECT head, sig, body FROM sy_quar WHERE stream = ? AND last_seq > 0 ORDER BY last_seq"
+        )
+        defer { statement.finalize() }
+        statement.bind(1, stream.identifier)
+        var runs: [SealedRun] = []
+        while try statement.step() { runs.append(try sealedRun(statement)) }
+        return runs
+    }
+
     // MARK: Cutting off
 
     /// Whether changes say something new of cuts.

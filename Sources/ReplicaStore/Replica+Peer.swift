@@ -126,6 +126,7 @@ extension Replica {
         try keepInstall()
         let heads = try peerHeads()
         var batch = OutgoingBatch(cursor: try cursor())
+        batch.runs = try unnamedRuns()
         var queues: [RunQueue] = []
         for record in rows.streams.sorted where record.sealed > 0 {
             let known = heads[record.sid] ?? (has: 0, fed: 0)
@@ -202,7 +203,7 @@ extension Replica {
         var queues = queues
         var held = VersionVector(
             rows.streams.sorted.map { ($0.stream, heads[$0.sid]?.has ?? 0) })
-        var size = 0
+        var size = batch.runs.reduce(0) { $0 + $1.storedBytes }
         while let index = queues.firstIndex(where: { isReady($0.next, held) })
             ?? queues.firstIndex(where: { isReady($0.next, held, orCutOff: true) })
         {

@@ -90,9 +90,11 @@ struct DeviceRevoke: ParsableCommand {
         let device = try find(in: try store.devices())
         let result = try store.revoke(device, receivedBy: limit, note: reason)
         let name = TextTable.printable(result.name)
-        var text = "\(name) (\(result.device.short)) is revoked: \(changes(result.keptCount)) of it count."
+        var text =
+            "\(name) (\(result.device.short)) is revoked: \(changes(result.keptCount)) of it count."
         if result.cutOffCount > 0 {
-            text += " \(changes(result.cutOffCount)) were taken out and are kept aside: see "
+            text +=
+                " \(changes(result.cutOffCount)) were taken out and are kept aside: see "
                 + "`karvan-hub quarantine list`."
         }
         try common.print(
@@ -126,7 +128,8 @@ struct DeviceRevoke: ParsableCommand {
         guard found.count == 1 else {
             let names = found.map { "\($0.device.prefix(8)) (\($0.name))" }
             throw CommandFailure(
-                .badInput, "\(device) may be \(names.joined(separator: " or ")); name one by its "
+                .badInput,
+                "\(device) may be \(names.joined(separator: " or ")); name one by its "
                     + "device's digits")
         }
         return first

@@ -27,7 +27,8 @@ struct QuarantineList: ParsableCommand {
         let store = try common.openStore("quarantine list")
         defer { store.close() }
         let names = Dictionary(
-            try store.devices().map { ($0.device, $0.name) }, uniquingKeysWith: { first, _ in first })
+            try store.devices().map { ($0.device, $0.name) },
+            uniquingKeysWith: { first, _ in first })
         let kept = try store.replica.quarantinedRuns()
         var output = TextTable(["no", "laptop", "changes", "received", "reason"])
         for entry in kept {
@@ -78,7 +79,8 @@ struct QuarantineShow: ParsableCommand {
         }
         guard let changesets = try store.replica.changesets(of: kept) else {
             throw CommandFailure(
-                .badInput, "\(number) can't be read before what comes before it in its stream is here")
+                .badInput,
+                "\(number) can't be read before what comes before it in its stream is here")
         }
         let words = ChangeWords(records: Records(store.replica))
         let text = try changesets.flatMap { try words.lines($0) }.joined(separator: "\n")
@@ -92,44 +94,68 @@ struct QuarantineShow: ParsableCommand {
 private struct ChangeWords {
     let records: Records
 
+    /// What a changeset does to one row, put together.
+    private struct RowWords {
+        var table: RecordSchema.Table?
+        var name: String
+        var words: [String]
+    }
+
     func lines(_ changeset: Changeset) throws -> [String] {
         let claimed = Instant(milliseconds: changeset.claimedMilliseconds).inWholeSeconds
         let author = changeset.author.isEmpty ? "" : ", \(TextTable.printable(changeset.author))"
-        var lines = ["\(claimed)\(author)  (change \(changeset.dot.seq))"]
-        for change in changeset.rows {
-            let words = try change.operations.map { try word($0, table(of: change)) }
-            lines.append(
-                "  \(try name(of: change)): \(TextTable.printable(words.joined(separator: ", ")))")
-        }
-        return lines
+        let head = "\(claimed)\(author)  (change \(changeset.dot.seq))"
+        return try [head]
+            + rows(changeset).map { row in
+                let words = TextTable.printable(row.words.joined(separator: ", "))
+                return
+                    "  \(row.table?.name ?? "unknown table") \(TextTable.printable(row.name)): \(words)"
+            }
     }
 
     func json(_ changeset: Changeset) throws -> JSONValue {
         let claimed = Instant(milliseconds: changeset.claimedMilliseconds).formatted()
+        let rows = try rows(changeset).map { row in
+            JSONValue.object([
+                ("table", row.table.map { .string($0.name) } ?? .null),
+                ("name", .string(row.name)), ("changes", .array(row.words.map(JSONValue.string))),
+            ])
+        }
         return .object([
             ("change", .string("\(changeset.dot)")), ("author", .string(changeset.author)),
-            ("claimed", .string(claimed)),
-            ("rows", .array(try changeset.rows.map { try json($0) })),
+            ("claimed", .string(claimed)), ("rows", .array(rows)),
         ])
     }
 
-    private func json(_ change: RowChange) throws -> JSONValue {
-        let words = try change.operations.map { try word($0, table(of: change)) }
-        return .object([
-            ("table", .string(table(of: change)?.name ?? "\(change.table)")),
-            ("row", .string("\(change.row)")), ("name", .string(try name(of: change))),
-            ("changes", .array(words.map(JSONValue.string))),
-        ])
+    private func rows(_ changeset: Changeset) throws -> [RowWords] {
+        var order: [RowID] = []
+        var operations: [RowID: (table: UInt32, all: [Merge.Operation])] = [:]
+        for change in changeset.rows {
+            if operations[change.row] == nil { order.append(change.row) }
+            operations[change.row, default: (change.table, [])].all += change.operations
+        }
+        return try order.map { row in
+            let (number, all) = operations[row, default: (0, [])]
+            let table = Forum.schema.table(id: number)
+            return RowWords(
+                table: table, name: try name(of: row, table, all),
+                words: try all.map { try word($0, table) })
+        }
     }
 
-    private func table(of change: RowChange) -> RecordSchema.Table? {
-        Forum.schema.table(id: change.table)
-    }
-
-    private func name(of change: RowChange) throws -> String {
-        guard let table = table(of: change) else { return "table \(change.table) \(change.row)" }
-        let name = try records.knownName(of: change.row, in: table)
-        return "\(table.name) \(TextTable.printable(name))"
+    /// A row that is only here has its name from here.
+    private func name(
+        of row: RowID, _ table: RecordSchema.Table?, _ operations: [Merge.Operation]
+    ) throws -> String {
+        guard let table else { return "\(row)" }
+        let key = try table.keyColumns.compactMap { column -> String? in
+            let put = operations.first { $0.cell == CellKey(column.id) }
+            return try put?.action.value.map { try records.text(of: $0, in: column) }
+        }
+        guard !key.isEmpty, key.count == table.keyColumns.count else {
+            return try records.knownName(of: row, in: table)
+        }
+        return key.joined(separator: "/")
     }
 
     private func word(
@@ -141,10 +167,15 @@ private struct ChangeWords {
             try column.map { try records.text(of: value, in: $0) } ?? "?"
         }
         switch operation.action {
-        case .put(let value):
-            guard column?.isSet == true else { return "\(name)=\(try text(value))" }
+        case .put(.composite(let parts)) where column?.isCounter == true:
+            guard parts.count == 2, case .integer(let up) = parts[0],
+                case .integer(let down) = parts[1]
+            else { return "\(name)=?" }
+            return "\(name) at \(up.subtractingReportingOverflow(down).partialValue) by this laptop"
+        case .put where column?.isSet == true:
             let element = try? Value(canonicalBytes: operation.cell.element)
             return "\(name) with \(try element.map(text) ?? "?")"
+        case .put(let value): return "\(name)=\(try text(value))"
         case .resolve(let value, _): return "\(name) settled as \(try text(value))"
         case .retract: return operation.cell == .life ? "restored" : "\(name) taken back"
         case .delete: return "deleted"

@@ -117,7 +117,9 @@ import Testing
         #expect(script.requests.count == 1)
     }
 
-    @Test func `what the hub keeps aside doesn't hold back the rest, and is told at the end`() throws {
+    @Test func `what the hub keeps aside doesn't hold back the rest, and is told at the end`()
+        throws
+    {
         let run = Script.run(from: 1, count: 3)
         let rejection = Script.rejection(.revoked, of: run)
         (script.outgoing.runs, script.outgoing.changesetCount) = ([run], 3)

@@ -260,7 +260,6 @@ extension TrustedForum {
         #expect(try hub.replica.verify().problems == [])
         for laptop in laptops {
             #expect(try laptop.replica.stateHash() == hash)
-            if try laptop.replica.stateHash() != hash { print("DIFF", try laptop.replica.name, laptop.replica.versionVector().entries, hub.replica.versionVector().entries, try laptop.replica.quarantinedRuns().map { ($0.run.header.stream, $0.run.header.firstSeq, $0.run.header.lastSeq, $0.reason) }) }
             #expect(try laptop.replica.verify().problems == [])
             #expect(try laptop.replica.openConflicts() == hub.replica.openConflicts())
         }

@@ -46,7 +46,9 @@ struct Quiescence {
         }
         for (dot, changeset) in world.ledger.acknowledged {
             // What a lost laptop recorded is told by the states being the same.
-            guard held.contains(dot) || world.isOfRevoked(dot) else { throw Violation("I2", "\(name) lacks \(dot)") }
+            guard held.contains(dot) || world.isOfRevoked(dot) else {
+                throw Violation("I2", "\(name) lacks \(dot)")
+            }
             if let changeset, world.ledger.allContents[dot] != changeset {
                 throw Violation("I2", "\(dot) says something else at \(name)")
             }
