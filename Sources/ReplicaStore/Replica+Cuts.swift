@@ -8,8 +8,12 @@ package import SyncProtocol
 extension Replica {
     // MARK: Where streams end
 
-    /// The cuts that the forum holds of a device's streams.
+    /// The cuts that the forum holds of a device's streams; another process may just have made one.
     package func cuts(of device: DeviceID) throws(StoreError) -> [Cut] {
+        try read { () throws(StoreError) in try findCuts(of: device) }
+    }
+
+    private func findCuts(of device: DeviceID) throws(StoreError) -> [Cut] {
         guard let place = schema.trust, try membership() != nil else { return [] }
         if let known = trust?.cuts[device] { return known }
         let found = try trusted(of: device, in: place.cuts).compactMap { try? Cut(decoding: $0) }

@@ -36,6 +36,8 @@ import Testing
         // It comes back, and hands over what it has.
         let first = try sync(forum, "L5")
         #expect(first.status == 77, "\(first)")
+        #expect(
+            first.errors.contains("the hub's operator revoked this laptop at"), "\(first.errors)")
         #expect(first.errors.contains("lost on the bus to Ordubad"), "\(first.errors)")
         #expect(first.errors.contains("Nothing waits to be sent"), "\(first.errors)")
         #expect(try sync(forum, "L5").status == 77)
