@@ -129,7 +129,9 @@ public struct SyncSession: Sendable {
                 $0.stream == run.header.stream && $0.lastSeq == run.header.lastSeq
             }
         }
-        let refusedCount = refused.reduce(0) { $0 + UInt64($1.header.count) }
+        // A run of a stream that nobody knows is not counted as sent.
+        let refusedCount = min(
+            refused.reduce(0) { $0 + UInt64($1.header.count) }, outgoing.changesetCount)
         progress.sentChangesets += outgoing.changesetCount - refusedCount
         progress.remainingChangesets = outgoing.remainingCount + refusedCount
         let hasTaken = reply.heads != lastHeads

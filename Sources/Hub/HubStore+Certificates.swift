@@ -99,7 +99,7 @@ extension HubStore {
             [
                 (table.declared("name"), .text(statement.name)),
                 (table.declared("role"), .text(role)),
-                (table.declared("scopes"), .text(scopes.joined(separator: " "))),
+                (table.declared("scopes"), .text(scopes.scopesText)),
             ])
         let column = table.declared("certificates")
         try transaction.add(table, row, column, [.blob(certificate.encode())])
@@ -146,7 +146,7 @@ extension HubStore {
         else { return nil }
         return Holder(
             publicKey: newest.statement.publicKey, encryptionKey: newest.statement.encryptionKey,
-            name: name, role: role, scopes: scopes.split(separator: " ").map(String.init))
+            name: name, role: role, scopes: Array(scopesText: scopes))
     }
 }
 

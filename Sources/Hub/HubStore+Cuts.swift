@@ -37,8 +37,8 @@ extension HubStore {
         _ = try membership()
         let (before, after) = try replica.write(seals: true) { transaction in
             let before = changesetCount(of: id)
-            let cut = try replica.revocation(of: key, receivedBy: limit, note: note)
-            try record(cut, in: transaction)
+            let cuts = try replica.revocation(of: key, receivedBy: limit, note: note)
+            try record(cuts, in: transaction)
             return (before, changesetCount(of: id))
         }.result
         return Revocation(
@@ -58,11 +58,14 @@ extension HubStore {
         }
     }
 
-    /// Records a cut, and ends what it ends, in one transaction.
-    private func record(_ cut: Cut, in transaction: WriteTransaction) throws {
+    /// Records cuts of one device, and ends what they end, in one transaction.
+    private func record(_ cuts: [Cut], in transaction: WriteTransaction) throws {
+        guard let first = cuts.first else { return }
         let table = Forum.device
-        let (row, _) = try transaction.upsert(table, key: [.text(cut.device.description)], [])
-        try transaction.add(table, row, table.declared("cuts"), [.blob(cut.encode())])
+        let (row, _) = try transaction.upsert(
+            table, key: [.text(first.device.description)], [])
+        try transaction.add(
+            table, row, table.declared("cuts"), cuts.map { .blob($0.encode()) })
         try replica.endStreams()
     }
 
@@ -92,8 +95,12 @@ extension HubStore {
         let refusal = refusal(by: cut)
         guard !request.runs.isEmpty else { throw refusal }
         var (heads, rejections) = try take(request.runs, from: publicKey, feeds: false)
-        for index in rejections.indices where rejections[index].refusal.code == .revoked {
-            rejections[index].refusal = refusal
+        for index in rejections.indices {
+            // What is missing, and where others stand, is no longer its business.
+            let code = rejections[index].refusal.code
+            rejections[index].refusal =
+                code == .revoked
+                ? refusal : Refusal(code, "the hub takes no more of it from a revoked laptop")
         }
         try note(request, from: publicKey)
         let start = Cursor.start(epoch: try replica.feedEnd().epoch, scope: Forum.scope)
@@ -102,27 +109,54 @@ extension HubStore {
             hasMore: false, hubMilliseconds: now)
     }
 
-    /// Names streams that a revoked device made later, before anything that builds on them is taken:
-    /// who holds them by another way must be able to tell that they count nowhere.
-    ///
-    /// Of a device that makes more of them than a cut can name, the others are nobody's to build on.
+    /// Names streams of revoked devices on which others' runs build, before these are taken: who holds
+    /// them by another way must be able to tell that they count nowhere, and whose they are.
     func nameEnded(_ runs: [SealedRun]) throws {
+        let first = Dictionary(
+            runs.compactMap { run in run.header.origin.map { ($0.stream, (run, $0)) } },
+            uniquingKeysWith: { first, _ in first })
+        var ended: Set<StreamOrigin> = []
         for run in runs {
-            guard let origin = run.header.origin,
-                let cut = try revocation(of: origin.device),
-                (try? run.verify(publicKey: origin.publicKey)) != nil
-            else { continue }
-            let named = Set(try replica.cuts(of: origin.device).flatMap(\.origins))
-            guard !named.contains(origin), named.count < Limits.cutStreams else { continue }
-            let further = Cut(
-                cut.reason, of: origin.publicKey,
-                at: [
-                    Cut.Stream(
-                        scope: origin.scope, incarnation: origin.incarnation, end: .beforeFirst)
-                ], isWhole: false, decidedMilliseconds: now, note: cut.note)
-            try replica.write(seals: true) { transaction in
-                try record(further, in: transaction)
+            let unknown = run.header.dependencies.map(\.stream).filter {
+                replica.device(of: $0) == nil
+            }
+            guard !unknown.isEmpty, try isOfMember(run) else { continue }
+            for stream in unknown {
+                var origin = try replica.knownOrigin(of: stream)
+                if origin == nil, let (run, its) = first[stream],
+                    (try? run.verify(publicKey: its.publicKey)) != nil
+                {
+                    origin = its
+                }
+                if let origin, try revocation(of: origin.device) != nil { ended.insert(origin) }
             }
         }
+        for publicKey in Set(ended.map(\.publicKey)) {
+            try name(ended.filter { $0.publicKey == publicKey }.sorted { $0.stream < $1.stream })
+        }
+    }
+
+    /// Whether a device that is welcome has signed it.
+    private func isOfMember(_ run: SealedRun) throws -> Bool {
+        guard
+            let origin = try run.header.origin ?? replica.knownOrigin(of: run.header.stream),
+            try revocation(of: origin.device) == nil, try scopes(ofKey: origin.publicKey) != nil
+        else { return false }
+        return (try? run.verify(publicKey: origin.publicKey)) != nil
+    }
+
+    /// - Parameter origins: of one device.
+    private func name(_ origins: [StreamOrigin]) throws {
+        guard let device = origins.first?.device, let cut = try revocation(of: device) else {
+            return
+        }
+        let cuts = stride(from: 0, to: origins.count, by: Limits.cutStreams).map { start in
+            Cut(
+                cut.reason, of: cut.publicKey,
+                at: origins.dropFirst(start).prefix(Limits.cutStreams).map {
+                    Cut.Stream(scope: $0.scope, incarnation: $0.incarnation, end: .beforeFirst)
+                }, isWhole: false, decidedMilliseconds: now, note: cut.note)
+        }
+        try replica.write(seals: true) { transaction in try record(cuts, in: transaction) }
     }
 }

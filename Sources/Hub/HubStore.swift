@@ -98,7 +98,7 @@ package final class HubStore {
         try replica.transaction {
             try replica.connection.run(
                 "INSERT INTO sy_hub_token VALUES(?, ?, ?, ?, ?, NULL, NULL)",
-                .blob(token.secretHash.bytes), .text(scopes.joined(separator: " ")), .text(role),
+                .blob(token.secretHash.bytes), .text(scopes.scopesText), .text(role),
                 .integer(created), .integer(token.expiryMilliseconds))
         }
         return token
@@ -141,7 +141,7 @@ package final class HubStore {
                 to: Holder(
                     publicKey: request.publicKey, encryptionKey: request.encryptionKey,
                     name: request.name, role: grant.role,
-                    scopes: grant.scopes.split(separator: " ").map(String.init)), in: transaction)
+                    scopes: Array(scopesText: grant.scopes)), in: transaction)
         }.result
         return EnrolmentReply(hub: hub, device: certificate, hubMilliseconds: now)
     }
@@ -173,12 +173,12 @@ package final class HubStore {
     }
 
     /// The scopes of the device that holds `publicKey`; `nil` for a stranger.
-    private func scopes(ofKey publicKey: [UInt8]) throws -> [String]? {
+    func scopes(ofKey publicKey: [UInt8]) throws -> [String]? {
         guard
             case .text(let scopes)? = try replica.connection.value(
                 "SELECT scopes FROM sy_hub_device WHERE key = ?", .blob(publicKey))
         else { return nil }
-        return scopes.split(separator: " ").map(String.init)
+        return Array(scopesText: scopes)
     }
 
     /// All devices, by name.
@@ -199,7 +199,7 @@ package final class HubStore {
             if case .integer(let time) = row[5] { seen = time }
             return EnrolledDevice(
                 device: device.hexadecimal, name: name, role: role,
-                scopes: scopes.split(separator: " ").map(String.init),
+                scopes: Array(scopesText: scopes),
                 enrolledMilliseconds: enrolled, lastSeenMilliseconds: seen,
                 revokedMilliseconds: try revocation(of: id)?.decidedMilliseconds,
                 pendingCount: pending, clockOffsetMilliseconds: skew)
@@ -259,14 +259,21 @@ package final class HubStore {
         }
         try nameEnded(welcome)
         var held: [StreamID: RunStub] = [:]
+        let sender = DeviceID(publicKey: publicKey)
         for (run, result) in zip(welcome, try replica.ingest(welcome)) {
             switch result {
             case .applied, .duplicate: if !feeds { held[run.header.stream] = RunStub(run) }
-            case .refused(let refusal): rejections.append(Rejection(run, refusal))
+            case .refused(let refusal):
+                // That there is no room for what a lost laptop left concerns nobody else.
+                if refusal.code != .tooLarge || replica.device(of: run.header.stream) == sender
+                    || run.header.origin?.device == sender
+                {
+                    rejections.append(Rejection(run, refusal))
+                }
             case .setAside(let refusal):
                 let stream = run.header.stream
                 held[stream] = RunStub(run)
-                if replica.device(of: stream) == DeviceID(publicKey: publicKey) {
+                if try replica.knownOrigin(of: stream)?.device == sender {
                     rejections.append(Rejection(run, refusal))
                 }
             }
@@ -274,7 +281,11 @@ package final class HubStore {
         var heads: [RunStub] = []
         for run in runs where !heads.contains(where: { $0.stream == run.header.stream }) {
             let stream = run.header.stream
-            heads.append(held[stream] ?? replica.sealedHead(of: stream))
+            if let head = held[stream] {
+                heads.append(head)
+            } else if feeds {
+                heads.append(replica.sealedHead(of: stream))
+            }
         }
         return (heads, rejections)
     }
@@ -295,4 +306,11 @@ extension Rejection {
     fileprivate init(_ run: SealedRun, _ refusal: Refusal) {
         self.init(stream: run.header.stream, lastSeq: run.header.lastSeq, refusal: refusal)
     }
+}
+
+extension [String] {
+    /// Scopes as the hub's tables and the records of devices have them: separated by single spaces.
+    init(scopesText text: String) { self = text.split(separator: " ").map(String.init) }
+
+    var scopesText: String { joined(separator: " ") }
 }

@@ -28,7 +28,14 @@ extension Inspection {
             let said = try replica.cuts(of: record.device).compactMap {
                 $0.end(of: record.origin)
             }.min()
-            if record.end != said {
+            let isBehind =
+                try record.end.map { end in
+                    try record.head > end.lastSeq
+                        && (end.run.map {
+                            try replica.isHeld($0, at: end.lastSeq, of: record)
+                        } ?? true)
+                } ?? false
+            if record.end != said || isBehind {
                 result.otherProblems.append(
                     "stream \(record.stream) ends elsewhere than its cuts say")
             }

@@ -70,11 +70,7 @@ package final class InstallFile {
             fsync(descriptor) == 0
         else { throw StoreError.system(path) }
         written = nil
-        let folder = Foundation.open(
-            URL(filePath: path).deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
-        guard folder >= 0 else { throw StoreError.system(path) }
-        defer { close(folder) }
-        guard fsync(folder) == 0 else { throw StoreError.system(path) }
+        try FileSwap.syncFolder(of: path)
     }
 
     /// Notes what the replica has kept. Without an error: what stands there is older then, which is

@@ -35,15 +35,7 @@ package struct KeyFile: Sendable {
             if errno == EEXIST || exists { throw .exists(path: path) }
             throw .system(path)
         }
-        try syncFolder()
-    }
-
-    private func syncFolder() throws(StoreError) {
-        let folder = open(
-            URL(filePath: path).deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
-        guard folder >= 0 else { throw .system(path) }
-        defer { close(folder) }
-        guard fsync(folder) == 0 else { throw .system(path) }
+        try FileSwap.syncFolder(of: path)
     }
 
     package var exists: Bool { FileManager.default.fileExists(atPath: path) }

@@ -61,12 +61,17 @@ enum Layout {
             last_seq INTEGER NOT NULL, received INTEGER NOT NULL, reason TEXT NOT NULL,
             head BLOB NOT NULL, sig BLOB NOT NULL, body BLOB NOT NULL
         ) STRICT;
+        \(quarantineIndex);
         CREATE TABLE sy_peer(
             peer BLOB NOT NULL, scope TEXT NOT NULL, epoch BLOB NOT NULL, off INTEGER NOT NULL,
             chain BLOB NOT NULL, PRIMARY KEY(peer, scope)
         ) STRICT, WITHOUT ROWID;
         \(peerHeads);
         """
+
+    /// Older files get it when they need it.
+    static let quarantineIndex =
+        "CREATE INDEX IF NOT EXISTS sy_quar_by_stream ON sy_quar(stream, last_seq)"
 
     /// The clocks of rows that lie in no table: hidden ones, those of tables that the schema
     /// doesn't know, and those that another program deleted or replaced since.

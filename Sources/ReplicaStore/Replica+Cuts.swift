@@ -30,12 +30,13 @@ extension Replica {
         return said.map { min($0, noted) } ?? noted
     }
 
-    /// What revokes a device and ends all of its streams where they stand.
+    /// What revokes a device and ends all of its streams where they stand: a whole cut, and others where
+    /// it has more streams than one can name.
     ///
     /// - Parameter limit: in milliseconds since 1970; streams end before what was received later.
     package func revocation(
         of publicKey: [UInt8], receivedBy limit: Int64?, note: String
-    ) throws(StoreError) -> Cut {
+    ) throws(StoreError) -> [Cut] {
         var ended: [Cut.Stream] = []
         for record in rows.streams.sorted where record.publicKey == publicKey {
             ended.append(
@@ -43,11 +44,15 @@ extension Replica {
                     scope: record.scope, incarnation: record.incarnation,
                     end: try end(of: record, receivedBy: limit)))
         }
-        // Whoever makes more of them than can be named loses the shortest.
+        let now = environment.wallMilliseconds()
+        // The whole one ends at 0 what it doesn't name, so that it names what counts.
         ended.sort { $0.end.lastSeq > $1.end.lastSeq }
-        return Cut(
-            .revoked, of: publicKey, at: Array(ended.prefix(Limits.cutStreams)), isWhole: true,
-            decidedMilliseconds: environment.wallMilliseconds(), note: note)
+        return stride(from: 0, to: max(ended.count, 1), by: Limits.cutStreams).map { start in
+            Cut(
+                .revoked, of: publicKey,
+                at: Array(ended.dropFirst(start).prefix(Limits.cutStreams)), isWhole: start == 0,
+                decidedMilliseconds: now, note: note)
+        }
     }
 
     private func end(
@@ -90,51 +95,90 @@ extension Replica {
 
     /// Whether a run lies behind the end of its stream, or beside the branch that was kept of it.
     func isBehindEnd(_ run: SealedRun) throws(StoreError) -> Bool {
-        let record = rows.streams[run.header.stream]
-        guard let origin = record?.origin ?? run.header.origin, origin.device != own.device,
+        guard let origin = try origin(of: run), origin.device != own.device,
             let end = try end(of: origin)
         else { return false }
         return run.header.lastSeq > end.lastSeq
             || run.header.lastSeq == end.lastSeq && run.hash != end.run
     }
 
+    /// Whose run it is; `nil` where neither the log nor what is kept aside says so.
+    private func origin(of run: SealedRun) throws(StoreError) -> StreamOrigin? {
+        if let origin = run.header.origin { return origin }
+        return try knownOrigin(of: run.header.stream)
+    }
+
+    /// Whose stream it is, by the log or by what is kept aside.
+    package func knownOrigin(of stream: StreamID) throws(StoreError) -> StreamOrigin? {
+        if let record = rows.streams[stream] { return record.origin }
+        return try asideRun(of: stream, from: 1)?.header.origin
+    }
+
     /// Keeps a run aside that lies behind an end, once.
     ///
     /// - Returns: `nil` where its stream is not known: then nobody can say whose it is.
+    /// - Throws: ``Refusal`` TOO_LARGE when there is no room for more of its device.
     func setAside(_ incoming: IncomingRun) throws -> Refusal? {
         let run = incoming.run
-        guard let origin = rows.streams[run.header.stream]?.origin ?? run.header.origin else {
-            return nil
-        }
+        guard let origin = try origin(of: run) else { return nil }
         try run.verify(publicKey: origin.publicKey)
-        let isKept = try connection.value(
-            "SELECT 1 FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?",
-            .blob(run.header.stream.identifier.bytes), .integer(Int64(run.header.lastSeq)),
-            .blob(run.headerBytes))
         let refusal = try refusal(of: origin)
+        if rows.streams[origin.stream] != nil { try noteEnd(of: origin) }
+        try connection.execute(Layout.quarantineIndex)
+        let isKept = try connection.value(
+            """
+            SELECT 1 FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?
+            AND NOT (\(Self.stranded))
+            """, .blob(run.header.stream.identifier.bytes), .integer(Int64(run.header.lastSeq)),
+            .blob(run.headerBytes))
         if isKept != nil { return refusal }
-        guard try asideBytes(of: origin.publicKey) + run.storedBytes <= Self.asideLimit else {
+        var aside = try aside(of: origin.device)
+        aside.bytes += run.storedBytes
+        aside.runCount += 1
+        guard aside.bytes <= Self.asideBytes, aside.runCount <= Self.asideRuns else {
             throw Refusal(
                 .tooLarge,
                 "of its device \(origin.device.short), which was revoked, more is kept aside here "
-                    + "than \(Self.asideLimit >> 20) MiB")
+                    + "than \(Self.asideBytes >> 20) MiB or \(Self.asideRuns) runs")
         }
-        try noteEnd(of: origin)
         try quarantine(run, refusal)
+        trust?.aside?[origin.device] = aside
         return refusal
     }
 
-    /// What may be kept aside of one device, in bytes.
-    private static let asideLimit = 64 << 20
+    /// What may be kept aside of one device since it was revoked.
+    private static let asideBytes = 64 << 20
+    private static let asideRuns = 4_096
 
-    private func asideBytes(of publicKey: [UInt8]) throws(StoreError) -> Int {
-        let sum = try connection.value(
+    private func aside(of device: DeviceID) throws(StoreError) -> Trust.Aside {
+        if let known = trust?.aside { return known[device] ?? Trust.Aside() }
+        var sums: [DeviceID: Trust.Aside] = [:]
+        var last: (stream: StreamID, device: DeviceID?, limit: Int64)?
+        let statement = try connection.prepare(
             """
-            SELECT coalesce(sum(length(q.head) + length(q.sig) + length(q.body)), 0)
-            FROM sy_quar q JOIN sy_stream s ON s.stream = q.stream WHERE s.device = ?
-            """, .blob(publicKey))
-        guard case .integer(let bytes)? = sum else { return 0 }
-        return Int(bytes)
+            SELECT head, sig, x'', stream, received, length(head) + length(sig) + length(body)
+            FROM sy_quar WHERE last_seq > 0 ORDER BY stream, last_seq
+            """)
+        defer { statement.finalize() }
+        while try statement.step() {
+            guard let name = statement.identifier(3) else { continue }
+            let stream = StreamID(name)
+            if last?.stream != stream {
+                var origin = rows.streams[stream]?.origin
+                if origin == nil { origin = try sealedRun(statement).header.origin }
+                let cuts = if let origin { try cuts(of: origin.device) } else { [] as [Cut] }
+                let limit = cuts.map(\.decidedMilliseconds).min()
+                last = (stream, origin?.device, limit ?? .max)
+            }
+            // What was taken out of the log was here before.
+            guard let last, let device = last.device, statement.integer(4) >= last.limit else {
+                continue
+            }
+            sums[device, default: Trust.Aside()].bytes += Int(statement.integer(5))
+            sums[device, default: Trust.Aside()].runCount += 1
+        }
+        trust?.aside = sums
+        return sums[device] ?? Trust.Aside()
     }
 
     /// Makes a stream known, if it isn't yet, and notes where it ends.
@@ -153,33 +197,40 @@ extension Replica {
         return record
     }
 
-    /// Runs that are kept aside of streams which no cut names, at most a batch: the hub doesn't know
-    /// these streams, and must before it can take what builds on them.
-    func unnamedRuns() throws(StoreError) -> [SealedRun] {
-        var runs: [SealedRun] = []
-        var size = 0
-        for record in rows.streams.sorted where record.end == .beforeFirst {
+    /// The first runs of streams that no cut names, and on which `runs` build: the hub doesn't know whose
+    /// these streams are, and must before it can take what builds on them.
+    func unnamedRuns(under runs: [SealedRun]) throws(StoreError) -> [SealedRun] {
+        var found: [SealedRun] = []
+        var (size, seen): (Int, Set<StreamID>) = (0, [])
+        for stream in runs.lazy.flatMap(\.header.dependencies).map(\.stream) {
+            guard let record = rows.streams[stream], record.end == .beforeFirst,
+                record.device != own.device, seen.insert(stream).inserted
+            else { continue }
             let origin = record.origin
-            let isNamed = try cuts(of: record.device).contains { $0.origins.contains(origin) }
-            guard !isNamed, record.device != own.device else { continue }
-            for run in try asideRuns(of: record.stream) {
-                size += run.storedBytes
-                guard runs.isEmpty || size <= Limits.batchBytes else { return runs }
-                runs.append(run)
-            }
+            guard try !cuts(of: record.device).contains(where: { $0.origins.contains(origin) }),
+                let run = try asideRun(of: stream, from: 1)
+            else { continue }
+            size += run.storedBytes
+            // The hub names those first, and asks for more.
+            guard found.isEmpty || size <= Limits.runStoredBytes else { break }
+            found.append(run)
         }
-        return runs
+        return found
     }
 
-    private func asideRuns(of stream: StreamID) throws(StoreError) -> [SealedRun] {
+    /// The run of a stream that is kept aside and holds a changeset, or the next one.
+    private func asideRun(
+        of stream: StreamID, from seq: UInt64
+    ) throws(StoreError) -> SealedRun? {
         let statement = try connection.prepare(
-            "SELECT head, sig, body FROM sy_quar WHERE stream = ? AND last_seq > 0 ORDER BY last_seq"
-        )
+            """
+            SELECT head, sig, body FROM sy_quar WHERE stream = ? AND last_seq >= ?
+            ORDER BY last_seq LIMIT 1
+            """)
         defer { statement.finalize() }
         statement.bind(1, stream.identifier)
-        var runs: [SealedRun] = []
-        while try statement.step() { runs.append(try sealedRun(statement)) }
-        return runs
+        statement.bind(2, Int64(seq))
+        return try statement.step() ? try sealedRun(statement) : nil
     }
 
     // MARK: Cutting off
@@ -307,15 +358,11 @@ extension Replica {
             }
             return Dependency(stream: record.stream, seq: record.sealed, run: hash)
         }
-        let found = try connection.rows(
-            """
-            SELECT head, sig, body FROM sy_quar WHERE stream = ? AND last_seq >= ?
-            ORDER BY last_seq LIMIT 1
-            """, .blob(record.stream.identifier.bytes), .integer(Int64(seq)))
-        guard case .blob(let head)? = found.first?[0], case .blob(let signature)? = found.first?[1],
-            case .blob(let body)? = found.first?[2],
-            let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
-        else { throw rows.damaged("change \(record.stream):\(seq), which is named, is not here") }
+        guard let run = try asideRun(of: record.stream, from: seq) else {
+            // Behind an end only the seq is looked at.
+            let run = record.runHash ?? RunStub(noneOf: record.stream).hash
+            return Dependency(stream: record.stream, seq: seq, run: run)
+        }
         return Dependency(stream: record.stream, seq: run.header.lastSeq, run: run.hash)
     }
 

@@ -23,7 +23,7 @@ extension Replica {
     }
 
     /// What more runs or certificates may let in.
-    private static let stranded = "(reason LIKE 'GAP%' OR reason LIKE 'SCOPE%') AND last_seq > 0"
+    static let stranded = "(reason LIKE 'GAP%' OR reason LIKE 'SCOPE%') AND last_seq > 0"
 
     func hasStranded() throws(StoreError) -> Bool {
         try connection.value("SELECT 1 FROM sy_quar WHERE \(Self.stranded) LIMIT 1") != nil

@@ -62,6 +62,10 @@ extension Replica {
             try connection.setMeta("hub_pin", link.pin.map(Value.blob) ?? .null)
             try connection.setMeta("hub_ca", link.authority.map(Value.blob) ?? .null)
             try connection.setMeta("role", .text(link.role))
+            guard membership != nil else { return }
+            // What came before it knew of a root may lie behind an end.
+            try drain()
+            try endStreams()
         }
     }
 
@@ -126,7 +130,6 @@ extension Replica {
         try keepInstall()
         let heads = try peerHeads()
         var batch = OutgoingBatch(cursor: try cursor())
-        batch.runs = try unnamedRuns()
         var queues: [RunQueue] = []
         for record in rows.streams.sorted where record.sealed > 0 {
             let known = heads[record.sid] ?? (has: 0, fed: 0)
@@ -140,6 +143,7 @@ extension Replica {
                 RunQueue(record: record, next: try runs(of: record, after: known.has, .head).first))
         }
         try fill(&batch, from: queues, heads)
+        batch.runs = try unnamedRuns(under: batch.runs) + batch.runs
         return batch
     }
 
@@ -203,7 +207,7 @@ extension Replica {
         var queues = queues
         var held = VersionVector(
             rows.streams.sorted.map { ($0.stream, heads[$0.sid]?.has ?? 0) })
-        var size = batch.runs.reduce(0) { $0 + $1.storedBytes }
+        var size = 0
         while let index = queues.firstIndex(where: { isReady($0.next, held) })
             ?? queues.firstIndex(where: { isReady($0.next, held, orCutOff: true) })
         {

@@ -40,6 +40,13 @@ struct Trust {
     var own: Permission?
     /// What was read of cuts.
     var cuts: [DeviceID: [Cut]] = [:]
+    /// What revoked devices have brought since; `nil` before that was added up.
+    var aside: [DeviceID: Aside]?
+
+    struct Aside {
+        var bytes = 0
+        var runCount = 0
+    }
 }
 
 extension Replica {

@@ -90,15 +90,26 @@ private struct Facts {
                     + "was copied: the file it was copied from will send them; if that is gone for "
                     + "good, run `karvan adopt`")
         }
-        for entry in quarantined {
-            lines.append("kept aside     \(entry.stub): \(TextTable.printable(entry.reason))")
-        }
+        lines += keptAside
         for entry in unreadable {
             lines.append(
                 "can't be sent  \(entry.table) \(entry.row): another program wrote text that is not "
                     + "UTF-8, or a set that is no JSON array; mend it with `karvan shell`")
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// A line for each reason.
+    private var keptAside: [String] {
+        var stubs: [String: [String]] = [:]
+        for entry in quarantined { stubs[entry.reason, default: []].append(entry.stub) }
+        var lines: [String] = []
+        for entry in quarantined {
+            guard let all = stubs.removeValue(forKey: entry.reason) else { continue }
+            let which = all.count == 1 ? all[0] : "\(all.count) runs"
+            lines.append("kept aside     \(which): \(TextTable.printable(entry.reason))")
+        }
+        return lines
     }
 
     private func changes(_ count: UInt64) -> String {

@@ -142,6 +142,15 @@ import Testing
         #expect(other.requests.count == 1, "asking again won't help")
     }
 
+    @Test func `a refused run that was not counted as sent takes nothing from the count`() throws {
+        let run = Script.run(from: 1, count: 3)
+        script.outgoing.runs = [run]
+        script.answers = [
+            .success(Script.reply(1, rejections: [Script.rejection(.tooLarge, of: run)]))
+        ]
+        #expect(try script.play().progress.sentChangesets == 0)
+    }
+
     @Test func `a stop keeps what was taken in until then`() throws {
         script.answers = [.success(Script.reply(1, hasMore: true))]
         let part = Applied(changesetCount: 6, quarantinedCount: 0, lacksBodies: false)

@@ -96,6 +96,18 @@ final class TrustedForum {
         throw StoreError.invalid("the session doesn't end")
     }
 
+    /// A copy goes on under another stream.
+    func copy(of laptop: TrustedLaptop, as name: String) throws -> TrustedLaptop {
+        for suffix in ["", "-wal", ".key"] {
+            try FileManager.default.copyItem(
+                atPath: laptop.replica.path + suffix, toPath: folder.file(name) + suffix)
+        }
+        return TrustedLaptop(
+            replica: try Replica.open(
+                at: folder.file(name), schema: Forum.schema,
+                environment: laptop.replica.environment))
+    }
+
     /// As the operator does.
     @discardableResult
     func revoke(

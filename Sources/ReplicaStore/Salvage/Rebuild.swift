@@ -43,28 +43,7 @@ struct Rebuild {
         return max(last, noted ?? last)
     }
 
-    /// Where the cuts of the log end streams: what a damaged file notes of that needs no saving.
-    private func ends() -> [StreamID: StreamEnd] {
-        guard let place = schema.trust else { return [:] }
-        let operations = plan.changesets.lazy.flatMap(\.rows).filter { $0.table == place.table }
-            .flatMap(\.operations).filter { $0.cell.column == place.cuts }
-        var ends: [StreamID: StreamEnd] = [:]
-        let origins = plan.streams.map(\.record.origin)
-        for operation in operations {
-            guard case .put = operation.action,
-                case .blob(let bytes)? = try? Value(canonicalBytes: operation.cell.element),
-                let cut = try? Cut(decoding: bytes)
-            else { continue }
-            for origin in origins where origin.publicKey != plan.publicKey {
-                guard let end = cut.end(of: origin) else { continue }
-                ends[origin.stream] = ends[origin.stream].map { min($0, end) } ?? end
-            }
-        }
-        return ends
-    }
-
     private func writeStreams() throws(StoreError) {
-        let ends = ends()
         for stream in plan.streams {
             let record = stream.record
             // The tail of the stream that goes on says where that ends.
@@ -75,7 +54,7 @@ struct Rebuild {
                 .blob(record.publicKey), .integer(Int64(record.incarnation)),
                 .integer(Int64(head)), .integer(Int64(record.sealed)),
                 record.runHash.map { .blob($0.bytes) } ?? .null,
-                ends[record.stream].map { .blob($0.stored) } ?? .null,
+                record.end.map { .blob($0.stored) } ?? .null,
                 .integer(Int64(record.named)),
                 .integer(
                     record.publicKey == plan.publicKey ? Int64(bitPattern: clock.rawValue) : 0))
@@ -220,18 +199,31 @@ struct Rebuild {
 
     private func writeQuarantine() throws(StoreError) {
         for values in file.quarantined { try insert([.null] + values.dropFirst(), into: "sy_quar") }
+        let kept = Set(file.quarantined.compactMap { $0[6].blob })
         for stream in plan.streams {
             for entry in stream.strandedRuns {
-                try connection.run(
-                    """
-                    INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
-                    VALUES(?, ?, ?, ?, ?, ?, ?, ?)
-                    """, .text(Replica.scope), .blob(stream.record.stream.identifier.bytes),
-                    .integer(Int64(entry.run.header.lastSeq)), .integer(entry.received),
-                    .text(Self.strandedReason(stream)), .blob(entry.run.headerBytes),
-                    .blob(entry.run.signature), .blob(entry.run.body))
+                try keepAside(entry, of: stream, Self.strandedReason(stream))
+            }
+            for entry in stream.cutOffRuns where !kept.contains(entry.run.headerBytes) {
+                try keepAside(entry, of: stream, Self.cutOffReason(stream))
             }
         }
+    }
+
+    private func keepAside(
+        _ entry: SalvagedRun, of stream: RepairPlan.Stream, _ reason: String
+    ) throws(StoreError) {
+        try connection.run(
+            """
+            INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
+            VALUES(?, ?, ?, ?, ?, ?, ?, ?)
+            """, .text(Replica.scope), .blob(stream.record.stream.identifier.bytes),
+            .integer(Int64(entry.run.header.lastSeq)), .integer(entry.received), .text(reason),
+            .blob(entry.run.headerBytes), .blob(entry.run.signature), .blob(entry.run.body))
+    }
+
+    private static func cutOffReason(_ stream: RepairPlan.Stream) -> String {
+        "REVOKED: a hub has ended its stream at \(stream.record.sealed)"
     }
 
     private static func strandedReason(_ stream: RepairPlan.Stream) -> String {

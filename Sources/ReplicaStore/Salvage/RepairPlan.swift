@@ -14,6 +14,8 @@ struct RepairPlan {
         /// Pieces and runs behind a gap.
         var stranded: [SalvagedPiece] = []
         var strandedRuns: [SalvagedRun] = []
+        /// Runs behind the stream's end.
+        var cutOffRuns: [SalvagedRun] = []
         /// The last change that the stream is known to have had.
         var known: UInt64 = 0
     }
@@ -44,6 +46,7 @@ struct RepairPlan {
         for record in file.streams.sorted(by: { $0.sid < $1.sid }) {
             add(record, file, schema, mark)
         }
+        endStreams(file, schema)
         findLost(file)
     }
 
@@ -87,6 +90,51 @@ struct RepairPlan {
         let last = stream.strandedRuns.map(\.run.header.lastSeq) + stream.stranded.map(\.piece.seq)
         stream.known = max(stream.known, stream.record.head, last.max() ?? 0)
         streams.append(stream)
+    }
+
+    /// Ends streams where the cuts of the log say: what a damaged file notes of that needs no saving,
+    /// and old pages hold runs that were cut off.
+    private mutating func endStreams(_ file: SalvagedFile, _ schema: Schema) {
+        let cuts = file.meta[MetaKey.root] == nil ? [] : cuts(schema)
+        for index in streams.indices {
+            var stream = streams[index]
+            let origin = stream.record.origin
+            stream.record.end =
+                origin.publicKey == publicKey ? nil : cuts.compactMap { $0.end(of: origin) }.min()
+            if let end = stream.record.end,
+                end.run == nil || stream.runs.contains(where: { $0.hash == end.run })
+            {
+                let name = stream.record.stream
+                let isCutOff = { (entry: SalvagedRun) in entry.run.header.lastSeq > end.lastSeq }
+                stream.cutOffRuns = (stream.runs + stream.strandedRuns).filter(isCutOff)
+                stream.runs.removeAll(where: isCutOff)
+                stream.strandedRuns.removeAll(where: isCutOff)
+                if stream.record.sealed > end.lastSeq {
+                    (stream.record.sealed, stream.record.head) = (end.lastSeq, end.lastSeq)
+                    stream.record.runHash = end.run
+                    stream.record.named = min(stream.record.named, end.lastSeq)
+                    changesets.removeAll { $0.dot.stream == name && $0.dot.seq > end.lastSeq }
+                }
+                stream.known = min(stream.known, end.lastSeq)
+            }
+            streams[index] = stream
+        }
+    }
+
+    private func cuts(_ schema: Schema) -> [Cut] {
+        guard let place = schema.trust, let table = schema.table(id: place.table) else { return [] }
+        var cuts: [Cut] = []
+        for change in changesets.lazy.flatMap(\.rows) where change.table == place.table {
+            for operation in change.operations where operation.cell.column == place.cuts {
+                guard case .put = operation.action,
+                    case .blob(let bytes)? = try? Value(canonicalBytes: operation.cell.element),
+                    let cut = try? Cut(decoding: bytes),
+                    change.row == schema.rowID(in: table, key: [.text(cut.device.description)])
+                else { continue }
+                cuts.append(cut)
+            }
+        }
+        return cuts
     }
 
     /// Pieces count as far as they follow each other and can be read.
