@@ -297,3 +297,13 @@ enum MetaKey {
     static let backupKey = "backup_key"
     static let backupTime = "backup_time"
 }
+
+extension Connection {
+    func meta(_ key: String) throws(StoreError) -> Value? {
+        try value("SELECT value FROM sy_meta WHERE key = ?", .text(key))
+    }
+
+    func setMeta(_ key: String, _ value: Value) throws(StoreError) {
+        try run("INSERT OR REPLACE INTO sy_meta VALUES(?, ?)", .text(key), value)
+    }
+}

@@ -52,7 +52,7 @@ extension Replica {
                 case .blob(let signature) = row[4], case .blob(let body) = row[5],
                 let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
             else { throw rows.damaged("run \(row[0]) kept aside") }
-            let device = rows.streams[run.header.stream]?.device ?? run.header.origin?.device
+            let device = try knownOrigin(of: run.header.stream)?.device
             return QuarantinedRun(
                 number: number, run: run, device: device, receivedMilliseconds: received,
                 reason: reason)

@@ -75,88 +75,6 @@ public final class Replica {
         clock = HybridClock(last: own.clock)
     }
 
-    // MARK: Making and opening
-
-    /// Makes a new replica with a key of its own.
-    ///
-    /// - Parameters:
-    ///   - name: what people call the laptop.
-    ///   - key: the device's; `nil` makes a new one from the environment's random bytes.
-    ///   - keepsFeed: whether others pull from it: a hub's does.
-    /// - Throws: ``StoreError/exists(path:)`` when there is a file already.
-    public static func create(
-        at path: String, name: String, schema: Schema, environment: Environment,
-        key: DeviceKey? = nil, keepsFeed: Bool = false
-    ) throws(StoreError) -> Replica {
-        guard !name.isEmpty, name.utf8.count <= Limits.nameBytes else {
-            throw .invalid("a replica's name has 1 to \(Limits.nameBytes) bytes")
-        }
-        guard let key = key ?? DeviceKey(seed: environment.randomBytes(32)) else {
-            throw .invalid("a key is made of 32 random bytes")
-        }
-        try reserve(path)
-        do throws(StoreError) {
-            try KeyFile.device(replica: path).create(key)
-            let connection = try Connection(
-                path: path, isWritable: true, fileSystem: environment.fileSystem)
-            try configure(connection)
-            try lay(
-                out: schema, name: name, key: key, keepsFeed: keepsFeed, in: connection, environment
-            )
-            let replica = try Replica(
-                path: path, schema: schema, environment: environment, connection: connection)
-            try replica.install.reserve()
-            try replica.install.sync(InstallFile.Mark(replica.own))
-            return replica
-        } catch {
-            // Nobody was told of it yet, so nothing is lost with it.
-            for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
-            unlink(InstallFile.path(replica: path))
-            if case .exists = error { throw error }
-            unlink(KeyFile.device(replica: path).path)
-            throw error
-        }
-    }
-
-    /// An empty file of mode 0600, so that no other user ever sees the database.
-    static func reserve(_ path: String) throws(StoreError) {
-        let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            if errno == EEXIST { throw .exists(path: path) }
-            throw StoreError.system(path)
-        }
-        Foundation.close(descriptor)
-    }
-
-    private static func lay(
-        out schema: Schema, name: String, key: DeviceKey, keepsFeed: Bool,
-        in connection: Connection, _ environment: Environment
-    ) throws(StoreError) {
-        try connection.execute("BEGIN IMMEDIATE")
-        try connection.execute(Layout.tables)
-        for statement in Layout.statements(for: schema) { try connection.execute(statement) }
-        let origin = StreamOrigin(publicKey: key.publicKey, scope: scope, incarnation: 0)
-        var streams = StreamTable()
-        let own = try streams.add(origin, to: connection)
-        try connection.setMeta("own", .integer(own.sid))
-        try connection.setMeta("install", .integer(1))
-        try connection.setMeta("name", .text(name))
-        try connection.setMeta("schema", .text(schema.name))
-        try connection.setMeta("schema_version", .integer(Int64(schema.version)))
-        try connection.setMeta("format", .integer(Int64(Limits.format)))
-        if keepsFeed {
-            try connection.setMeta("feed", .integer(1))
-            let epoch = Identifier(environment.randomBytes(16))!
-            let start = Cursor.start(epoch: epoch, scope: scope)
-            try connection.run(
-                "INSERT INTO sy_scope VALUES(?, ?, 0, ?)", .text(scope), .blob(epoch.bytes),
-                .blob(start.chain.bytes))
-        }
-        try connection.execute("PRAGMA application_id = \(Layout.applicationID)")
-        try connection.execute("PRAGMA user_version = \(Layout.version)")
-        try connection.execute("COMMIT")
-    }
-
     /// Ends the use of the file.
     public func close() { connection.close() }
 
@@ -412,15 +330,5 @@ public final class Replica {
         guard connection.logFrames > limit else { return }
         // A reader may be in the way; the next writer tries again.
         try? connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-    }
-}
-
-extension Connection {
-    func meta(_ key: String) throws(StoreError) -> Value? {
-        try value("SELECT value FROM sy_meta WHERE key = ?", .text(key))
-    }
-
-    func setMeta(_ key: String, _ value: Value) throws(StoreError) {
-        try run("INSERT OR REPLACE INTO sy_meta VALUES(?, ?)", .text(key), value)
     }
 }

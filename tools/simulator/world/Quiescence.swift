@@ -46,7 +46,7 @@ struct Quiescence {
         }
         for (dot, changeset) in world.ledger.acknowledged {
             // What a lost laptop recorded is told by the states being the same.
-            guard held.contains(dot) || world.isOfRevoked(dot) else {
+            guard held.contains(dot) || world.isOfRevoked(dot.stream) else {
                 throw Violation("I2", "\(name) lacks \(dot)")
             }
             if let changeset, world.ledger.allContents[dot] != changeset {
@@ -54,7 +54,7 @@ struct Quiescence {
             }
         }
         let expected = world.ledger.allContents.keys.filter {
-            held.contains($0) || !world.isOfRevoked($0)
+            held.contains($0) || !world.isOfRevoked($0.stream)
         }.count
         guard held.count == expected else {
             throw Violation("I1", "\(name) holds \(held.count) of \(expected) changes")

@@ -26,22 +26,14 @@ extension World {
     /// Those whose work must be everywhere in the end.
     var members: [Laptop] { laptops.filter { !revoked.contains($0.number) } }
 
-    /// Whether a run is one of a laptop that was lost.
-    func isOfRevoked(_ run: SealedRun, at replica: Replica) -> Bool {
-        let device = replica.device(of: run.header.stream) ?? run.header.origin?.device
-        return laptops.contains { revoked.contains($0.number) && $0.replica.device == device }
-    }
-
-    func isOfRevoked(_ dot: Dot) -> Bool {
-        laptops.contains { laptop in
-            revoked.contains(laptop.number)
-                && laptop.replica.device(of: dot.stream) == laptop.replica.device
-        }
+    /// Whether a stream is one of a laptop that was lost.
+    func isOfRevoked(_ stream: StreamID) -> Bool {
+        laptops.contains { revoked.contains($0.number) && $0.replica.stream == stream }
     }
 
     /// What a laptop keeps aside is of those that were lost.
     func checkAside(_ replica: Replica, _ name: String) throws {
-        for kept in try replica.quarantinedRuns() where !isOfRevoked(kept.run, at: replica) {
+        for kept in try replica.quarantinedRuns() where !isOfRevoked(kept.run.header.stream) {
             throw Violation("I4", "\(name) put an honest run aside: \(kept.reason)")
         }
     }

@@ -238,7 +238,7 @@ package final class World {
             case .applied: words["applied", default: 0] += 1
             case .duplicate: words["known", default: 0] += 1
             case .setAside(let refusal):
-                guard isOfRevoked(run, at: laptop.replica) else {
+                guard isOfRevoked(run.header.stream) else {
                     throw Violation(
                         "I4", "laptop \(laptop.number) put an honest run aside: \(refusal)")
                 }
