@@ -18,9 +18,14 @@ extension Replica {
         if let known = trust?.cuts[device] { return known }
         let found = try trusted(of: device, in: place.cuts).compactMap { try? Cut(decoding: $0) }
             .filter { $0.device == device }
+        // Whoever brings runs of keys that he makes up would else fill it.
+        if trust?.cuts.count ?? 0 >= Self.knownCuts { trust?.cuts = [:] }
         trust?.cuts[device] = found
         return found
     }
+
+    /// Devices whose cuts are remembered: more than a forum has.
+    private static let knownCuts = 10_000
 
     /// Where a stream ends; `nil` for one that goes on. An end that was noted once stays, should its cut
     /// be taken out of the records.
@@ -45,8 +50,10 @@ extension Replica {
                     end: try end(of: record, receivedBy: limit)))
         }
         let now = environment.wallMilliseconds()
-        // The whole one ends at 0 what it doesn't name, so that it names what counts.
+        // The whole one ends before their first changeset those that it doesn't name, whatever others
+        // say: the shortest.
         ended.sort { $0.end.lastSeq > $1.end.lastSeq }
+        for index in ended.indices.dropFirst(Limits.cutStreams) { ended[index].end = .beforeFirst }
         return stride(from: 0, to: max(ended.count, 1), by: Limits.cutStreams).map { start in
             Cut(
                 .revoked, of: publicKey,
