@@ -57,7 +57,8 @@ import Testing
             "status",
             members: """
                 replica name device hub waiting oldest_waiting last_success clock_offset_ms \
-                open_conflicts quarantined lost_commits left unreadable_rows rows changes
+                open_conflicts quarantined refused lost_commits left unreadable_rows rows \
+                changes
                 """),
         Printed(
             "verify",
@@ -116,20 +117,37 @@ import Testing
 
     @Test func `every command of the hub`() throws {
         let forum = try Forum(prepared: [])
-        let devices = try expect(
-            Printed("device", "list", "--store", "hub.sqlite", members: "devices"),
-            program: "karvan-hub", in: forum)["devices"]
-        for device in try #require(devices as? [[String: Any]]) {
+        let devices =
+            try expect(
+                Printed("device", "list", "--store", "hub.sqlite", members: "devices"),
+                program: "karvan-hub", in: forum)["devices"] as? [[String: Any]]
+        for device in try #require(devices) {
             #expect(
                 Set(device.keys) == [
                     "device", "name", "role", "scopes", "enrolled", "last_contact", "waiting",
-                    "clock_offset_ms",
+                    "clock_offset_ms", "revoked",
                 ])
         }
         try expect(
             Printed(
                 "token", "create", "--store", "hub.sqlite", members: "token expires role scopes"),
             program: "karvan-hub", in: forum)
+        let name = try #require(devices?.first?["name"] as? String)
+        try expect(
+            Printed(
+                "device", "revoke", name, "--since", "2000-01-01T00:00:00Z", "--store",
+                "hub.sqlite", members: "device name changes taken_out"),
+            program: "karvan-hub", in: forum)
+        let kept =
+            try expect(
+                Printed("quarantine", "list", "--store", "hub.sqlite", members: "runs"),
+                program: "karvan-hub", in: forum)["runs"] as? [[String: Any]]
+        for run in try #require(kept) {
+            #expect(
+                Set(run.keys) == [
+                    "no", "device", "name", "stream", "first", "last", "received", "reason",
+                ])
+        }
     }
 
     @Test func `conflicts and decisions`() throws {
