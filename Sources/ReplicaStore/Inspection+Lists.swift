@@ -25,9 +25,7 @@ extension Inspection {
     /// Streams end where the cuts among the records say.
     private mutating func checkEnds() throws {
         for record in streams where record.device != replica.own.device {
-            let said = try replica.cuts(of: record.device).compactMap {
-                $0.end(of: record.origin)
-            }.min()
+            let said = try replica.cuts(of: record.device).end(of: record.origin)
             let isBehind =
                 try record.end.map { end in
                     try record.head > end.lastSeq

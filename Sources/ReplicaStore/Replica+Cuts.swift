@@ -30,7 +30,7 @@ extension Replica {
     /// Where a stream ends; `nil` for one that goes on. An end that was noted once stays, should its cut
     /// be taken out of the records.
     func end(of origin: StreamOrigin) throws(StoreError) -> StreamEnd? {
-        let said = try cuts(of: origin.device).compactMap { $0.end(of: origin) }.min()
+        let said = try cuts(of: origin.device).end(of: origin)
         guard let noted = rows.streams[origin.stream]?.end else { return said }
         return said.map { min($0, noted) } ?? noted
     }

@@ -174,7 +174,7 @@ extension Replica {
         return result
     }
 
-    private enum Extent {
+    enum Extent {
         /// All runs.
         case all
         /// The first one.
@@ -183,7 +183,7 @@ extension Replica {
         case head
     }
 
-    private func runs(
+    func runs(
         of record: StreamRecord, after seq: UInt64, _ extent: Extent
     ) throws(StoreError) -> [SealedRun] {
         let statement = try connection.statement(

@@ -63,7 +63,11 @@ extension Replica {
     ///
     /// - Returns: `nil` where one of those is missing.
     public func changesets(of kept: QuarantinedRun) throws -> [Changeset]? {
-        var runs = try sealedRuns(of: kept.run.header.stream)
+        let record = rows.streams[kept.run.header.stream]
+        var runs =
+            try record.map { record throws(StoreError) in
+                try self.runs(of: record, after: 0, .all)
+            } ?? []
         var last = runs.last
         for next in try quarantinedRuns().map(\.run)
         where next.header.stream == kept.run.header.stream && next.header.previous == last?.hash {
@@ -76,16 +80,5 @@ extension Replica {
             if run == kept.run { return changesets }
         }
         return try? reader.changesets(of: kept.run)
-    }
-
-    private func sealedRuns(of stream: StreamID) throws(StoreError) -> [SealedRun] {
-        guard let sid = rows.streams.sid(of: stream) else { return [] }
-        let statement = try connection.prepare(
-            "SELECT head, sig, body FROM sy_run WHERE sid = ? ORDER BY last_seq")
-        defer { statement.finalize() }
-        statement.bind(1, sid)
-        var runs: [SealedRun] = []
-        while try statement.step() { runs.append(try sealedRun(statement)) }
-        return runs
     }
 }

@@ -136,6 +136,13 @@ public struct Cut: Hashable, Sendable {
     }
 }
 
+extension Sequence<Cut> {
+    /// Where a stream ends: the least end that any of these gives it.
+    public func end(of origin: StreamOrigin) -> StreamEnd? {
+        compactMap { $0.end(of: origin) }.min()
+    }
+}
+
 extension CBORDecoder {
     fileprivate mutating func cutStream() throws(CBORError) -> Cut.Stream {
         try array(count: 4)

@@ -100,7 +100,7 @@ struct RepairPlan {
             var stream = streams[index]
             let origin = stream.record.origin
             stream.record.end =
-                origin.publicKey == publicKey ? nil : cuts.compactMap { $0.end(of: origin) }.min()
+                origin.publicKey == publicKey ? nil : cuts.end(of: origin)
             if let end = stream.record.end,
                 end.run == nil || stream.runs.contains(where: { $0.hash == end.run })
             {
