@@ -59,13 +59,18 @@ extension HubStore {
     }
 
     /// Records cuts of one device, and ends what they end, in one transaction.
-    private func record(_ cuts: [Cut], in transaction: WriteTransaction) throws {
+    ///
+    /// - Parameter old: those that they take the place of.
+    func record(
+        _ cuts: [Cut], insteadOf old: [Cut] = [], in transaction: WriteTransaction
+    ) throws {
         guard let first = cuts.first else { return }
         let table = Forum.device
+        let column = table.declared("cuts")
         let (row, _) = try transaction.upsert(
             table, key: [.text(first.device.description)], [])
-        try transaction.add(
-            table, row, table.declared("cuts"), cuts.map { .blob($0.encode()) })
+        try transaction.remove(table, row, column, old.map { .blob($0.encode()) })
+        try transaction.add(table, row, column, cuts.map { .blob($0.encode()) })
         try replica.endStreams()
     }
 

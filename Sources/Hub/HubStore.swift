@@ -1,4 +1,4 @@
-internal import Causality
+package import Causality
 internal import FieldRecords
 internal import Merge
 internal import RecordSchema
@@ -204,6 +204,18 @@ package final class HubStore {
                 revokedMilliseconds: try revocation(of: id)?.decidedMilliseconds,
                 pendingCount: pending, clockOffsetMilliseconds: skew)
         }
+    }
+
+    /// What people call them.
+    package func namesOfDevices() throws(StoreError) -> [DeviceID: String] {
+        var names: [DeviceID: String] = [:]
+        for row in try replica.connection.rows("SELECT device, name FROM sy_hub_device") {
+            guard case .blob(let bytes) = row[0], let device = DeviceID(bytes),
+                case .text(let name) = row[1]
+            else { continue }
+            names[device] = name
+        }
+        return names
     }
 
     // MARK: Exchange

@@ -75,12 +75,13 @@ extension Inspection {
 
     // MARK: The feed
 
-    /// The feed holds every run once, each linked to the one before.
+    /// The feed holds every run, each linked to the one before: once, and once more for each time that
+    /// it was admitted.
     mutating func checkFeed() throws {
         guard replica.keepsFeed else { return }
         let end = try replica.feedEnd()
         var cursor = Cursor.start(epoch: end.epoch, scope: Replica.scope)
-        var cutOffCount = 0
+        var named: Set<RunStub> = []
         let statement = try connection.prepare(
             """
             SELECT f.off, f.chain, s.stream, f.last_seq, r.hash FROM sy_feed f
@@ -94,7 +95,7 @@ extension Inspection {
             guard let stream = statement.identifier(2),
                 let seq = UInt64(exactly: statement.integer(3)),
                 let stub = try stub(
-                    StreamID(stream), seq, statement, behind: cursor, &cutOffCount)
+                    StreamID(stream), seq, statement, behind: cursor, &named)
             else {
                 return result.otherProblems.append(
                     "entry \(statement.integer(0)) of the feed names a run that is not here")
@@ -107,21 +108,24 @@ extension Inspection {
                     "entry \(cursor.offset) of the feed does not continue its chain")
             }
         }
-        if cursor != end || end.offset != UInt64(result.runs + cutOffCount) {
+        if cursor != end || named.count != result.runs {
             result.otherProblems.append("the feed ends elsewhere than is noted")
         }
     }
 
-    /// - Parameter statement: at a row of (offset, chain, stream, seq, hash).
+    /// - Parameters:
+    ///   - statement: at a row of (offset, chain, stream, seq, hash).
+    ///   - named: gets what the log holds.
     private func stub(
         _ stream: StreamID, _ seq: UInt64, _ statement: Statement, behind cursor: Cursor,
-        _ cutOffCount: inout Int
+        _ named: inout Set<RunStub>
     ) throws -> RunStub? {
         if let hash = Digest(statement.blob(4)) {
-            return RunStub(stream: stream, lastSeq: seq, hash: hash)
+            let stub = RunStub(stream: stream, lastSeq: seq, hash: hash)
+            named.insert(stub)
+            return stub
         }
         guard replica.isCutOff(Dot(stream, seq)) else { return nil }
-        cutOffCount += 1
         return try replica.cutOffRun(
             stream, seq: Int64(seq), leadingTo: statement.blob(1), from: cursor)
     }

@@ -1,4 +1,4 @@
-internal import Merge
+package import Merge
 internal import RecordSchema
 
 /// The engine's own tables, and those that a schema declares.
@@ -299,11 +299,11 @@ enum MetaKey {
 }
 
 extension Connection {
-    func meta(_ key: String) throws(StoreError) -> Value? {
+    package func meta(_ key: String) throws(StoreError) -> Value? {
         try value("SELECT value FROM sy_meta WHERE key = ?", .text(key))
     }
 
-    func setMeta(_ key: String, _ value: Value) throws(StoreError) {
+    package func setMeta(_ key: String, _ value: Value) throws(StoreError) {
         try run("INSERT OR REPLACE INTO sy_meta VALUES(?, ?)", .text(key), value)
     }
 }

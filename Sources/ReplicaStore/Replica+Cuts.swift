@@ -27,11 +27,13 @@ extension Replica {
     /// Devices whose cuts are remembered: more than a forum has.
     private static let knownCuts = 10_000
 
-    /// Where a stream ends; `nil` for one that goes on. An end that was noted once stays, should its cut
-    /// be taken out of the records.
+    /// Where a stream ends; `nil` for one that goes on.
     func end(of origin: StreamOrigin) throws(StoreError) -> StreamEnd? {
         let said = try cuts(of: origin.device).end(of: origin)
-        guard let noted = rows.streams[origin.stream]?.end else { return said }
+        guard let noted = rows.streams[origin.stream]?.end, noted != said, try hasHoles() else {
+            return said
+        }
+        // The record of a cut may be among what a repair lost, and is asked for again.
         return said.map { min($0, noted) } ?? noted
     }
 
@@ -191,10 +193,12 @@ extension Replica {
     /// Makes a stream known, if it isn't yet, and notes where it ends.
     @discardableResult
     private func noteEnd(of origin: StreamOrigin) throws(StoreError) -> StreamRecord? {
-        guard let end = try end(of: origin) else { return rows.streams[origin.stream] }
+        let end = try end(of: origin)
         var record: StreamRecord
         if let known = rows.streams[origin.stream] {
             record = known
+        } else if end == nil {
+            return nil
         } else {
             record = try rows.streams.add(origin, to: connection)
         }
@@ -258,11 +262,21 @@ extension Replica {
     package func endStreams() throws(StoreError) {
         trust?.cuts = [:]
         var touched: Set<LogReplay.Key> = []
+        var extended: [StreamID] = []
         for origin in try namedOrigins() where origin.device != own.device {
-            guard let record = try noteEnd(of: origin), let end = record.end,
-                record.head > end.lastSeq
-            else { continue }
-            try cutOff(record, at: end, &touched)
+            let before = rows.streams[origin.stream]?.end
+            guard let record = try noteEnd(of: origin) else { continue }
+            if let end = record.end, record.head > end.lastSeq {
+                try cutOff(record, at: end, &touched)
+            } else if before != record.end {
+                extended.append(record.stream)
+            }
+        }
+        // What comes back may depend on what comes back of another stream.
+        var isMoving = true
+        while isMoving {
+            isMoving = false
+            for stream in extended where try takeBack(stream, &touched) { isMoving = true }
         }
         try remake(touched)
     }
@@ -324,6 +338,64 @@ extension Replica {
         record.named = min(record.named, record.sealed)
         try rows.streams.update(record, in: connection)
         log.removeAll()
+    }
+
+    /// Takes runs that are kept aside into the log again, as far as their stream goes now.
+    ///
+    /// - Parameter touched: gets the rows that they change: these must be made anew, for what came since
+    ///   may have replaced some of it already.
+    /// - Returns: whether there were any.
+    private func takeBack(
+        _ stream: StreamID, _ touched: inout Set<LogReplay.Key>
+    ) throws(StoreError) -> Bool {
+        var hasAny = false
+        while let record = rows.streams[stream], let run = try asideRun(following: record) {
+            switch try acceptAgain(run) {
+            case .applied, .duplicate: hasAny = true
+            case .setAside: return hasAny
+            case .refused(let refusal):
+                try note(refusal, of: run)
+                return hasAny
+            }
+            for change in try decode(run).lazy.flatMap(\.rows) {
+                touched.insert(LogReplay.Key(table: change.table, row: change.row))
+            }
+            trust?.aside = nil
+            // Who ends a stream there holds it up to there.
+            if record.end != nil, !keepsFeed { try noteHeld(RunStub(run), at: try peer()) }
+        }
+        return hasAny
+    }
+
+    /// Takes a run into the log, and nothing of it into rows.
+    private func acceptAgain(_ run: SealedRun) throws(StoreError) -> IngestResult {
+        var accepted: [AcceptedRun] = []
+        do {
+            return try accept(incoming(run), into: &accepted)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("taking a run threw \(error)")
+        }
+    }
+
+    /// The run that is kept aside and comes next in a stream.
+    private func asideRun(following record: StreamRecord) throws(StoreError) -> SealedRun? {
+        let statement = try connection.prepare(
+            """
+            SELECT head, sig, body FROM sy_quar WHERE stream = ? AND last_seq > ?
+            ORDER BY last_seq, no
+            """)
+        defer { statement.finalize() }
+        statement.bind(1, record.stream.identifier)
+        statement.bind(2, Int64(record.sealed))
+        while try statement.step() {
+            let run = try sealedRun(statement)
+            if run.header.firstSeq == record.sealed + 1, run.header.previous == record.runHash {
+                return run
+            }
+        }
+        return nil
     }
 
     /// Makes rows anew from the log. Reads it through once.

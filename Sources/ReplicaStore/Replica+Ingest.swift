@@ -158,6 +158,8 @@ extension Replica {
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
             accepted.append(AcceptedRun(contents, sid: sid, skippedCount: leftCount))
             vocabularies.insert(contents.vocabulary, of: run.hash)
+            // It may have come while its stream ended before it.
+            if record?.end != nil { try forgetAside(run) }
             if areCuts(contents.changes) {
                 // Those that come next may lie behind an end.
                 try rows.apply(accepted)

@@ -20,6 +20,8 @@ extension Replica {
         let isClosed = try makeRows()
         guard isClosed else { return }
         try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.holes))
+        // All cuts are here now.
+        try endStreams()
     }
 
     /// What more runs or certificates may let in.

@@ -108,6 +108,16 @@ extension Replica {
         return heads
     }
 
+    /// The hub holds a run that it needn't be offered any more.
+    func noteHeld(_ stub: RunStub, at peer: Value) throws(StoreError) {
+        guard let sid = rows.streams.sid(of: stub.stream) else { return }
+        try connection.run(
+            """
+            INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, 0)
+            ON CONFLICT DO UPDATE SET has = max(has, excluded.has)
+            """, peer, .integer(sid), .integer(Int64(stub.lastSeq)))
+    }
+
     /// Where this replica stands in the hub's feed.
     public func cursor() throws(StoreError) -> Cursor? {
         let found = try connection.rows(

@@ -29,6 +29,23 @@ extension Replica {
             .blob(run.signature), .blob(run.body))
     }
 
+    /// Says anew why a run is kept aside.
+    func note(_ refusal: Refusal, of run: SealedRun) throws(StoreError) {
+        try connection.run(
+            "UPDATE sy_quar SET reason = ? WHERE stream = ? AND last_seq = ? AND head = ?",
+            .text("\(refusal.code.name): \(refusal.explanation)"),
+            .blob(run.header.stream.identifier.bytes), .integer(Int64(run.header.lastSeq)),
+            .blob(run.headerBytes))
+    }
+
+    /// A run that has become part of the log is kept aside no longer.
+    func forgetAside(_ run: SealedRun) throws(StoreError) {
+        try connection.run(
+            "DELETE FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?",
+            .blob(run.header.stream.identifier.bytes), .integer(Int64(run.header.lastSeq)),
+            .blob(run.headerBytes))
+    }
+
     /// The runs that are kept aside, and what other programs wrote here and may not be sent: which,
     /// and why.
     public func quarantined() throws(StoreError) -> [(stub: String, reason: String)] {
@@ -57,6 +74,37 @@ extension Replica {
                 number: number, run: run, device: device, receivedMilliseconds: received,
                 reason: reason)
         }
+    }
+
+    /// The runs from where the stream goes on counting to one that is kept aside, in their order.
+    ///
+    /// - Returns: `nil` where one of them is not here, or lies on a branch that left the kept one earlier.
+    package func path(to kept: QuarantinedRun) throws(StoreError) -> [QuarantinedRun]? {
+        let stream = kept.run.header.stream
+        let aside = Dictionary(
+            try quarantinedRuns().filter { $0.run.header.stream == stream }
+                .map { ($0.run.hash, $0) },
+            uniquingKeysWith: { first, _ in first })
+        let end = rows.streams[stream]?.runHash
+        var path = [kept]
+        while let first = path.last, first.run.header.previous != end {
+            guard let previous = first.run.header.previous, let before = aside[previous] else {
+                return nil
+            }
+            path.append(before)
+        }
+        return path.reversed()
+    }
+
+    /// Where a stream ends in the log, and why the run behind that is kept aside.
+    package func standing(
+        of stream: StreamID
+    ) throws(StoreError) -> (lastSeq: UInt64, reason: String?) {
+        guard let record = rows.streams[stream] else { return (0, nil) }
+        let next = try quarantinedRuns().first { kept in
+            kept.run.header.stream == stream && kept.run.header.previous == record.runHash
+        }
+        return (record.sealed, next?.reason)
     }
 
     /// What a run that is kept aside says. It may refer to runs before it, in the log or kept aside.

@@ -19,10 +19,6 @@ public struct Grant: Hashable, Sendable {
         self.tables = tables.map { Array(Set($0)).sorted() }
         self.expiryMilliseconds = expiryMilliseconds
     }
-
-    public func isValid(at milliseconds: Int64) -> Bool {
-        expiryMilliseconds.map { milliseconds < $0 } ?? true
-    }
 }
 
 /// Who holds a key, and what the holder may do, by the word of another key: the root's for a hub,

@@ -27,7 +27,8 @@ public struct StreamEnd: Hashable, Comparable, Sendable {
 /// What ends streams of a device, by the word of a hub: changesets behind their ends don't count
 /// anywhere, whoever has them.
 ///
-/// Of several cuts of one stream the lowest end stands, and none is ever lifted.
+/// Of several cuts of one stream the lowest end stands. A hub may put another in the place of those
+/// that it knows: what it then lets in has been admitted.
 public struct Cut: Hashable, Sendable {
     public enum Reason: UInt64, Sendable, CaseIterable {
         /// The device is no longer welcome: it was lost, stolen, or given back.
@@ -36,15 +37,6 @@ public struct Cut: Hashable, Sendable {
         case fork = 2
         /// A run can't be taken by those who need it.
         case poison = 3
-
-        /// What a run behind the end is refused with.
-        public var code: Refusal.Code {
-            switch self {
-            case .revoked: .revoked
-            case .fork: .fork
-            case .poison: .poison
-            }
-        }
     }
 
     /// A stream of the device, and where it ends.
@@ -93,6 +85,23 @@ public struct Cut: Hashable, Sendable {
         guard origin.publicKey == publicKey else { return nil }
         let named = zip(origins, streams).filter { $0.0 == origin }
         return named.map(\.1.end).min() ?? (isWhole ? .beforeFirst : nil)
+    }
+
+    /// The same, with another end of one stream of the device.
+    ///
+    /// - Returns: `nil` where it has no room for the stream's name.
+    public func ending(_ origin: StreamOrigin, at end: StreamEnd) -> Cut? {
+        var cut = self
+        cut.streams = zip(origins, streams).filter { $0.0 != origin }.map(\.1)
+        cut.streams.append(
+            Stream(scope: origin.scope, incarnation: origin.incarnation, end: end))
+        // Those of which nothing counts need no name in a whole one.
+        if isWhole, cut.streams.count > Limits.cutStreams,
+            let place = cut.streams.firstIndex(where: { $0.end == .beforeFirst })
+        {
+            cut.streams.remove(at: place)
+        }
+        return cut.streams.count <= Limits.cutStreams ? cut : nil
     }
 
     public func encode() -> [UInt8] {

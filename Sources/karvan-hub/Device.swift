@@ -87,7 +87,7 @@ struct DeviceRevoke: ParsableCommand {
         let limit = try since.map(limit)
         let store = try common.openStore("device revoke")
         defer { store.close() }
-        let device = try find(in: try store.devices())
+        let device = try find(device, in: try store.devices())
         let result = try store.revoke(device, receivedBy: limit, note: reason)
         let name = TextTable.printable(result.name)
         var text =
@@ -118,18 +118,21 @@ struct DeviceRevoke: ParsableCommand {
     private func changes(_ count: UInt64) -> String {
         "\(count) change\(count == 1 ? "" : "s")"
     }
+}
 
-    private func find(in devices: [EnrolledDevice]) throws -> EnrolledDevice {
-        let found = devices.filter { $0.name == device || $0.device.hasPrefix(device.lowercased()) }
-        guard let first = found.first, !device.isEmpty else {
+extension ParsableArguments {
+    /// The laptop that somebody means by a name, or by the first digits of its device.
+    func find(_ name: String, in devices: [EnrolledDevice]) throws -> EnrolledDevice {
+        let found = devices.filter { $0.name == name || $0.device.hasPrefix(name.lowercased()) }
+        guard let first = found.first, !name.isEmpty else {
             throw CommandFailure(
-                .badInput, "no laptop is called \(device); `karvan-hub device list` names them all")
+                .badInput, "no laptop is called \(name); `karvan-hub device list` names them all")
         }
         guard found.count == 1 else {
             let names = found.map { "\($0.device.prefix(8)) (\($0.name))" }
             throw CommandFailure(
                 .badInput,
-                "\(device) may be \(names.joined(separator: " or ")); name one by its "
+                "\(name) may be \(names.joined(separator: " or ")); name one by its "
                     + "device's digits")
         }
         return first

@@ -13,8 +13,10 @@ internal import SyncProtocol
 struct QuarantineCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quarantine",
-        abstract: "Look at changes that are kept aside, and count nowhere.",
-        subcommands: [QuarantineList.self, QuarantineShow.self])
+        abstract: "Look at changes that are kept aside and count nowhere, and decide on them.",
+        subcommands: [
+            QuarantineList.self, QuarantineShow.self, QuarantineAdmit.self, QuarantineSkip.self,
+        ])
 }
 
 struct QuarantineList: ParsableCommand {
@@ -22,41 +24,55 @@ struct QuarantineList: ParsableCommand {
         commandName: "list", abstract: "List what is kept aside, with the reason.")
 
     @OptionGroup var common: CommonOptions
+    @Flag(help: "List also what somebody has left aside for good with `quarantine skip`.")
+    var all = false
 
     func run() throws {
         let store = try common.openStore("quarantine list")
         defer { store.close() }
-        let names = Dictionary(
-            try store.devices().map { ($0.device, $0.name) },
-            uniquingKeysWith: { first, _ in first })
-        let kept = try store.replica.quarantinedRuns()
+        let names = try store.namesOfDevices()
+        let kept = try store.replica.quarantinedRuns().map { run in
+            Entry(run: run, isSkipped: try store.isSkipped(run))
+        }
+        let listed = kept.filter { all || !$0.isSkipped }
         var output = TextTable(["no", "laptop", "changes", "received", "reason"])
-        for entry in kept {
-            let device = entry.device?.description
+        for entry in listed {
+            let name = entry.run.device.map { names[$0] ?? $0.short } ?? "unknown"
             output.add([
-                "\(entry.number)", device.map { names[$0] ?? String($0.prefix(8)) } ?? "unknown",
-                "\(entry.run.header.count)", time(entry.receivedMilliseconds), entry.reason,
+                "\(entry.run.number)", name, "\(entry.run.run.header.count)",
+                time(entry.run.receivedMilliseconds),
+                entry.isSkipped ? "left aside; \(entry.run.reason)" : entry.run.reason,
             ])
         }
+        var text = listed.isEmpty ? "Nothing is kept aside." : output.lines.joined(separator: "\n")
+        let hiddenCount = kept.count - listed.count
+        if hiddenCount > 0 {
+            text += "\n\(hiddenCount) left aside for good: see `karvan-hub quarantine list --all`."
+        }
         try common.print(
-            kept.isEmpty ? "Nothing is kept aside." : output.lines.joined(separator: "\n"),
-            .object([("runs", .array(kept.map { json($0, names) }))]))
+            text, .object([("runs", .array(listed.map { json($0, names) }))]))
+    }
+
+    private struct Entry {
+        var run: QuarantinedRun
+        var isSkipped: Bool
     }
 
     private func time(_ milliseconds: Int64) -> String {
         Instant(milliseconds: milliseconds).inWholeSeconds
     }
 
-    private func json(_ entry: QuarantinedRun, _ names: [String: String]) -> JSONValue {
-        let device = entry.device?.description
+    private func json(_ entry: Entry, _ names: [DeviceID: String]) -> JSONValue {
+        let (run, device) = (entry.run, entry.run.device)
         return .object([
-            ("no", .integer(entry.number)), ("device", device.map(JSONValue.string) ?? .null),
+            ("no", .integer(run.number)),
+            ("device", device.map { .string($0.description) } ?? .null),
             ("name", device.flatMap { names[$0] }.map(JSONValue.string) ?? .null),
-            ("stream", .string("\(entry.run.header.stream)")),
-            ("first", .integer(Int64(entry.run.header.firstSeq))),
-            ("last", .integer(Int64(entry.run.header.lastSeq))),
-            ("received", .string(time(entry.receivedMilliseconds))),
-            ("reason", .string(entry.reason)),
+            ("stream", .string("\(run.run.header.stream)")),
+            ("first", .integer(Int64(run.run.header.firstSeq))),
+            ("last", .integer(Int64(run.run.header.lastSeq))),
+            ("received", .string(time(run.receivedMilliseconds))),
+            ("reason", .string(run.reason)), ("skipped", .bool(entry.isSkipped)),
         ])
     }
 }

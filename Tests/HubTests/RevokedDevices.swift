@@ -259,8 +259,10 @@ extension TrustedForum {
 }
 
 /// Laptops that edit the same rows, sync and meet, one of which is revoked some time.
-private struct DayWithALoss {
+struct DayWithALoss {
     private let forum: TrustedForum
+    /// Whether the operator lets some of it count after all.
+    private let admits: Bool
     private var random: SplitMix64
     private var laptops: [TrustedLaptop] = []
     private var isRevoked = false
@@ -268,8 +270,8 @@ private struct DayWithALoss {
     private var acknowledged: [Dot] = []
     private var rows: [RowID] = []
 
-    init(_ forum: TrustedForum, seed: UInt64) {
-        self.forum = forum
+    init(_ forum: TrustedForum, seed: UInt64, admits: Bool = false) {
+        (self.forum, self.admits) = (forum, admits)
         random = SplitMix64(seed: seed)
     }
 
@@ -278,6 +280,7 @@ private struct DayWithALoss {
         let loss = 20 + random.below(40)
         for step in 0..<90 {
             if step == loss { try lose() }
+            if admits, isRevoked, random.chance(1, in: 8) { try admit() }
             switch random.below(10) {
             case 0...5: try write(random.below(4), step)
             case 6, 7: try sync(random.below(4))
@@ -285,6 +288,7 @@ private struct DayWithALoss {
             }
             forum.pass(1_000)
         }
+        if admits { try admitAll() }
         // Everybody but the lost one comes home.
         for _ in 0..<2 {
             for number in 1..<4 { try sync(number) }
@@ -299,6 +303,22 @@ private struct DayWithALoss {
         isRevoked = true
         let limit = random.chance(1, in: 2) ? forum.now - Int64(random.below(30_000)) : nil
         try forum.revoke(laptops[0], receivedBy: limit)
+    }
+
+    private mutating func admit() throws {
+        guard let run = random.pick(try forum.hub.replica.quarantinedRuns()) else { return }
+        #expect(try forum.hub.admit([run]).reduce(0) { $0 + $1.changeCount } > 0)
+    }
+
+    /// The lost one is found, and all that it had counts.
+    private mutating func admitAll() throws {
+        try sync(0)
+        let kept = try forum.hub.replica.quarantinedRuns()
+        if !kept.isEmpty { try forum.hub.admit(kept) }
+        #expect(try forum.hub.replica.quarantinedRuns() == [])
+        try laptops[0].replica.forEachChangeset { changeset, _ in
+            acknowledged.append(changeset.dot)
+        }
     }
 
     private mutating func write(_ number: Int, _ step: Int) throws {

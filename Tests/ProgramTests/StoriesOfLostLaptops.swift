@@ -1,8 +1,7 @@
 import Foundation
 import Testing
 
-/// The tenth story, as far as there is one: a laptop is lost with unsent changes, revoked, and found
-/// again.
+/// The tenth story, up to the erasure: a laptop is lost with unsent changes, revoked, and found again.
 @Suite struct StoriesOfLostLaptops {
     private func hub(_ forum: Forum, _ arguments: String...) throws -> Finished {
         try Programs.run(
@@ -68,6 +67,30 @@ import Testing
         try forum.enrol("found")
         try forum.must("found", "sync")
         #expect(try forum.stateHash("found") == forum.stateHash("hub"))
+
+        // The operator looks at them, and lets them count.
+        let unknown = try hub(forum, "quarantine", "admit", "99")
+        #expect(unknown.status == 65 && unknown.errors.contains("quarantine list"), "\(unknown)")
+        #expect(try hub(forum, "quarantine", "admit").status != 0)
+        let skipped = try hub(forum, "quarantine", "skip", "1")
+        #expect(skipped.output.contains("63 changes stay aside"), "\(skipped)")
+        let short = try hub(forum, "quarantine", "list").output
+        #expect(short.contains("1 left aside for good"), "\(short)")
+        let all = try hub(forum, "quarantine", "list", "--all").output
+        #expect(all.contains("left aside; REVOKED"), "\(all)")
+        let admitted = try hub(forum, "quarantine", "admit", "--laptop", "L5")
+        #expect(admitted.status == 0, "\(admitted)")
+        #expect(admitted.output.contains("63 changes of L5"), "\(admitted)")
+        #expect(try hub(forum, "quarantine", "list").output == "Nothing is kept aside.\n")
+        for laptop in ["HQ", "found"] {
+            try forum.must(laptop, "sync")
+            #expect(try forum.must(laptop, "list", "tally").contains("63"))
+            #expect(try forum.must(laptop, "verify").contains("is whole"))
+            #expect(try forum.stateHash(laptop) == forum.stateHash("hub"))
+        }
+        // What it recorded after that waits again.
+        #expect(try sync(forum, "L5").status == 77)
+        #expect(try hub(forum, "quarantine", "list").output.contains("L5"))
     }
 
     @Test func `what a thief recorded is taken out everywhere`() throws {

@@ -25,6 +25,14 @@ import Testing
         try forum.anchor.check(hub: Certificate(decoding: forum.hub.encode()))
     }
 
+    @Test func `people are told why a certificate is none, each reason in its own words`() {
+        let reasons: [CertificateError] = [
+            .signature, .otherRoot, .unknownHub, .otherHolder, .kind,
+        ]
+        #expect(Set(reasons.map(\.explanation)).count == reasons.count)
+        #expect(CertificateError.otherRoot.explanation.contains("another forum"))
+    }
+
     @Test func `a certificate with any bit changed is none, or is not signed`() {
         for certificate in [forum.certificate(of: key), forum.hub] {
             let bytes = certificate.encode()

@@ -43,6 +43,25 @@ import Testing
         #expect(throws: CBORError(.unexpectedType, at: 0)) { try decoder.real() }
     }
 
+    @Test func `a head of a stream of which nothing is held is not ahead`() {
+        var encoder = CBOREncoder()
+        encoder.array(8)
+        encoder.unsigned(Limits.format)
+        encoder.text("forum")
+        encoder.null()
+        encoder.array(1)
+        encoder.array(3)
+        encoder.blob(Array(repeating: 1, count: 16))
+        encoder.unsigned(0)
+        encoder.blob(Array(repeating: 0, count: 32))
+        encoder.array(0)
+        for _ in 0..<3 { encoder.unsigned(0) }
+        let error = #expect(throws: CBORError.self) {
+            try ExchangeRequest(decoding: encoder.bytes)
+        }
+        #expect(error?.reason == .outOfRange)
+    }
+
     @Test func `a run whose header has no entries is refused`() {
         var encoder = CBOREncoder()
         encoder.array(8)

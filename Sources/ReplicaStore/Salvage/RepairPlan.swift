@@ -123,18 +123,21 @@ struct RepairPlan {
 
     private func cuts(_ schema: Schema) -> [Cut] {
         guard let place = schema.trust, let table = schema.table(id: place.table) else { return [] }
-        var cuts: [Cut] = []
-        for change in changesets.lazy.flatMap(\.rows) where change.table == place.table {
-            for operation in change.operations where operation.cell.column == place.cuts {
-                guard case .put = operation.action,
-                    case .blob(let bytes)? = try? Value(canonicalBytes: operation.cell.element),
-                    let cut = try? Cut(decoding: bytes),
-                    change.row == schema.rowID(in: table, key: [.text(cut.device.description)])
-                else { continue }
-                cuts.append(cut)
+        var replay = LogReplay()
+        for changeset in changesets {
+            for change in changeset.rows where change.table == place.table {
+                replay.add(change, dot: changeset.dot, time: changeset.time)
             }
         }
-        return cuts
+        return replay.rows().flatMap { key, state in
+            AddWinsSet.elements(of: state, column: place.cuts).compactMap { element in
+                guard case .blob(let bytes)? = try? Value(canonicalBytes: element),
+                    let cut = try? Cut(decoding: bytes),
+                    key.row == schema.rowID(in: table, key: [.text(cut.device.description)])
+                else { return nil }
+                return cut
+            }
+        }
     }
 
     /// Pieces count as far as they follow each other and can be read.

@@ -25,6 +25,7 @@ struct Quiescence {
         try checkState(hub, oracle, "the hub")
         let hash = try hub.stateHash()
         try world.checkAside(hub, "the hub")
+        try world.checkAdmitted()
         for laptop in world.members.prefix(Self.sampleCount) {
             let name = "laptop \(laptop.number)"
             guard try laptop.replica.stateHash() == hash else {

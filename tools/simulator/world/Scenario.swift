@@ -58,10 +58,12 @@ package enum Deed: String, CaseIterable, Sendable {
     case hubKill = "hub-kill"
     /// A laptop is lost, and its operator revokes it.
     case revoke
+    /// The operator lets some of what a lost laptop brought count after all.
+    case admit
 
     package var isFault: Bool {
         switch self {
-        case .disk, .hubDisk, .network, .noise, .clock, .kill, .hubKill, .revoke: true
+        case .disk, .hubDisk, .network, .noise, .clock, .kill, .hubKill, .revoke, .admit: true
         default: false
         }
     }

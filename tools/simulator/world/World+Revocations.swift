@@ -23,6 +23,32 @@ extension World {
         return isLate ? "is revoked from \(span) ms ago on" : "is revoked"
     }
 
+    /// The operator admits a run of a laptop that was lost, with those before it.
+    func admit(_ random: inout SplitMix64) throws -> String {
+        guard let kept = random.pick(try hub.store?.replica.quarantinedRuns() ?? []) else {
+            return "nothing is kept aside"
+        }
+        let stub = RunStub(kept.run)
+        guard try hub.store?.replica.path(to: kept) != nil else {
+            return "what comes before \(stub.stream):\(stub.lastSeq) is not here"
+        }
+        // After a failed sync nobody knows: an operator looks whether it is there still.
+        for _ in 0..<10 where try !hub.admit(stub) {}
+        count("fault: changes admitted")
+        admitted.append(stub)
+        return "\(stub.stream):\(stub.lastSeq) is admitted"
+    }
+
+    /// What was admitted counts everywhere.
+    func checkAdmitted() throws {
+        for replica in [hub.store?.replica].compactMap({ $0 }) + members.map(\.replica) {
+            for stub in admitted where try replica.run(stub) == nil {
+                throw Violation(
+                    "I2", "\(stub.stream):\(stub.lastSeq) was admitted, and is not there")
+            }
+        }
+    }
+
     /// Those whose work must be everywhere in the end.
     var members: [Laptop] { laptops.filter { !revoked.contains($0.number) } }
 
@@ -50,6 +76,21 @@ extension SimulatedHub {
             let now = store.replica.environment.wallMilliseconds()
             let limit = span.map { now.subtractingReportingOverflow($0).partialValue }
             _ = try store.revoke(known, receivedBy: limit, note: "lost")
+        }
+        return done != nil
+    }
+
+    /// - Returns: whether the operator was told that it is done, or has seen it.
+    func admit(_ stub: RunStub) throws -> Bool {
+        let done: Void? = try perform { store in
+            let kept = try store.replica.quarantinedRuns().first { RunStub($0.run) == stub }
+            guard let kept else {
+                guard try store.replica.run(stub) != nil else {
+                    throw Violation("I2", "\(stub.stream):\(stub.lastSeq) is kept nowhere")
+                }
+                return
+            }
+            _ = try store.admit([kept])
         }
         return done != nil
     }

@@ -25,6 +25,8 @@ package final class World {
     var lateRequests: [(bytes: [UInt8], publicKey: [UInt8])] = []
     /// The numbers of laptops that were lost.
     var revoked: Set<Int> = []
+    /// What the operator was told counts after all.
+    var admitted: [RunStub] = []
     /// How often each deed and fault has happened.
     private(set) var counts: [String: Int] = [:]
     private var trace = DigestTrace()
@@ -158,6 +160,7 @@ package final class World {
         case .clock: return set(laptop.clock, &random)
         case .kill: return try cutPower(laptop, &random)
         case .revoke: return try revoke(laptop, &random)
+        case .admit: return try admit(&random)
         case .hubKill:
             count("fault: hub ends")
             try hub.crash()
