@@ -98,6 +98,8 @@ extension HubStore {
         _ request: ExchangeRequest, from publicKey: [UInt8], _ cut: Cut
     ) throws -> ExchangeReply {
         let refusal = refusal(by: cut)
+        // A hub that went back in time may lack what this one thinks it holds.
+        if let cursor = request.cursor { try replica.check(cursor) }
         guard !request.runs.isEmpty else { throw refusal }
         var (heads, rejections) = try take(request.runs, from: publicKey, feeds: false)
         for index in rejections.indices {
@@ -109,9 +111,10 @@ extension HubStore {
         }
         try note(request, from: publicKey)
         let start = Cursor.start(epoch: try replica.feedEnd().epoch, scope: Forum.scope)
+        // Who was not told no by what it brought asks once more, and is.
         return ExchangeReply(
             heads: heads, rejections: rejections, entries: [], cursor: request.cursor ?? start,
-            hasMore: false, hubMilliseconds: now)
+            hasMore: rejections.isEmpty, hubMilliseconds: now)
     }
 
     /// Names streams of revoked devices on which others' runs build, before these are taken: who holds
@@ -136,8 +139,13 @@ extension HubStore {
                 if let origin, try revocation(of: origin.device) != nil { ended.insert(origin) }
             }
         }
-        for publicKey in Set(ended.map(\.publicKey)) {
-            try name(ended.filter { $0.publicKey == publicKey }.sorted { $0.stream < $1.stream })
+        try nameEnded(ended.sorted { $0.stream < $1.stream })
+    }
+
+    /// Names streams that end before their first changeset, for those who know nothing of them.
+    func nameEnded(_ origins: [StreamOrigin]) throws {
+        for publicKey in Set(origins.map(\.publicKey)) {
+            try name(origins.filter { $0.publicKey == publicKey })
         }
     }
 

@@ -75,7 +75,8 @@ extension HubStore {
         let standing = try replica.standing(of: stream)
         guard standing.lastSeq >= end.lastSeq else {
             throw StoreError.invalid(
-                "\(last.number) can't be admitted: \(standing.reason ?? "it could not be taken")")
+                "\(last.number) can't be admitted now: \(standing.reason ?? "it could not be taken")"
+            )
         }
         return Admission(
             device: origin.device, changeCount: path.reduce(0) { $0 + $1.run.header.count },

@@ -61,6 +61,7 @@ package final class HubStore {
                 "\(path) is a laptop's replica, not a hub's store. Name another file with --store")
         }
         try replica.transaction { try replica.connection.execute(Self.tables) }
+        try voidTokensIfRestored()
         try certifyIfNew()
     }
 
@@ -226,7 +227,8 @@ package final class HubStore {
     package func exchange(
         _ request: ExchangeRequest, from publicKey: [UInt8]
     ) throws -> ExchangeReply {
-        guard let scopes = try scopes(ofKey: publicKey) else {
+        let known = try scopes(ofKey: publicKey)
+        guard let scopes = try known ?? takeBackDevices(request, from: publicKey) else {
             throw Refusal(
                 .revoked, "this device isn't enrolled here; enrol it with a token of this hub")
         }
@@ -272,7 +274,9 @@ package final class HubStore {
         try nameEnded(welcome)
         var held: [StreamID: RunStub] = [:]
         let sender = DeviceID(publicKey: publicKey)
-        for (run, result) in zip(welcome, try replica.ingest(welcome)) {
+        let results = try replica.ingest(welcome)
+        try noteTakenBack(welcome, results)
+        for (run, result) in zip(welcome, results) {
             switch result {
             case .applied, .duplicate: if !feeds { held[run.header.stream] = RunStub(run) }
             case .refused(let refusal):

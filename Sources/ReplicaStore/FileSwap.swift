@@ -19,7 +19,7 @@ package struct FileSwap {
     func clear() { for suffix in ["", "-wal", "-shm", ".key"] { unlink(partial + suffix) } }
 
     /// What a file that is kept is called: the first name that is free.
-    static func freeName(_ path: String) -> String {
+    package static func freeName(_ path: String) -> String {
         var (name, number) = (path, 1)
         while access(name, F_OK) == 0 || access(name + "-wal", F_OK) == 0 {
             number += 1

@@ -9,26 +9,33 @@ internal import Foundation
 /// so that it is never ahead of the replica, and synced before a run leaves. It holds one record of
 /// ``byteCount`` bytes, always written whole.
 package final class InstallFile {
-    /// A stream, its last changeset, and the last that lies in a run.
+    /// A stream, its last changeset, the last that lies in a run, and how many runs a hub has kept.
     package struct Mark: Equatable {
         package var stream: StreamID
         package var head: UInt64
         package var sealed: UInt64
+        package var kept: UInt64
 
-        package init(stream: StreamID, head: UInt64, sealed: UInt64 = 0) {
-            (self.stream, self.head, self.sealed) = (stream, head, sealed)
+        package init(stream: StreamID, head: UInt64, sealed: UInt64 = 0, kept: UInt64 = 0) {
+            (self.stream, self.head, self.sealed, self.kept) = (stream, head, sealed, kept)
         }
 
-        init(_ record: StreamRecord) {
-            self.init(stream: record.stream, head: record.head, sealed: record.sealed)
+        init(_ record: StreamRecord, kept: UInt64) {
+            self.init(
+                stream: record.stream, head: record.head, sealed: record.sealed, kept: kept)
         }
 
         /// Whether a file that stands at `record` holds all that this tells of. One that has the
         /// changesets and not the run would seal them anew, behind other deps maybe: another run
         /// under the same numbers.
-        func isHeld(by record: StreamRecord) -> Bool {
+        func isHeld(by record: StreamRecord, kept count: UInt64) -> Bool {
             stream == record.stream && head <= record.head && sealed <= record.sealed
+                && kept <= count
         }
+
+        /// In their order; a laptop keeps nothing for others.
+        fileprivate var numbers: [UInt64] { kept > 0 ? [head, sealed, kept] : [head, sealed] }
+
     }
 
     package static func path(replica: String) -> String { replica + ".install" }
@@ -113,7 +120,8 @@ package final class InstallFile {
         heading + Array(repeating: space, count: byteCount - heading.count - 1)
         + [UInt8(ascii: "\n")]
 
-    /// The heading, then stream, head, sealed head and check in hexadecimal digits, then spaces.
+    /// The heading, then stream, head, sealed head, at a hub the count of runs, and check in hexadecimal
+    /// digits, then spaces.
     private static func record(_ mark: Mark) -> [UInt8] {
         var record = emptyRecord
         put(mark, into: &record)
@@ -126,7 +134,7 @@ package final class InstallFile {
             write(stream.high, to: bytes, at: heading.count)
             var place = heading.count + 16
             write(stream.low, to: bytes, at: place)
-            for word in [mark.head, mark.sealed, check(mark)] {
+            for word in mark.numbers + [check(mark)] {
                 place += 17
                 write(word, to: bytes, at: place)
             }
@@ -152,11 +160,11 @@ package final class InstallFile {
         return bits + 0x3030_3030_3030_3030 + letters * 0x27
     }
 
-    /// FNV-1a over the four words: against a torn or damaged record.
+    /// FNV-1a over the words: against a torn or damaged record.
     private static func check(_ mark: Mark) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         let stream = mark.stream.identifier
-        for word in [stream.high, stream.low, mark.head, mark.sealed] {
+        for word in [stream.high, stream.low] + mark.numbers {
             for shift in stride(from: 56, through: 0, by: -8) {
                 hash = (hash ^ (word >> UInt64(shift) & 0xff)) &* 0x100_0000_01b3
             }
@@ -168,10 +176,13 @@ package final class InstallFile {
         guard bytes.count == byteCount, bytes.starts(with: heading) else { return nil }
         let words = String(decoding: bytes.dropFirst(heading.count), as: UTF8.self)
             .split(whereSeparator: \.isWhitespace)
-        guard words.count == 4, let stream = Identifier(hexadecimal: words[0]),
-            let head = UInt64(words[1], radix: 16), let sealed = UInt64(words[2], radix: 16)
+        let numbers = words.dropFirst().compactMap { UInt64($0, radix: 16) }
+        guard (4...5).contains(words.count), numbers.count == words.count - 1,
+            let stream = Identifier(hexadecimal: words[0])
         else { return nil }
-        let mark = Mark(stream: StreamID(stream), head: head, sealed: sealed)
+        let mark = Mark(
+            stream: StreamID(stream), head: numbers[0], sealed: numbers[1],
+            kept: words.count == 5 ? numbers[2] : 0)
         return record(mark) == bytes ? mark : nil
     }
 }

@@ -284,6 +284,8 @@ enum MetaKey {
     static let hubCertificate = "hub_certificate"
     static let certificate = "certificate"
 
+    /// How many runs a hub has kept.
+    static let kept = "kept"
     /// What the hub said when it last let this device in no more.
     static let refusal = "refusal"
 
@@ -296,6 +298,7 @@ enum MetaKey {
     /// In a backup only: the device's private key, and when it was made.
     static let backupKey = "backup_key"
     static let backupTime = "backup_time"
+    static func attachment(_ name: String) -> String { "attached_\(name)" }
 }
 
 extension Connection {

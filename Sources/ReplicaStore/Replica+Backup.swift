@@ -17,6 +17,8 @@ public struct Backup: Hashable, Sendable {
     public var unsent: UInt64
     /// When it was made, in milliseconds since 1970.
     public var madeMilliseconds: Int64
+    /// It is a hub's store.
+    public var servesFeed: Bool
     /// What the file holds of each stream.
     public var vector: VersionVector
 }
@@ -27,9 +29,12 @@ extension Replica {
     /// It is read in one transaction, which keeps nobody from writing, and needs no lock. The copy
     /// holds the device's key, and is held against itself before it gets its name.
     ///
+    /// - Parameter attachments: what goes along, by names that a restoration gives it back under.
     /// - Throws: ``StoreError/exists(path:)`` when there is such a file; ``StoreError/damaged`` when
     ///   the replica is: then there is none.
-    public func backUp(to target: String) throws -> Backup {
+    public func backUp(
+        to target: String, attachments: [String: [UInt8]] = [:]
+    ) throws -> Backup {
         guard access(target, F_OK) != 0 else { throw StoreError.exists(path: target) }
         let key = try key()
         let partial = target + ".partial"
@@ -37,7 +42,7 @@ extension Replica {
         try Self.reserve(partial)
         do {
             try connection.run("VACUUM INTO ?", .text(partial))
-            let backup = try finish(partial, target, key)
+            let backup = try finish(partial, target, key, attachments)
             try FileSwap.sync(partial)
             guard rename(partial, target) == 0 else { throw StoreError.system(target) }
             try FileSwap.syncFolder(of: target)
@@ -48,7 +53,9 @@ extension Replica {
         }
     }
 
-    private func finish(_ partial: String, _ target: String, _ key: DeviceKey) throws -> Backup {
+    private func finish(
+        _ partial: String, _ target: String, _ key: DeviceKey, _ attachments: [String: [UInt8]]
+    ) throws -> Backup {
         let copy = try Connection(
             path: partial, isWritable: true, fileSystem: environment.fileSystem)
         defer { copy.close() }
@@ -58,6 +65,9 @@ extension Replica {
         try copy.setMeta(MetaKey.backupKey, .blob(key.seed))
         try copy.setMeta(MetaKey.backupTime, .integer(now))
         try copy.setMeta(MetaKey.renew, .integer(1))
+        for (name, bytes) in attachments {
+            try copy.setMeta(MetaKey.attachment(name), .blob(bytes))
+        }
         try copy.execute("PRAGMA application_id = \(Layout.backupID)")
         try copy.execute("COMMIT")
         return try Self.check(copy, as: target, schema, environment)
@@ -95,6 +105,6 @@ extension Replica {
         return Backup(
             path: path, name: try copy.name, changesets: result.changesets,
             lastMilliseconds: last?.milliseconds, unsent: try copy.pending().count,
-            madeMilliseconds: made, vector: copy.versionVector())
+            madeMilliseconds: made, servesFeed: copy.servesFeed, vector: copy.versionVector())
     }
 }

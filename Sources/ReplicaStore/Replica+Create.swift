@@ -35,7 +35,7 @@ extension Replica {
             let replica = try Replica(
                 path: path, schema: schema, environment: environment, connection: connection)
             try replica.install.reserve()
-            try replica.install.sync(InstallFile.Mark(replica.own))
+            try replica.install.sync(InstallFile.Mark(replica.own, kept: replica.keptCount))
             return replica
         } catch {
             // Nobody was told of it yet, so nothing is lost with it.

@@ -37,6 +37,21 @@ extension Replica {
         return said.map { min($0, noted) } ?? noted
     }
 
+    /// Streams that are known here and end before their first changeset, and that no cut names: who
+    /// knows nothing of them can't tell whose they are.
+    package func unnamedEnds() throws(StoreError) -> [StreamOrigin] {
+        var found: [StreamOrigin] = []
+        for record in rows.streams.sorted where record.end == .beforeFirst {
+            if try !isNamed(record.origin) { found.append(record.origin) }
+        }
+        return found
+    }
+
+    /// Whether a cut names the stream.
+    private func isNamed(_ origin: StreamOrigin) throws(StoreError) -> Bool {
+        try cuts(of: origin.device).contains { $0.origins.contains(origin) }
+    }
+
     /// What revokes a device and ends all of its streams where they stand: a whole cut, and others where
     /// it has more streams than one can name.
     ///
@@ -151,6 +166,7 @@ extension Replica {
                     + "than \(Self.asideBytes >> 20) MiB or \(Self.asideRuns) runs")
         }
         try quarantine(run, refusal)
+        try countKept()
         trust?.aside?[origin.device] = aside
         return refusal
     }
@@ -217,9 +233,7 @@ extension Replica {
             guard let record = rows.streams[stream], record.end == .beforeFirst,
                 record.device != own.device, seen.insert(stream).inserted
             else { continue }
-            let origin = record.origin
-            guard try !cuts(of: record.device).contains(where: { $0.origins.contains(origin) }),
-                let run = try asideRun(of: stream, from: 1)
+            guard try !isNamed(record.origin), let run = try asideRun(of: stream, from: 1)
             else { continue }
             size += run.storedBytes
             // The hub names those first, and asks for more.
@@ -285,17 +299,9 @@ extension Replica {
     /// devices of which nothing has ever come.
     private func namedOrigins() throws(StoreError) -> [StreamOrigin] {
         guard let place = schema.trust else { return [] }
-        let elements = try connection.rows(
-            "SELECT DISTINCT elem FROM sy_live WHERE open IN (0, 1) AND tbl = ? AND col = ?",
-            .integer(Int64(place.table)), .integer(Int64(place.cuts)))
         var devices = Set(rows.streams.sorted.map(\.device))
-        for row in elements {
-            guard case .blob(let element) = row[0],
-                case .blob(let bytes)? = try? Value(canonicalBytes: element),
-                let cut = try? Cut(decoding: bytes)
-            else { continue }
-            devices.insert(cut.device)
-        }
+        devices.formUnion(
+            try trustedElements(in: place.cuts).compactMap { try? Cut(decoding: $0).device })
         var origins = Set(rows.streams.sorted.map(\.origin))
         for device in devices.sorted() {
             for cut in try cuts(of: device) { origins.formUnion(cut.origins) }

@@ -28,7 +28,32 @@ extension Replica {
         try connection.run(
             "UPDATE sy_scope SET off = ?, chain = ? WHERE scope = ?",
             .integer(Int64(end.offset)), .blob(end.chain.bytes), .text(Self.scope))
+        try countKept()
     }
+
+    // MARK: What was kept
+
+    /// How many runs a hub has kept for others, in its feed or aside: an older copy of its store has fewer.
+    var keptCount: UInt64 {
+        guard keepsFeed else { return 0 }
+        if let knownKept { return knownKept }
+        var count: UInt64 = 0
+        if case .integer(let noted) = (try? connection.meta(MetaKey.kept)) ?? nil {
+            count = UInt64(clamping: noted)
+        }
+        knownKept = count
+        return count
+    }
+
+    /// Counts one more. Inside of a transaction.
+    func countKept() throws(StoreError) {
+        guard keepsFeed else { return }
+        let count = keptCount + 1
+        try connection.setMeta(MetaKey.kept, .integer(Int64(clamping: count)))
+        knownKept = count
+    }
+
+    // MARK: Entries
 
     /// The entries behind `cursor`, at most one batch of bodies.
     ///
@@ -68,6 +93,11 @@ extension Replica {
     /// Entries of one reply: a run can be very small.
     private static let entryLimit = 4_096
 
+    /// Holds a cursor against the feed.
+    ///
+    /// - Throws: ``Refusal`` EPOCH when it is not on this feed's chain.
+    package func check(_ cursor: Cursor) throws { try check(cursor, against: feedEnd()) }
+
     private func check(_ cursor: Cursor, against end: Cursor) throws {
         guard cursor.epoch == end.epoch, cursor.offset <= end.offset else {
             throw Refusal(.epoch, "the hub's feed is not the one that was read before")
@@ -86,6 +116,27 @@ extension Replica {
         guard chain == cursor.chain else {
             throw Refusal(.epoch, "the hub's feed has another history than was read before")
         }
+    }
+
+    /// Begins a new epoch of the feed, with the entries that there are: whoever has read it before reads
+    /// it anew, and offers all that it holds. Inside of a transaction.
+    func renewEpoch() throws(StoreError) {
+        let end = try feedEnd()
+        guard let epoch = Identifier(environment.randomBytes(16)) else {
+            preconditionFailure("16 random bytes are an identifier")
+        }
+        var old = Cursor.start(epoch: end.epoch, scope: Self.scope)
+        var new = Cursor.start(epoch: epoch, scope: Self.scope)
+        while old.offset < end.offset {
+            let stub = try feedStub(behind: old)
+            (old, new) = (old.advanced(by: stub), new.advanced(by: stub))
+            try connection.run(
+                "UPDATE sy_feed SET chain = ? WHERE scope = ? AND off = ?",
+                .blob(new.chain.bytes), .text(Self.scope), .integer(Int64(new.offset)))
+        }
+        try connection.run(
+            "UPDATE sy_scope SET epoch = ?, chain = ? WHERE scope = ?", .blob(epoch.bytes),
+            .blob(new.chain.bytes), .text(Self.scope))
     }
 
     private func feedStub(behind cursor: Cursor) throws(StoreError) -> RunStub {

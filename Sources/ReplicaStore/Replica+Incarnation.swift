@@ -24,12 +24,12 @@ extension Replica {
     func isThisInstall() throws(StoreError) -> Bool {
         // A repair lost changes of this stream, or the file comes from a backup.
         if try connection.meta(MetaKey.renew) != nil { return false }
-        if let mark = install.read() { return mark.isHeld(by: own) }
+        if let mark = install.read() { return mark.isHeld(by: own, kept: keptCount) }
         // Before there were such files, a copy could not be told.
         guard try connection.meta("install") == nil else { return false }
         try connection.setMeta("install", .integer(1))
         try install.reserve()
-        try install.sync(InstallFile.Mark(own))
+        try install.sync(InstallFile.Mark(own, kept: keptCount))
         return true
     }
 
@@ -58,12 +58,23 @@ extension Replica {
         own.clock = clock.last
         try rows.streams.update(own, in: connection)
         try connection.setMeta("own", .integer(own.sid))
+        if keepsFeed { try renewEpoch() }
         // Whoever restored or repaired it was told then.
         let isAnnounced = try connection.meta(MetaKey.renew) != nil
         try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.renew))
         try connection.run("COMMIT")
-        try install.sync(InstallFile.Mark(own))
+        try install.sync(InstallFile.Mark(own, kept: keptCount))
         if !isAnnounced { environment.onNewIncarnation(isPutBack ? .putBack : .copied) }
+    }
+
+    /// Goes on as a new incarnation, though the file doesn't tell that it was put back: others do.
+    package func renewIncarnation() throws(StoreError) {
+        try transaction { () throws(StoreError) in
+            try drain()
+            try takeNewIncarnation()
+            try connection.run("BEGIN IMMEDIATE")
+            try reload()
+        }
     }
 
     private static func adoption(_ record: StreamRecord) -> String { "adopt_\(record.sid)" }
@@ -251,6 +262,6 @@ extension Replica {
         try install.sync(
             InstallFile.Mark(
                 stream: own.stream, head: max(mark.head, own.head),
-                sealed: max(mark.sealed, own.sealed)))
+                sealed: max(mark.sealed, own.sealed), kept: max(mark.kept, keptCount)))
     }
 }

@@ -16,6 +16,8 @@ public struct Restoration: Sendable {
     public var keptAs: String?
     /// A replica of the same device stood there.
     public var isSamePlace = false
+    /// What went along with the backup, by name.
+    public var attachments: [String: [UInt8]] = [:]
 }
 
 extension Replica {
@@ -26,11 +28,12 @@ extension Replica {
     ///
     /// - Parameter replaces: also when the present file holds changes that the backup lacks, can't
     ///   be read, or belongs to another device; it is kept under a name that is told.
+    /// - Parameter serves: whether it must be the backup of a hub's store; else it must be none.
     /// - Throws: ``StoreError/held(path:holder:waitedMilliseconds:)`` while another process has the
     ///   replica open; ``StoreError/invalid(_:)`` when it would have to replace.
     public static func restore(
         _ file: String, to path: String, schema: Schema, environment: Environment,
-        replaces: Bool = false, isDryRun: Bool = false
+        replaces: Bool = false, isDryRun: Bool = false, serves: Bool = false
     ) throws -> Restoration {
         guard access(file, R_OK) == 0 else { throw StoreError.missing(path: file) }
         let lock = try ReplicaLock(replica: path, command: environment.command)
@@ -46,6 +49,12 @@ extension Replica {
         }
         defer { swap.clear() }
         var (result, key) = try prepare(file, swap, schema, environment)
+        guard result.backup.servesFeed == serves else {
+            throw StoreError.invalid(
+                serves
+                    ? "\(file) is the backup of a laptop: `karvan restore` puts it in its place"
+                    : "\(file) is the backup of a hub: `karvan-hub restore` puts it in its place")
+        }
         try compare(path, key, &result, schema, environment)
         guard !isDryRun else { return result }
         if !replaces { try refuseLoss(path, result) }
@@ -84,10 +93,18 @@ extension Replica {
         guard case .blob(let seed)? = try connection.meta(MetaKey.backupKey),
             let key = DeviceKey(seed: seed)
         else { throw StoreError.damaged(path: file, detail: "the key in it can't be read") }
-        let result = Restoration(
+        var result = Restoration(
             backup: try check(connection, as: file, schema, environment))
+        let prefix = MetaKey.attachment("")
+        for row in try connection.rows(
+            "SELECT key, value FROM sy_meta WHERE substr(key, 1, length(?1)) = ?1", .text(prefix))
+        {
+            guard case .text(let key) = row[0], case .blob(let bytes) = row[1] else { continue }
+            result.attachments[String(key.dropFirst(prefix.count))] = bytes
+        }
         try connection.execute("BEGIN IMMEDIATE")
-        for name in [MetaKey.backupKey, MetaKey.backupTime] {
+        let names = result.attachments.keys.map(MetaKey.attachment)
+        for name in [MetaKey.backupKey, MetaKey.backupTime] + names {
             try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(name))
         }
         try connection.setMeta(MetaKey.renew, .integer(1))

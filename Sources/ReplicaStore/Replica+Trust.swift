@@ -95,6 +95,30 @@ extension Replica {
         }
     }
 
+    /// All certificates that the forum holds, in the order of their bytes, whether true or not.
+    package func allCertificates() throws(StoreError) -> [Certificate] {
+        guard let place = schema.trust else { return [] }
+        return try trustedElements(in: place.certificates).compactMap {
+            try? Certificate(decoding: $0)
+        }
+    }
+
+    /// What lies in a column of all devices' rows.
+    func trustedElements(in column: UInt32) throws(StoreError) -> [[UInt8]] {
+        guard let place = schema.trust else { return [] }
+        let rows = try connection.rows(
+            """
+            SELECT DISTINCT elem FROM sy_live WHERE open IN (0, 1) AND tbl = ? AND col = ?
+            ORDER BY elem
+            """, .integer(Int64(place.table)), .integer(Int64(column)))
+        return rows.compactMap { row in
+            guard case .blob(let element) = row[0],
+                case .blob(let bytes)? = try? Value(canonicalBytes: element)
+            else { return nil }
+            return bytes
+        }
+    }
+
     /// What lies of a device in a column of its row.
     func trusted(of device: DeviceID, in column: UInt32) throws(StoreError) -> [[UInt8]] {
         guard let place = schema.trust, let table = schema.table(id: place.table) else { return [] }

@@ -47,6 +47,8 @@ public final class Replica {
     var newColumns: Set<SchemaColumn> = []
     /// What was read of certificates; `nil` before that.
     var trust: Trust?
+    /// How many runs a hub has kept; `nil` before that was read.
+    var knownKept: UInt64?
     private var isDurable = true
 
     /// The one scope of format 0.
@@ -138,7 +140,7 @@ public final class Replica {
             committedVersion = connection.fileVersion
             // What the disk may still lose must not be named there.
             if isDurable {
-                install.note(InstallFile.Mark(own))
+                install.note(InstallFile.Mark(own, kept: keptCount))
             }
             checkpointIfDue(isBulk: isBulk)
             return result
@@ -310,10 +312,11 @@ public final class Replica {
         log.removeAll()
         dictionary = SealingDictionary()
         trust = nil
+        knownKept = nil
         rows.forget()
     }
 
-    private func reload() throws(StoreError) {
+    func reload() throws(StoreError) {
         rows.streams = try StreamTable(reading: connection)
         own = try ownRecord()
         clock = HybridClock(last: max(own.clock, clock.last))

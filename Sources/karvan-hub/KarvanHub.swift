@@ -17,6 +17,7 @@ struct KarvanHub: AsyncParsableCommand {
         version: "karvan-hub \(version) (format \(Limits.format))",
         subcommands: [
             Serve.self, TokenCommand.self, DeviceCommand.self, QuarantineCommand.self,
+            BackupCommand.self, RestoreCommand.self,
         ])
 
     static func main() async {

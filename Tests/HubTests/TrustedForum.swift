@@ -11,7 +11,7 @@ import SyncProtocol
 /// A hub's store and laptops in one folder, under one clock.
 final class TrustedForum {
     let folder: Folder
-    let hub: HubStore
+    private(set) var hub: HubStore
     private let clock = Clock()
 
     private final class Clock: Sendable {
@@ -74,16 +74,24 @@ final class TrustedForum {
     func sync(_ laptop: TrustedLaptop) throws -> [Rejection] {
         let replica = laptop.replica
         var (asksForBodies, rejections): (Bool, [Rejection]) = (false, [])
+        var restarts = 0
         for _ in 0..<50 {
             let batch = try replica.outgoingBatch(asksForBodies: asksForBodies)
             let request = ExchangeRequest(
                 scope: Forum.scope, cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
                 pendingCount: batch.remainingCount, wallMilliseconds: now,
                 schemaVersion: Forum.schema.version)
-            let reply = try ExchangeReply(
-                decoding: hub.exchange(
-                    try ExchangeRequest(decoding: request.encode()), from: replica.publicKey
-                ).encode())
+            let reply: ExchangeReply
+            do {
+                reply = try ExchangeReply(
+                    decoding: hub.exchange(
+                        try ExchangeRequest(decoding: request.encode()), from: replica.publicKey
+                    ).encode())
+            } catch let refusal as Refusal where refusal.code == .epoch && restarts < 2 {
+                restarts += 1
+                try replica.forgetHub()
+                continue
+            }
             let applied = try replica.apply(reply, from: batch.cursor)
             asksForBodies = applied.lacksBodies
             rejections += reply.rejections
@@ -94,6 +102,45 @@ final class TrustedForum {
             if isDone || isRefused { return rejections }
         }
         throw StoreError.invalid("the session doesn't end")
+    }
+
+    // MARK: The store's files
+
+    /// Closes the store while `body` does something to its files, and opens it again.
+    func whileClosed(_ body: (_ path: String) throws -> Void) throws {
+        hub.close()
+        let result = Result { try body(folder.file("hub")) }
+        hub = try HubStore(path: folder.file("hub"), environment: Self.environment(clock))
+        try result.get()
+    }
+
+    func restoreHub(_ file: String, replaces: Bool = true) throws {
+        let environment = Self.environment(clock)
+        try whileClosed { path in
+            _ = try HubStore.restore(
+                file, to: path, environment: environment, replaces: replaces)
+        }
+    }
+
+    /// The store's files as they lie now, with the one beside that names what was written last.
+    func hubFiles() throws -> [String: Data] {
+        var files: [String: Data] = [:]
+        for suffix in ["", "-wal", ".install"] {
+            files[suffix] = FileManager.default.contents(atPath: folder.file("hub") + suffix)
+        }
+        return files
+    }
+
+    /// Puts older files in their place.
+    ///
+    /// - Parameter isWholeDisk: the file beside is as old as the others: nothing here tells.
+    func putBack(_ files: [String: Data], isWholeDisk: Bool = false) throws {
+        try whileClosed { path in
+            for suffix in ["", "-wal", "-shm"] + (isWholeDisk ? [".install"] : []) {
+                try? FileManager.default.removeItem(atPath: path + suffix)
+                try files[suffix]?.write(to: URL(filePath: path + suffix))
+            }
+        }
     }
 
     /// A copy goes on under another stream.

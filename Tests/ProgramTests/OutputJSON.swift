@@ -146,8 +146,18 @@ import Testing
             #expect(
                 Set(run.keys) == [
                     "no", "device", "name", "stream", "first", "last", "received", "reason",
+                    "skipped",
                 ])
         }
+        let facts = "changes up_to made"
+        try expect(
+            Printed("backup", "hub.karvan", "--store", "hub.sqlite", members: "backup \(facts)"),
+            program: "karvan-hub", in: forum)
+        try expect(
+            Printed(
+                "restore", "hub.karvan", "--dry-run", "--store", "hub.sqlite",
+                members: "dry_run backup \(facts) lacking present_damaged kept_as"),
+            program: "karvan-hub", in: forum)
     }
 
     @Test func `conflicts and decisions`() throws {

@@ -40,7 +40,7 @@ final class Laptop {
     /// The latest that its wall clock has said.
     private(set) var latest: Int64
     private let stream: StreamID
-    private var cursor: Cursor?
+    var cursor: Cursor?
     private var acknowledgedSeq: UInt64 = 0
 
     init(_ number: Int, path: String, clock: SimulatedClock, ledger: Ledger) throws {

@@ -60,10 +60,14 @@ package enum Deed: String, CaseIterable, Sendable {
     case revoke
     /// The operator lets some of what a lost laptop brought count after all.
     case admit
+    /// An older copy of the hub's store is put in its place.
+    case hubRestore = "hub-restore"
 
     package var isFault: Bool {
         switch self {
-        case .disk, .hubDisk, .network, .noise, .clock, .kill, .hubKill, .revoke, .admit: true
+        case .disk, .hubDisk, .network, .noise, .clock, .kill, .hubKill, .revoke, .admit,
+            .hubRestore:
+            true
         default: false
         }
     }

@@ -7,11 +7,14 @@ import SyncProtocol
 /// The hub of production on a disk that may fail, without HTTP and TLS around it.
 final class SimulatedHub {
     let disk: FaultyDisk
-    private let path: String
+    let path: String
     private let clock: SimulatedClock
     private(set) var store: HubStore?
     /// How often its process ended.
     private(set) var crashCount = 0
+    /// Its files at earlier times.
+    var copies: [Files] = []
+    var wentBack = false
 
     init(path: String, clock: SimulatedClock) throws {
         disk = try FaultyDisk()

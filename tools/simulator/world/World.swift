@@ -100,6 +100,8 @@ package final class World {
             let laptop = laptops[step.laptop]
             let result = try take(step, laptop, &random)
             note("\(index) \(step.deed.rawValue) \(step.laptop): \(result)")
+            // A damaged word makes it begin anew, and it gets nothing more to go on with.
+            if revoked.contains(step.laptop) { laptop.cursor = nil }
             try laptop.check()
         }
         try heal()
@@ -161,6 +163,7 @@ package final class World {
         case .kill: return try cutPower(laptop, &random)
         case .revoke: return try revoke(laptop, &random)
         case .admit: return try admit(&random)
+        case .hubRestore: return try restoreHub(&random)
         case .hubKill:
             count("fault: hub ends")
             try hub.crash()
