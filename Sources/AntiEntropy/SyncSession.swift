@@ -39,6 +39,8 @@ public struct SyncSession: Sendable {
     /// Figures of the session so far.
     public struct Progress: Hashable, Sendable {
         public var roundTrips = 0
+        /// How often it started over, because the hub's feed is not the one that was read before.
+        public var restarts = 0
         public var sentChangesets: UInt64 = 0
         public var receivedChangesets: UInt64 = 0
         public var quarantinedRuns: UInt64 = 0
@@ -71,7 +73,6 @@ public struct SyncSession: Sendable {
     private var setAside: [Rejection] = []
     private var damage: Refusal?
     private var idleExchanges = 0
-    private var restarts = 0
     private var lastHeads: [RunStub] = []
 
     public init(scope: String) {
@@ -193,8 +194,8 @@ public struct SyncSession: Sendable {
         guard case .refused(let refusal) = failure,
             refusal.code == .epoch || refusal.code == .rewound
         else { return finish(.failed(failure)) }
-        restarts += 1
-        guard restarts <= Self.restartLimit else { return finish(.failed(failure)) }
+        progress.restarts += 1
+        guard progress.restarts <= Self.restartLimit else { return finish(.failed(failure)) }
         state = .forgetting
         return .forgetHub
     }

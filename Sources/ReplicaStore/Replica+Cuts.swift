@@ -357,7 +357,11 @@ extension Replica {
         var hasAny = false
         while let record = rows.streams[stream], let run = try asideRun(following: record) {
             switch try acceptAgain(run) {
-            case .applied, .duplicate: hasAny = true
+            case .applied(let count):
+                takenBack.runCount += 1
+                takenBack.changesetCount += UInt64(count)
+                hasAny = true
+            case .duplicate: hasAny = true
             case .setAside: return hasAny
             case .refused(let refusal):
                 try note(refusal, of: run)

@@ -32,6 +32,7 @@ extension Replica {
             throw Refusal(.poison, "the hub's entries don't lead to its cursor")
         }
         var applied = AppliedReply()
+        takenBack = (0, 0)
         let leftBefore = try left().count
         var rest = reply.entries[...]
         while !rest.isEmpty, !applied.lacksBodies {
@@ -59,6 +60,9 @@ extension Replica {
                 }
             }
         }
+        // What was put aside just now, and admitted behind that.
+        applied.quarantinedCount -= min(takenBack.runCount, applied.quarantinedCount)
+        applied.changesetCount += takenBack.changesetCount
         if !reply.hasMore, !applied.lacksBodies, applied.damage == nil { try adoptPutBack() }
         // What the hub takes or has taken is offered again: the answer to that says what it holds.
         applied.hasMoreToSend = try !isBelieved || left().count < leftBefore

@@ -52,10 +52,16 @@ struct SyncReport {
         ]
         if pending > 0 { parts.append(waiting) }
         if progress.quarantinedRuns > 0 {
-            parts.append("\(progress.quarantinedRuns) runs kept aside: see `karvan status`")
+            let count = progress.quarantinedRuns
+            parts.append("\(count) run\(count == 1 ? "" : "s") kept aside: see `karvan status`")
         }
         if let skew = skewText { parts.append(skew) }
-        return "Synced: " + parts.joined(separator: ", ") + "."
+        var text = "Synced: " + parts.joined(separator: ", ") + "."
+        if progress.restarts > 0 {
+            text +=
+                " The hub's feed has begun anew, so all that this laptop holds was offered again."
+        }
+        return text
     }
 
     /// Worth a word from a minute on.

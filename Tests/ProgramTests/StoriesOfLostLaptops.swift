@@ -83,7 +83,11 @@ import Testing
         #expect(admitted.output.contains("63 changes of L5"), "\(admitted)")
         #expect(try hub(forum, "quarantine", "list").output == "Nothing is kept aside.\n")
         for laptop in ["HQ", "found"] {
-            try forum.must(laptop, "sync")
+            // What it puts aside and takes back is received, not kept aside.
+            let synced = try forum.must(laptop, "sync")
+            let words = synced.split(whereSeparator: \.isWhitespace)
+            let received = words.firstIndex(of: "received.").flatMap { Int(words[$0 - 2]) } ?? 0
+            #expect(received >= 64 && !synced.contains("aside"), "\(synced)")
             #expect(try forum.must(laptop, "list", "tally").contains("63"))
             #expect(try forum.must(laptop, "verify").contains("is whole"))
             #expect(try forum.stateHash(laptop) == forum.stateHash("hub"))
