@@ -63,7 +63,7 @@ extension HubStore {
             throw StoreError.invalid(
                 "\(last.number) is not kept aside by an operator's word: \(last.reason)")
         }
-        let new = try old.map { cut in
+        let new = try old.flatMap { cut in
             guard let new = cut.ending(origin, at: end) else {
                 throw StoreError.invalid(
                     "\(last.number) can't be admitted: its device has more streams than a cut can name"

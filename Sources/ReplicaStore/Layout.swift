@@ -25,7 +25,7 @@ enum Layout {
         "own", "install", "name", "schema", "schema_version", "format", "feed", "hub_url",
         "hub_key", "hub_pin", "hub_ca", "role", "last_sync", "clock_offset", "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
-        MetaKey.refusal,
+        MetaKey.refusal, MetaKey.kept,
     ]
 
     static let tables = """
@@ -289,8 +289,11 @@ enum MetaKey {
     /// What the hub said when it last let this device in no more.
     static let refusal = "refusal"
 
-    /// The file goes on as a new incarnation before anything is written.
+    /// The file goes on as a new incarnation before anything is written: it was repaired, or it comes
+    /// from a backup.
     static let renew = "renew"
+    static let repaired = Value.integer(1)
+    static let restored = Value.integer(2)
     /// Changes are missing that others here rest on; see ``Replica/mend()``.
     static let holes = "holes"
     /// The last change of a stream that was known here, where the file lacks it.

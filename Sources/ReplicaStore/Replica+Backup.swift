@@ -64,7 +64,7 @@ extension Replica {
         try copy.execute("BEGIN IMMEDIATE")
         try copy.setMeta(MetaKey.backupKey, .blob(key.seed))
         try copy.setMeta(MetaKey.backupTime, .integer(now))
-        try copy.setMeta(MetaKey.renew, .integer(1))
+        try copy.setMeta(MetaKey.renew, MetaKey.restored)
         for (name, bytes) in attachments {
             try copy.setMeta(MetaKey.attachment(name), .blob(bytes))
         }

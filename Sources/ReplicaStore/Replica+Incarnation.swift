@@ -58,9 +58,11 @@ extension Replica {
         own.clock = clock.last
         try rows.streams.update(own, in: connection)
         try connection.setMeta("own", .integer(own.sid))
-        if keepsFeed { try renewEpoch() }
+        let renewal = try connection.meta(MetaKey.renew)
+        // A repair keeps the epoch of a feed of which it has found everything.
+        if keepsFeed, renewal != MetaKey.repaired { try renewEpoch() }
         // Whoever restored or repaired it was told then.
-        let isAnnounced = try connection.meta(MetaKey.renew) != nil
+        let isAnnounced = renewal != nil
         try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.renew))
         try connection.run("COMMIT")
         try install.sync(InstallFile.Mark(own, kept: keptCount))
@@ -252,7 +254,7 @@ extension Replica {
 
     /// Brings the last change's number to the disk before a run with it leaves.
     func keepInstall() throws(StoreError) {
-        guard own.sealed > 0 else { return }
+        guard own.sealed > 0 || keepsFeed else { return }
         try takeLock()
         defer { letGo() }
         // The run may be in a log that the disk has not kept.

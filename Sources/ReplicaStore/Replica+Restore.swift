@@ -107,7 +107,7 @@ extension Replica {
         for name in [MetaKey.backupKey, MetaKey.backupTime] + names {
             try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(name))
         }
-        try connection.setMeta(MetaKey.renew, .integer(1))
+        try connection.setMeta(MetaKey.renew, MetaKey.restored)
         try connection.execute("PRAGMA application_id = \(Layout.applicationID)")
         try connection.execute("COMMIT")
         return (result, key)

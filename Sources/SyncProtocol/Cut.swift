@@ -89,19 +89,21 @@ public struct Cut: Hashable, Sendable {
 
     /// The same, with another end of one stream of the device.
     ///
-    /// - Returns: `nil` where it has no room for the stream's name.
-    public func ending(_ origin: StreamOrigin, at end: StreamEnd) -> Cut? {
+    /// - Returns: with a second cut where this one has no room for the stream's name: a stream of which
+    ///   nothing counts has its name there. `nil` when there is none of these.
+    public func ending(_ origin: StreamOrigin, at end: StreamEnd) -> [Cut]? {
         var cut = self
         cut.streams = zip(origins, streams).filter { $0.0 != origin }.map(\.1)
         cut.streams.append(
             Stream(scope: origin.scope, incarnation: origin.incarnation, end: end))
-        // Those of which nothing counts need no name in a whole one.
-        if isWhole, cut.streams.count > Limits.cutStreams,
+        guard cut.streams.count > Limits.cutStreams else { return [cut] }
+        // A whole one ends it all the same; who knows nothing of it finds its name.
+        guard isWhole,
             let place = cut.streams.firstIndex(where: { $0.end == .beforeFirst })
-        {
-            cut.streams.remove(at: place)
-        }
-        return cut.streams.count <= Limits.cutStreams ? cut : nil
+        else { return nil }
+        var other = self
+        (other.streams, other.isWhole) = ([cut.streams.remove(at: place)], false)
+        return [cut, other]
     }
 
     public func encode() -> [UInt8] {

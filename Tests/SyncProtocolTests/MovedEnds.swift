@@ -25,7 +25,9 @@ import Testing
     @Test func `only the one stream ends elsewhere`() {
         let before = cut([end(4), .beforeFirst])
         for incarnation in 1...3 as ClosedRange<UInt64> {
-            let after = before.ending(origin(incarnation), at: end(9))
+            let cuts = before.ending(origin(incarnation), at: end(9))
+            #expect(cuts?.count == 1)
+            let after = cuts?.first
             #expect(after?.end(of: origin(incarnation)) == end(9))
             for other in 1...4 as ClosedRange<UInt64> where other != incarnation {
                 #expect(after?.end(of: origin(other)) == before.end(of: origin(other)))
@@ -38,9 +40,13 @@ import Testing
     @Test func `a full cut makes room where a stream needs no name`() throws {
         let full = Array(repeating: end(1), count: Limits.cutStreams - 1)
         let after = try #require(cut(full + [.beforeFirst]).ending(origin(9_999), at: end(2)))
-        #expect(after.streams.count == Limits.cutStreams)
-        #expect(after.end(of: origin(UInt64(Limits.cutStreams))) == .beforeFirst)
-        #expect(try Cut(decoding: after.encode()) == after)
+        #expect(after.map(\.streams.count) == [Limits.cutStreams, 1])
+        #expect(after.map(\.isWhole) == [true, false])
+        let moved = origin(UInt64(Limits.cutStreams))
+        #expect(after.end(of: moved) == .beforeFirst)
+        #expect(after[1].origins == [moved])
+        #expect(after.end(of: origin(9_999)) == end(2))
+        #expect(try Cut(decoding: after[0].encode()) == after[0])
         // A stream that has its name needs no room.
         let named = cut(full + [end(1)])
         #expect(named.ending(origin(1), at: end(2)) != nil)

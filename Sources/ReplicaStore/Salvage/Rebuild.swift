@@ -89,7 +89,7 @@ struct Rebuild {
             try connection.setMeta(
                 MetaKey.known(stream.record.sid), .integer(Int64(clamping: stream.known)))
         }
-        try connection.setMeta(MetaKey.renew, .integer(1))
+        try connection.setMeta(MetaKey.renew, MetaKey.repaired)
         let random = environment.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
         let origin = StreamOrigin(
             publicKey: plan.publicKey, scope: Replica.scope, incarnation: random >> 2 | 1)
