@@ -67,7 +67,7 @@ class Trials:
     def __init__(self, copy, timeout_seconds, deadline):
         self.copy, self.deadline = copy, deadline
         # Before it is known what a stage takes.
-        self.limits = {stage: max(timeout_seconds, 300) for stage in STAGES}
+        self.limits = {stage: max(timeout_seconds, 900) for stage in STAGES}
         self.timeout_seconds = timeout_seconds
         self.stopped = False
         self.logs = copy.scratch / "logs"
