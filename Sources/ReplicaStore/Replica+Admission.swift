@@ -1,0 +1,95 @@
+internal import Causality
+internal import Merge
+internal import SyncProtocol
+
+/// Runs that were kept aside and count again, because their stream goes further than it did.
+extension Replica {
+    /// Takes runs that are kept aside into the log again, as far as their stream goes now.
+    ///
+    /// - Parameter touched: gets the rows that they change: these must be made anew, for what came since
+    ///   may have replaced some of it already.
+    /// - Returns: whether there were any.
+    func takeBack(
+        _ stream: StreamID, _ touched: inout Set<LogReplay.Key>
+    ) throws(StoreError) -> Bool {
+        var hasAny = false
+        while let record = rows.streams[stream], let run = try asideRun(following: record) {
+            switch try acceptAgain(run) {
+            case .applied(let count):
+                takenBack.runCount += 1
+                takenBack.changesetCount += UInt64(count)
+                hasAny = true
+            case .duplicate: hasAny = true
+            case .setAside: return hasAny
+            case .refused(let refusal):
+                try note(refusal, of: run)
+                return hasAny
+            }
+            for change in try decode(run).lazy.flatMap(\.rows) {
+                touched.insert(LogReplay.Key(table: change.table, row: change.row))
+            }
+            trust?.aside = nil
+            // Who ends a stream there holds it up to there.
+            if record.end != nil, !keepsFeed { try noteHeld(RunStub(run), at: try peer()) }
+        }
+        return hasAny
+    }
+
+    /// Takes a run into the log, and nothing of it into rows.
+    private func acceptAgain(_ run: SealedRun) throws(StoreError) -> IngestResult {
+        var accepted: [AcceptedRun] = []
+        do {
+            return try accept(incoming(run), into: &accepted)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("taking a run threw \(error)")
+        }
+    }
+
+    /// The run that is kept aside and comes next in a stream.
+    private func asideRun(following record: StreamRecord) throws(StoreError) -> SealedRun? {
+        let statement = try connection.prepare(
+            """
+            SELECT head, sig, body FROM sy_quar WHERE stream = ? AND last_seq > ?
+            ORDER BY last_seq, no
+            """)
+        defer { statement.finalize() }
+        statement.bind(1, record.stream.identifier)
+        statement.bind(2, Int64(record.sealed))
+        while try statement.step() {
+            let run = try sealedRun(statement)
+            if run.header.firstSeq == record.sealed + 1, run.header.previous == record.runHash {
+                return run
+            }
+        }
+        return nil
+    }
+
+    /// Makes rows anew from the log. Reads it through once.
+    func remake(_ keys: Set<LogReplay.Key>) throws(StoreError) {
+        guard !keys.isEmpty else { return }
+        var replay = LogReplay()
+        do {
+            try forEachChangeset { changeset, _ in
+                for change in changeset.rows
+                where keys.contains(LogReplay.Key(table: change.table, row: change.row)) {
+                    replay.add(change, dot: changeset.dot, time: changeset.time)
+                }
+            }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("reading the log threw \(error)")
+        }
+        let states = replay.rows()
+        for key in keys.sorted() {
+            let clock = try rows.clock(key.table, key.row)
+            if let state = states[key], !state.cells.isEmpty {
+                try rows.store(key.table, key.row, state, replacing: clock)
+            } else {
+                try rows.remove(key.table, key.row)
+            }
+        }
+    }
+}
