@@ -17,7 +17,11 @@ from workcopy import CANARY_ID, NULL_ID, Failure
 SCHEDULES = {"KARVAN_SCHEDULES": "1000", "KARVAN_STORE_SCHEDULES": "20",
              "KARVAN_ORACLE_SCHEDULES": "250"}
 MERGE_LONG = r"\.(EverySchedule|RandomSchedules|Laws)/"
-STORE_LONG = r"\.(RandomStoreSchedules|PastStates|OracleTests|LargeTransactions)/"
+# What breaks disks and files. Of all write points in turn (FaultPoints) a debug build would take
+# many minutes.
+STORE_FAULTS = "CopiedFiles|FlippedBytes|GatheredLog"
+STORE_LONG = (r"\.(RandomStoreSchedules|PastStates|OracleTests|LargeTransactions|FaultPoints|"
+              rf"{STORE_FAULTS})/")
 WIRE_LONG = r"\.RandomBytes/|flipped bit|many ops"
 # Name: what to run, what of it not, and settings of its own.
 STAGES = {
@@ -29,6 +33,7 @@ STAGES = {
     "store": (r"^ReplicaStoreTests\.", STORE_LONG, {}),
     "oracle": (r"^ReplicaStoreTests\.OracleTests/.*random", None, {}),
     "past states": (r"^ReplicaStoreTests\.PastStates/", None, {"KARVAN_STORE_SCHEDULES": "3"}),
+    "store, faults": (rf"^ReplicaStoreTests\.({STORE_FAULTS})/", None, {}),
     "wire": (r"^SyncProtocolTests\.", WIRE_LONG, {}),
     "large": (r"^ReplicaStoreTests\.LargeTransactions/", None, {}),
     "laws": (r"^MergeTests\.Laws/", None, {}),
@@ -45,7 +50,7 @@ ORDERS = {
     "Causality": ["causality", *MERGE_ORDER],
     "Merge": MERGE_ORDER,
     "ReplicaStore": ["store schedules", "store", "oracle", "past states", "large", "vectors",
-                     "oracle, every word"],
+                     "oracle, every word", "store, faults"],
 }
 FAILED = b" recorded an issue "
 POLL_SECONDS = 0.05
