@@ -77,6 +77,11 @@ def ops(changeset):
                 set(map(dot, op["over"])), covers, cell)
 
 
+def is_entry(v):
+    """Whether a counter's column may hold it."""
+    return isinstance(v, tuple) and len(v) == 2 and all(type(part) is int and part >= 0 for part in v)
+
+
 def is_item(found, element):
     """Whether an item of the JSON array in a set's SQL column is this element."""
     if isinstance(found, float):

@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 
-from forms import Real, canonical, head, is_item, ops, value
+from forms import Real, canonical, head, is_entry, is_item, ops, value
 
 LIFE = (0, b"")
 
@@ -59,10 +59,6 @@ def shown_dots(standing, policy):
     return {op.dot for op in equals} | {op.dot for op in standing if op.kind == "put" and op.dot in covered}
 
 
-def entry(v):
-    return isinstance(v, tuple) and len(v) == 2 and all(type(part) is int and part >= 0 for part in v)
-
-
 def is_shown(cells, columns, found):
     """Whether the SQL columns show what the folds give."""
     found = iter(found)
@@ -76,7 +72,7 @@ def is_shown(cells, columns, found):
                 return False
             continue
         if column["shape"] == "counter":
-            entries = [op.value for op in standing if op.kind == "put" and entry(op.value)]
+            entries = [op.value for op in standing if op.kind == "put" and is_entry(op.value)]
             total = min(max(sum(plus - minus for plus, minus in entries), -2**63), 2**63 - 1)
             parts = (total if entries else None,)
         else:
@@ -105,7 +101,7 @@ def is_basis(op, rows, row, columns, seen):
         puts = {o.dot for o in standing if o.kind == "put"}
         return op.over == alive - puts and op.covers == {(op.cell, name) for name in puts}
     if column.get("shape") == "counter":
-        return op.over == {o.dot for o in standing if o.dot[0] == op.dot[0] and entry(o.value)}
+        return op.over == {o.dot for o in standing if o.dot[0] == op.dot[0] and is_entry(o.value)}
     retracts = {o.dot for o in view if o.kind == "retract"}
     if op.kind == "retract" and op.cell != LIFE and not op.cell[1]:
         return [o.kind for o in standing if o.dot in op.over - retracts] == ["resolve"] and op.over <= alive
@@ -120,6 +116,7 @@ class Replica:
     def __init__(self, path):
         self.path, self.rows, self.count = path, collections.defaultdict(dict), 0
         self.tables, self.shown, self.open, self.end = {}, {}, [], {}
+        self.ends = collections.defaultdict(lambda: float("inf"))
 
     def take(self, line, world):
         """One line; what is wrong with it."""
@@ -139,6 +136,8 @@ class Replica:
         if "export" in record:
             self.tables = {table["table"]: table["columns"] for table in record["tables"]}
             world.columns.update({(t, c["column"]): c for t in self.tables for c in self.tables[t]})
+        elif "ends" in record:
+            self.ends.update({stream: int(seq) for stream, seq in record["ends"].items()})
         elif "shown" in record:
             self.shown[record["table"], record["row"]] = record["shown"]
         elif "open" in record:
@@ -160,8 +159,10 @@ class Replica:
                     name = table, bytes.fromhex(row), *cell, bytes.fromhex(op.dot[0]), op.dot[1], op.time
                     digest.update(head(4, 8) + b"".join(map(canonical, name)) + op.bytes)
             for cell in written.values():
-                if lost := set().union(*(op.over for op in cell)) - {op.dot for op in cell}:
-                    yield f"row {row} does not have {lost}, which something replaces"
+                held = {op.dot for op in cell}
+                for stream, seq in sorted(held.union(*(op.over for op in cell))):
+                    if ((stream, seq) in held) != (seq <= self.ends[stream]):
+                        yield f"row {row} lacks {stream}:{seq}, or has it behind the end of its stream"
             if columns is None:
                 continue
             state = life(cells)[0]
@@ -189,7 +190,7 @@ def main(paths):
         if replica.end or replica.count:
             problems += [f"{path}: {fault}" for fault in replica.faults()]
             found = 1, replica.count, len(replica.rows), len(replica.open)
-            totals = [a + b for a, b in zip(totals, found)]
+            totals = [*map(sum, zip(totals, found))]
     print("\n".join(problems[:20] + ["%d exports, %d changesets, %d rows, %d open" % tuple(totals)]))
     print(f"{len(problems)} differences")
     sys.exit(1 if problems or not totals[0] else 0)

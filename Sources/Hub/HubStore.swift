@@ -294,9 +294,11 @@ package final class HubStore {
                 }
             }
         }
+        var streams = runs.map(\.header.stream)
+        if feeds { streams += lacking(welcome, results) }
         var heads: [RunStub] = []
-        for run in runs where !heads.contains(where: { $0.stream == run.header.stream }) {
-            let stream = run.header.stream
+        var seen: Set<StreamID> = []
+        for stream in streams where seen.insert(stream).inserted {
             if let head = held[stream] {
                 heads.append(head)
             } else if feeds {
@@ -304,6 +306,19 @@ package final class HubStore {
             }
         }
         return (heads, rejections)
+    }
+
+    /// The streams of which runs depend on more than the hub holds. Their sender may think that it does:
+    /// because a hub that went back in time held it before, or because the stream ends there.
+    private func lacking(_ runs: [SealedRun], _ results: [IngestResult]) -> [StreamID] {
+        var streams: Set<StreamID> = []
+        for case (let run, .refused(let refusal)) in zip(runs, results) where refusal.code == .gap {
+            for dependency in run.header.dependencies
+            where replica.sealedHead(of: dependency.stream).lastSeq < dependency.seq {
+                streams.insert(dependency.stream)
+            }
+        }
+        return Array(streams.sorted().prefix(Limits.runDependencies))
     }
 
     /// For the operator: when the device was here, and what it said of itself.

@@ -7,8 +7,8 @@ extension Replica {
     /// Writes all that this replica holds as lines of JSON, without their ends, for a judge that
     /// shares no code with it: `Protocol/oracle.py`.
     ///
-    /// First the schema as far as folds need it; then every changeset in full, stream by stream;
-    /// then each row that is shown, with the values of its SQL columns; then each open conflict;
+    /// First the schema as far as folds need it; then where streams end, if any do; then every
+    /// changeset in full, stream by stream; then each row that is shown, with the values of its SQL columns; then each open conflict;
     /// last the state hash and the counts. All of one state of the file. `Protocol/06-export.md`
     /// says it line by line.
     ///
@@ -17,6 +17,7 @@ extension Replica {
     public func export(_ write: (String) throws -> Void) throws {
         try read {
             try write(schemaLine())
+            if let ends = endsLine() { try write(ends) }
             var changesets: Int64 = 0
             try forEachChangeset { changeset, received in
                 changesets += 1
@@ -57,6 +58,20 @@ extension Replica {
                 }
                 line.raw("}")
             }
+        }
+        return line.text
+    }
+
+    /// Where hubs have ended streams.
+    private func endsLine() -> String? {
+        let ends = rows.streams.sorted.compactMap { record in
+            record.end.map { (record.stream, $0.lastSeq) }
+        }
+        guard !ends.isEmpty else { return nil }
+        var line = ExportLine()
+        line.list(ends, "{\"ends\":{", "}}") { line, end in
+            line.raw("\"\(end.0)\":")
+            line.number(Int64(clamping: end.1))
         }
         return line.text
     }

@@ -97,8 +97,9 @@ public struct Rejection: Hashable, Sendable {
 
 /// The answer: what was taken, and what is new.
 public struct ExchangeReply: Hashable, Sendable {
-    /// The heads of the streams that the request brought runs of: what the hub now holds, if
-    /// anything; see ``RunStub/init(noneOf:)``.
+    /// The heads of the streams that the request brought runs of, and of those on which a run that was
+    /// rejected (GAP) depends further than they are held: what the hub now holds, if anything; see
+    /// ``RunStub/init(noneOf:)``.
     public var heads: [RunStub]
     public var rejections: [Rejection]
     /// From the request's cursor on, without holes.

@@ -183,6 +183,41 @@ struct RestoredHubs {
         try forum.agree([one])
     }
 
+    /// The admission came back to the hub, and what was admitted did not: whoever kept it aside learns
+    /// of it in the answer to what builds on it.
+    @Test func `what was admitted comes back from who kept it aside`() throws {
+        let (lost, builder, third) = (
+            try forum.member("L1"), try forum.member("L2"), try forum.member("L3")
+        )
+        let dot = try lost.note("by the lost one").dot
+        try builder.meet(lost)
+        try builder.note("on top")
+        try builder.replica.seal()
+        try forum.revoke(lost)
+        try takeWords(of: forum.hub, at: builder)
+        #expect(try builder.replica.changeset(dot) == nil)
+        _ = try forum.hub.backUp(to: backup)
+        try forum.sync(lost)
+        _ = try forum.hub.admit(try forum.hub.replica.quarantinedRuns())
+        try takeWords(of: forum.hub, at: third)
+
+        try forum.restoreHub(backup)
+        try forum.sync(third)
+        #expect(try forum.hub.replica.changeset(dot) == nil)
+        try forum.sync(builder)
+        #expect(try forum.hub.replica.changeset(dot) != nil)
+        try forum.agree([builder, third])
+        #expect(try builder.replica.pending().count == 0)
+    }
+
+    /// A laptop gets the hub's own records by hand, and nothing else.
+    private func takeWords(of hub: HubStore, at laptop: TrustedLaptop) throws {
+        try hub.replica.seal()
+        let runs = try hub.replica.sealedRuns(after: laptop.replica.versionVector())
+        _ = try laptop.replica.ingest(
+            runs.filter { $0.header.stream == hub.replica.stream })
+    }
+
     @Test(arguments: 0..<40)
     func `whatever the order, what returning laptops hold is back`(_ seed: UInt64) throws {
         var day = DayWithRestores(forum, seed: 9_000 + seed)

@@ -11,8 +11,7 @@ final class Ledger {
     /// By nonce: how many rows one transaction wrote.
     private(set) var groups: [String: Int] = [:]
     private var valueCount = 0
-    /// What the authors were shown: lines of Protocol/06-export.md.
-    private(set) var views: [String] = []
+    private var views: [View] = []
 
     /// A text that nobody has written before: what is read tells who wrote it.
     func nextValue() -> String {
@@ -22,16 +21,14 @@ final class Ledger {
 
     /// Notes what the author of a changeset held, and the form that it was written from.
     func saw(_ dot: Dot, _ held: VersionVector, _ form: Laptop.Form?) {
-        var view = "{\"wrote\":\"\(dot)\",\"held\":\(Self.json(held))"
-        if let form {
-            view += ",\"formHeld\":\(Self.json(form.held)),\"forms\":[\"\(form.row)\"]"
-        }
-        views.append(view + "}")
+        views.append(View(dot: dot, held: held, form: form))
     }
 
-    private static func json(_ vector: VersionVector) -> String {
-        let entries = vector.entries.map { "\"\($0.stream)\":\($0.seq)" }
-        return "{" + entries.joined(separator: ",") + "}"
+    /// What authors were shown, as lines of Protocol/06-export.md: of those who were shown nothing but
+    /// what `state` holds. Where a lost laptop's stream was cut, what lay behind the end is in no
+    /// export, and nobody can say what somebody saw who held it.
+    func viewLines(in state: VersionVector) -> [String] {
+        views.filter { $0.isWithin(state) }.map(\.line)
     }
 
     func begin(group nonce: String, of count: Int) { groups[nonce] = count }
@@ -73,4 +70,29 @@ final class Ledger {
     }
 
     var allContents: [Dot: Changeset] { contents }
+}
+
+/// What an author was shown.
+private struct View {
+    let dot: Dot
+    let held: VersionVector
+    let form: Laptop.Form?
+
+    func isWithin(_ state: VersionVector) -> Bool {
+        let shown = held.entries + (form?.held.entries ?? [])
+        return state.contains(dot) && shown.allSatisfy { $0.seq <= state[$0.stream] }
+    }
+
+    var line: String {
+        var line = "{\"wrote\":\"\(dot)\",\"held\":\(Self.json(held))"
+        if let form {
+            line += ",\"formHeld\":\(Self.json(form.held)),\"forms\":[\"\(form.row)\"]"
+        }
+        return line + "}"
+    }
+
+    private static func json(_ vector: VersionVector) -> String {
+        let entries = vector.entries.map { "\"\($0.stream)\":\($0.seq)" }
+        return "{" + entries.joined(separator: ",") + "}"
+    }
 }

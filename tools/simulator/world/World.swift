@@ -100,8 +100,6 @@ package final class World {
             let laptop = laptops[step.laptop]
             let result = try take(step, laptop, &random)
             note("\(index) \(step.deed.rawValue) \(step.laptop): \(result)")
-            // A damaged word makes it begin anew, and it gets nothing more to go on with.
-            if revoked.contains(step.laptop) { laptop.cursor = nil }
             try laptop.check()
         }
         try heal()
@@ -118,9 +116,8 @@ package final class World {
             try replica.export { text += $0 + "\n" }
             try Data(text.utf8).write(to: folder.appending(path: "export-\(number).jsonl"))
         }
-        // What authors were shown of a lost laptop is in no export.
-        guard revoked.isEmpty else { return }
-        let views = ledger.views.map { $0 + "\n" }.joined()
+        let views = ledger.viewLines(in: store.replica.versionVector())
+            .map { $0 + "\n" }.joined()
         try Data(views.utf8).write(to: folder.appending(path: "views.jsonl"))
     }
 
