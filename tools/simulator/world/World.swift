@@ -100,6 +100,8 @@ package final class World {
             let laptop = laptops[step.laptop]
             let result = try take(step, laptop, &random)
             note("\(index) \(step.deed.rawValue) \(step.laptop): \(result)")
+            // A damaged cursor makes a laptop begin anew, and a lost one gets nothing to go on with.
+            if laptop.isSessionNoisy, revoked.contains(step.laptop) { laptop.cursor = nil }
             try laptop.check()
         }
         try heal()
