@@ -67,6 +67,8 @@ let package = Package(
         .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         system("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
         .systemLibrary(name: "CCSV", providers: [.apt(["libcsv-dev"])]),
+        system("CQREncode", pkgConfig: "libqrencode", package: "libqrencode-dev"),
+        system("CPNG", pkgConfig: "libpng", package: "libpng-dev"),
 
         .target(name: "CGatheredLog", dependencies: ["CSQLite"]),
         engine("Causality"),
@@ -105,6 +107,7 @@ let package = Package(
                 "Recording", "ReplicaStore", "FieldRecords", "RecordSchema", "Merge", "Causality",
                 "SyncProtocol",
             ]),
+        engine("QRCodes", ["CQREncode", "CPNG"]),
         engine("ProgramOutput"),
 
         program(
@@ -119,7 +122,7 @@ let package = Package(
             "karvan-hub",
             [
                 "Hub", "ReplicaStore", "FieldRecords", "Recording", "RecordSchema", "SyncProtocol",
-                "Merge", "Causality", "ProgramOutput",
+                "Merge", "Causality", "ProgramOutput", "QRCodes", "CurlTransport",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         program(
@@ -186,6 +189,7 @@ let package = Package(
         // Not on the programs that it starts: their linking is not the tests'.
         tests("ProgramTests", ["ProgramOutput"]),
         tests("FuzzTests", ["FuzzTargets"]),
+        tests("QRCodeTests", ["QRCodes"]),
         tests(
             "ReplicaStoreTests",
             [
