@@ -4,6 +4,24 @@ internal import SyncProtocol
 
 /// Runs that were kept aside and count again, because their stream goes further than it did.
 extension Replica {
+    /// Takes the changes of accepted runs into the state.
+    ///
+    /// What runs change of a stream that was ended before them may have been replaced by what came
+    /// earlier: by whoever had seen it, when it counted nowhere. Those rows are made anew from the log,
+    /// and what is kept aside behind these runs is tried again.
+    func apply(_ accepted: inout [AcceptedRun]) throws(StoreError) {
+        let late = accepted.filter(\.isLate)
+        try rows.apply(accepted.filter { !$0.isLate })
+        accepted = []
+        guard !late.isEmpty else { return }
+        var touched = Set(late.flatMap(\.keys))
+        for sid in Set(late.map(\.sid)).sorted() {
+            guard let record = rows.streams[sid: sid] else { continue }
+            _ = try takeBack(record.stream, &touched)
+        }
+        try remake(touched)
+    }
+
     /// Takes runs that are kept aside into the log again, as far as their stream goes now.
     ///
     /// - Parameter touched: gets the rows that they change: these must be made anew, for what came since

@@ -119,7 +119,7 @@ extension Replica {
                     slice.add(next)
                     rest.removeFirst()
                 }
-                try rows.apply(accepted)
+                try apply(&accepted)
                 try mendIfNeeded()
                 try rows.streams.update(own, in: connection)
                 if rest.isEmpty { try also(results) }
@@ -156,14 +156,15 @@ extension Replica {
             // So many of the changesets are part of the state already.
             let leftCount = try leftCount(in: contents.changes, record)
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
-            accepted.append(AcceptedRun(contents, sid: sid, skippedCount: leftCount))
+            let isLate = record?.end != nil
+            accepted.append(
+                AcceptedRun(contents, sid: sid, skippedCount: leftCount, isLate: isLate))
             vocabularies.insert(contents.vocabulary, of: run.hash)
             // It may have come while its stream ended before it.
-            if record?.end != nil { try forgetAside(run) }
+            if isLate { try forgetAside(run) }
             if areCuts(contents.changes) {
                 // Those that come next may lie behind an end.
-                try rows.apply(accepted)
-                accepted = []
+                try apply(&accepted)
                 try endStreams()
             }
             return .applied(contents.changes.heads.count - leftCount)
@@ -182,8 +183,7 @@ extension Replica {
             return
         }
         if !accepted.isEmpty {
-            try rows.apply(accepted)
-            accepted = []
+            try apply(&accepted)
             guard let again = try self.denial(of: contents.changes, by: publicKey) else { return }
             denial = again
         }

@@ -50,7 +50,7 @@ extension Replica {
             try connection.run("DELETE FROM sy_quar WHERE no = ?", row[0])
             progress.add(next, result)
         }
-        try rows.apply(accepted)
+        try apply(&accepted)
         return progress
     }
 

@@ -106,7 +106,7 @@ extension Replica {
                 slice.add(next)
                 rest.removeFirst()
             }
-            try rows.apply(accepted)
+            try apply(&accepted)
             try rows.streams.update(own, in: connection)
             try setCursor(cursor, peer)
         }

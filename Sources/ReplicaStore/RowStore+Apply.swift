@@ -8,15 +8,22 @@ final class AcceptedRun {
     fileprivate let changes: RunChanges
     /// Places in `changes`, those of one row in their order; `nil` for as they lie.
     private let order: [UInt32]?
-    fileprivate let sid: Int64
+    let sid: Int64
     private let skippedCount: Int
+    /// What was taken before may name it all the same: while its stream ended before it.
+    let isLate: Bool
 
     /// - Parameters:
     ///   - sid: its stream.
     ///   - skippedCount: so many changesets that are part of the state already.
-    init(_ contents: RunContents, sid: Int64, skippedCount: Int) {
+    init(_ contents: RunContents, sid: Int64, skippedCount: Int, isLate: Bool) {
         (changes, order) = (contents.changes, contents.order)
-        (self.sid, self.skippedCount) = (sid, skippedCount)
+        (self.sid, self.skippedCount, self.isLate) = (sid, skippedCount, isLate)
+    }
+
+    /// The rows that it changes.
+    var keys: [LogReplay.Key] {
+        changes.changes.map { LogReplay.Key(table: $0.table, row: $0.row) }
     }
 
     var changeCount: Int { changes.changes.count }

@@ -112,6 +112,63 @@ struct AdmittedDevices {
         #expect(open.count == 1)
     }
 
+    /// The word comes by hand, and what was admitted behind it.
+    @Test func `what others had replaced doesn't come back with what comes last`() throws {
+        let (lost, friend, last) = (
+            try forum.member("L5"), try forum.member("L1"), try forum.member("L2")
+        )
+        let (row, _) = try lost.note("before")
+        for laptop in [lost, friend, last] { try forum.sync(laptop) }
+        try lost.replica.write { try $0.set(Forum.note, row, [(text, .text("changed"))]) }
+        let changed = try lost.seal()
+        try lost.note("untouched")
+        let untouched = try lost.seal()
+        try friend.meet(lost)
+        try forum.revoke(lost)
+        try friend.replica.write { try $0.set(Forum.note, row, [(text, .text("by a friend"))]) }
+        try forum.sync(friend)
+        try forum.sync(last)
+        try forum.sync(lost)
+        // What lies behind it waits there already.
+        _ = try last.replica.ingest([untouched])
+        try forum.hub.admit(try aside(forum.hub.replica))
+        let words = try forum.hub.replica.sealedRuns(after: last.replica.versionVector())
+        _ = try last.replica.ingest(
+            words.filter { $0.header.stream == forum.hub.replica.stream })
+        let results = try last.replica.ingest([changed])
+        #expect(results.contains { if case .applied = $0 { true } else { false } })
+        #expect(try notes(last) == ["by a friend", "untouched"])
+        try forum.agree([friend, last, try forum.member("L3")])
+        #expect(try last.replica.openConflicts().isEmpty)
+        #expect(try last.replica.pending().count == 0)
+    }
+
+    /// What a run builds on was cut off itself since, and the feed says so last.
+    @Test func `what waits behind a run that waits comes with it`() throws {
+        let (lost, other) = (try forum.member("L5"), try forum.member("L1"))
+        try other.note("soon cut off")
+        try forum.sync(other)
+        let limit = forum.now
+        forum.pass(60_000)
+        try other.note("cut off")
+        try lost.meet(other)
+        try lost.note("on top")
+        try lost.replica.seal()
+        try lost.note("behind that")
+        for laptop in [other, lost] { try forum.sync(laptop) }
+        try lost.note("unsent")
+        try lost.meet(other)
+        try forum.revoke(lost, receivedBy: limit)
+        try forum.sync(lost)
+        try forum.hub.admit(try aside(forum.hub.replica))
+        try forum.revoke(other, receivedBy: limit)
+        let late = try forum.member("L2")
+        try forum.agree([late])
+        #expect(
+            try notes(late) == ["behind that", "on top", "soon cut off", "unsent"])
+        #expect(try aside(late.replica).allSatisfy { $0.device == other.replica.device })
+    }
+
     @Test func `a count goes on where it was`() throws {
         let (lost, friend) = (try forum.member("L5"), try forum.member("L1"))
         try count(lost, by: 3)
