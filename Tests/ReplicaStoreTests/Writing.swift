@@ -29,6 +29,23 @@ import Testing
         #expect(try b.verify().problems == [])
     }
 
+    @Test func `a row that was deleted and is written again by its key has its key again`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        let key: [Value] = [.text("AZ-014")]
+        let name = Sample.column("name")
+        let id = try a.write {
+            try $0.upsert(Sample.person, key: key, [(name, .text("first"))]).id
+        }.result
+        try a.write { try $0.delete(Sample.person, id) }
+        #expect(try a.query("SELECT badge, name FROM person") == [])
+        try a.write { try $0.upsert(Sample.person, key: key, [(name, .text("again"))]) }
+        #expect(
+            try a.query("SELECT badge, name FROM person") == [[.text("AZ-014"), .text("again")]])
+        #expect(try a.openConflicts() == [])
+        #expect(try a.verify().problems == [])
+    }
+
     @Test func `two concurrent edits stay as siblings until someone resolves them`() throws {
         let bench = try Bench()
         let a = try bench.create("a")

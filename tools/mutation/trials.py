@@ -22,6 +22,9 @@ MERGE_LONG = r"\.(EverySchedule|RandomSchedules|Laws)/"
 STORE_FAULTS = "CopiedFiles|FlippedBytes|GatheredLog"
 STORE_LONG = (r"\.(RandomStoreSchedules|PastStates|OracleTests|LargeTransactions|FaultPoints|"
               rf"{STORE_FAULTS})/")
+# What a replica takes by whose word; without their random days.
+TRUST = "GrantTests|RevokedDevices|AdmittedDevices|MovedEnds"
+TRUST_LONG = "whatever the order"
 WIRE_LONG = r"\.RandomBytes/|flipped bit|many ops"
 # Name: what to run, what of it not, and settings of its own.
 STAGES = {
@@ -34,6 +37,7 @@ STAGES = {
     "oracle": (r"^ReplicaStoreTests\.OracleTests/.*random", None, {}),
     "past states": (r"^ReplicaStoreTests\.PastStates/", None, {"KARVAN_STORE_SCHEDULES": "3"}),
     "store, faults": (rf"^ReplicaStoreTests\.({STORE_FAULTS})/", None, {}),
+    "trust": (rf"^HubTests\.({TRUST})/", TRUST_LONG, {}),
     "wire": (r"^SyncProtocolTests\.", WIRE_LONG, {}),
     "large": (r"^ReplicaStoreTests\.LargeTransactions/", None, {}),
     "laws": (r"^MergeTests\.Laws/", None, {}),
@@ -50,7 +54,7 @@ ORDERS = {
     "Causality": ["causality", *MERGE_ORDER],
     "Merge": MERGE_ORDER,
     "ReplicaStore": ["store schedules", "store", "oracle", "past states", "large", "vectors",
-                     "oracle, every word", "store, faults"],
+                     "oracle, every word", "trust", "store, faults"],
 }
 FAILED = b" recorded an issue "
 POLL_SECONDS = 0.05
