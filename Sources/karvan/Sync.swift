@@ -17,6 +17,8 @@ struct Sync: ParsableCommand {
             Ends with 0 when both sides hold the same. When no hub answers it ends with 69 and says
             how many changes wait: they are safe in the replica. A long sync says how far it is.
             Ctrl-C ends it with 130, between two transactions: what was sent and received is kept.
+
+            A hub that has another address than before: karvan sync --hub https://new.example.org:8443
             """)
 
     @OptionGroup var common: CommonOptions
@@ -26,6 +28,8 @@ struct Sync: ParsableCommand {
     var every = 5
     @Option(help: "Give up after this many seconds without an answer.")
     var timeout = 20
+    @Option(help: "The hub's new address: it is kept once the same hub has answered there.")
+    var hub: String?
 
     func validate() throws {
         guard (1...3_600).contains(every), (1...3_600).contains(timeout) else {
@@ -54,6 +58,7 @@ struct Sync: ParsableCommand {
                 .configuration,
                 "this replica knows no hub. Join one with `karvan enrol URL TOKEN`")
         }
+        let url = try hub.map(HubURL.normalise) ?? link.url
         let trust: HubTrust =
             if let authority = link.authority {
                 .authority(pem: authority)
@@ -61,7 +66,7 @@ struct Sync: ParsableCommand {
                 .pin
             { .pinned(sha256: [pin]) } else { .system }
         let hub = try CurlHub(
-            url: link.url, identity: try replica.key(), hubPublicKey: link.publicKey, trust: trust,
+            url: url, identity: try replica.key(), hubPublicKey: link.publicKey, trust: trust,
             limits: TransportLimits(
                 connectMilliseconds: min(timeout, 10) * 1_000,
                 silenceMilliseconds: timeout * 1_000),
@@ -79,6 +84,7 @@ struct Sync: ParsableCommand {
             replica: side, hub: hub, wallMilliseconds: replica.environment.wallMilliseconds)
         let (outcome, progress) = try driver.run(scope: Replica.scope) { line.answered($0) }
         line.end()
+        if progress.roundTrips > 0 { try keepAddress(replica) }
         let report = SyncReport(
             outcome: outcome, progress: progress, pending: try replica.pending().count)
         switch report.standing {
@@ -88,6 +94,18 @@ struct Sync: ParsableCommand {
         }
         if let failure = report.failure { throw failure }
         return report
+    }
+
+    // MARK: Another address
+
+    /// The hub that this laptop knows has answered there.
+    private func keepAddress(_ replica: Replica) throws {
+        guard let url = try hub.map(HubURL.normalise), var link = try replica.hubLink(),
+            link.url != url
+        else { return }
+        link.url = url
+        try replica.setHubLink(link)
+        StandardError.print("karvan: the hub's address is \(url) from now on")
     }
 
     // MARK: Watching

@@ -1,6 +1,36 @@
 import Foundation
 import Testing
 
+/// A hub that moves to another address is the same hub.
+@Suite(.timeLimit(.minutes(5))) struct StoriesOfAddresses {
+    @Test func `laptops go on with a hub that has another address`() throws {
+        let forum = try Forum(prepared: ["L1"])
+        try forum.connect("L1")
+        let old = forum.url
+        try forum.must("L1", "visit", "V12", "KZ", "--arrived", "11:20")
+        forum.stopHub()
+        try forum.startHub(port: 0)
+        try #require(forum.url != old)
+        let lost = try forum.karvan("L1", "sync")
+        #expect(lost.status == 69 && lost.errors.contains("1 change"))
+
+        // Whoever answers there with another key learns nothing, and changes nothing.
+        let stranger = try Forum()
+        try stranger.startHub()
+        let refused = try forum.karvan("L1", "sync", "--hub", stranger.url)
+        #expect(refused.status == 76, "\(refused)")
+        #expect(try forum.karvan("L1", "sync", "--hub", "http://hub").status == 65)
+        #expect(try forum.must("L1", "status").contains(old))
+
+        let moved = try forum.karvan("L1", "sync", "--hub", forum.url + "/")
+        #expect(moved.status == 0, "\(moved)")
+        #expect(moved.errors.contains("the hub's address is \(forum.url) from now on"))
+        #expect(moved.output.contains("1 change sent"))
+        let next = try forum.karvan("L1", "sync")
+        #expect(next.status == 0 && next.errors.isEmpty, "\(next)")
+    }
+}
+
 /// An operator shows a code, and a laptop is let in by what a scanner reads in it.
 @Suite(.timeLimit(.minutes(5))) struct StoriesOfTokens {
     private func hub(_ forum: Forum, _ arguments: String...) throws -> Finished {

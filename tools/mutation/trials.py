@@ -23,7 +23,7 @@ STORE_FAULTS = "CopiedFiles|FlippedBytes|GatheredLog"
 STORE_LONG = (r"\.(RandomStoreSchedules|PastStates|OracleTests|LargeTransactions|FaultPoints|"
               rf"{STORE_FAULTS})/")
 # What a replica takes by whose word; without their random days.
-TRUST = "GrantTests|RevokedDevices|AdmittedDevices|MovedEnds"
+TRUST = "GrantTests|RevokedDevices|AdmittedDevices"
 TRUST_LONG = "whatever the order"
 WIRE_LONG = r"\.RandomBytes/|flipped bit|many ops"
 # Name: what to run, what of it not, and settings of its own.
