@@ -130,7 +130,8 @@ import Testing
         }
         try expect(
             Printed(
-                "token", "create", "--store", "hub.sqlite", members: "token expires role scopes command png"),
+                "token", "create", "--store", "hub.sqlite",
+                members: "token expires role scopes command png"),
             program: "karvan-hub", in: forum)
         let name = try #require(devices?.first?["name"] as? String)
         try expect(
