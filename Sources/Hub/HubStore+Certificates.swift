@@ -43,13 +43,42 @@ extension HubStore {
         guard try replica.membership()?.hub == nil, try file.exists || replica.isBlank() else {
             return
         }
-        if !file.exists {
-            guard let key = DeviceKey(seed: replica.environment.randomBytes(32)) else {
-                throw StoreError.invalid("a key is made of 32 random bytes")
-            }
-            try file.create(key)
+        if !file.exists { try makeRoot(file) }
+        try certify(by: try file.load())
+    }
+
+    private func makeRoot(_ file: KeyFile) throws {
+        guard let key = DeviceKey(seed: replica.environment.randomBytes(32)) else {
+            throw StoreError.invalid("a key is made of 32 random bytes")
         }
-        let (root, key) = (try file.load(), try replica.key())
+        try file.create(key)
+    }
+
+    /// Makes a new root for a forum whose root key is lost, or in wrong hands. This hub goes on under the
+    /// key that laptops know, so what it says of devices stays true; each laptop gets to know the new
+    /// root by a token that is made after this.
+    ///
+    /// - Returns: where the new root's key lies.
+    /// - Throws: ``StoreError/invalid(_:)`` when the old key is here.
+    package func replaceRoot() throws -> String {
+        _ = try membership()
+        let file = KeyFile.root(store: path)
+        guard !file.exists else {
+            throw StoreError.invalid(
+                "\(file.path) holds the forum's root key: it isn't lost. If somebody else has it too, move "
+                    + "that file away first")
+        }
+        try makeRoot(file)
+        try certify(by: try file.load())
+        try replica.transaction {
+            // They name the old one.
+            try replica.connection.run("DELETE FROM sy_hub_token WHERE device IS NULL")
+        }
+        return file.path
+    }
+
+    private func certify(by root: DeviceKey) throws {
+        let key = try replica.key()
         let certificate = Certificate(
             signing: Certificate.Statement(
                 kind: .hub, publicKey: key.publicKey, encryptionKey: key.encryptionPublicKey,

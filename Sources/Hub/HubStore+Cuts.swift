@@ -70,7 +70,8 @@ extension HubStore {
         let (row, _) = try transaction.upsert(
             table, key: [.text(first.device.description)], [])
         try transaction.remove(table, row, column, old.map { .blob($0.encode()) })
-        try transaction.add(table, row, column, cuts.map { .blob($0.encode()) })
+        // One by one: a device may have made so many streams that they fit into no changeset.
+        for cut in cuts { try transaction.add(table, row, column, [.blob(cut.encode())]) }
         try replica.endStreams()
     }
 
@@ -98,8 +99,6 @@ extension HubStore {
         _ request: ExchangeRequest, from publicKey: [UInt8], _ cut: Cut
     ) throws -> ExchangeReply {
         let refusal = refusal(by: cut)
-        // A hub that went back in time may lack what this one thinks it holds.
-        if let cursor = request.cursor { try replica.check(cursor) }
         guard !request.runs.isEmpty else { throw refusal }
         var (heads, rejections) = try take(request.runs, from: publicKey, feeds: false)
         for index in rejections.indices {
@@ -127,6 +126,11 @@ extension HubStore {
         for run in runs {
             let unknown = run.header.dependencies.map(\.stream).filter {
                 replica.device(of: $0) == nil
+            }
+            // And those that were known before a cut came that doesn't name them.
+            let unnamed = try run.header.dependencies.map(\.stream).filter(replica.endsUnnamed)
+            if !unnamed.isEmpty, try isOfMember(run) {
+                ended.formUnion(try unnamed.compactMap(replica.knownOrigin))
             }
             guard !unknown.isEmpty, try isOfMember(run) else { continue }
             for stream in unknown {

@@ -78,42 +78,39 @@ extension HubStore {
         }
     }
 
-    /// A device that the hub doesn't know may have been let in by it before it went back in time: then it
-    /// brings the hub's own word for that.
+    /// Takes the hub's own runs of a request before anything is written: a hub that went back in time
+    /// without knowing would give numbers twice, and a device that it doesn't know may have been let in
+    /// before that, and brings the word for it.
     ///
-    /// - Returns: the device's scopes; `nil` for a stranger.
     /// - Throws: ``Refusal`` EPOCH for a device that has read more of the feed than there is: it offers
     ///   all that it holds then.
-    func takeBackDevices(
-        _ request: ExchangeRequest, from publicKey: [UInt8]
-    ) throws -> [String]? {
+    func takeBack(_ request: ExchangeRequest) throws {
         if let cursor = request.cursor { try replica.check(cursor) }
-        let own = request.runs.filter(isOwn)
-        guard !own.isEmpty else { return nil }
-        try noteTakenBack(own, try replica.ingest(own))
-        return try scopes(ofKey: publicKey)
+        let own = ownRuns(of: request.runs)
+        if !own.isEmpty { _ = try replica.ingest(own) }
+        try finishTakingBack()
     }
 
-    private func isOwn(_ run: SealedRun) -> Bool {
-        let device = run.header.origin?.device ?? replica.device(of: run.header.stream)
-        return device == replica.device
+    private func ownRuns(of runs: [SealedRun]) -> [SealedRun] {
+        var streams: Set<StreamID> = []
+        return runs.filter { run in
+            let stream = run.header.stream
+            if run.header.origin?.device == replica.device { streams.insert(stream) }
+            return streams.contains(stream) || replica.device(of: stream) == replica.device
+        }
     }
 
     /// The hub's own runs, brought by others, may let in devices that its tables have lost. Runs of the
     /// stream that it writes to tell that it went back in time without knowing: it gives no number twice.
-    func noteTakenBack(_ runs: [SealedRun], _ results: [IngestResult]) throws {
-        let taken = zip(runs, results).filter { run, result in
-            if case .applied = result { isOwn(run) } else { false }
-        }.map(\.0)
-        guard !taken.isEmpty else { return }
-        if taken.contains(where: { $0.header.stream == replica.stream }) {
-            try replica.renewIncarnation()
-            try voidTokensIfRestored()
-        }
+    func finishTakingBack() throws {
+        guard try replica.hasTakenBack() else { return }
+        try replica.renewIfTakenBack()
+        try voidTokensIfRestored()
         try adoptDevices()
         // What it took meanwhile of a device that it had revoked before lies behind an end now, and others
         // may have built on it.
         try nameEnded(try replica.unnamedEnds())
+        try replica.endTakingBack()
     }
 
     /// Makes the list of devices what the hub's own certificates say.

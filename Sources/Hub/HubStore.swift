@@ -63,6 +63,7 @@ package final class HubStore {
         try replica.transaction { try replica.connection.execute(Self.tables) }
         try voidTokensIfRestored()
         try certifyIfNew()
+        try finishTakingBack()
     }
 
     package func close() { replica.close() }
@@ -227,8 +228,8 @@ package final class HubStore {
     package func exchange(
         _ request: ExchangeRequest, from publicKey: [UInt8]
     ) throws -> ExchangeReply {
-        let known = try scopes(ofKey: publicKey)
-        guard let scopes = try known ?? takeBackDevices(request, from: publicKey) else {
+        try takeBack(request)
+        guard let scopes = try scopes(ofKey: publicKey) else {
             throw Refusal(
                 .revoked, "this device isn't enrolled here; enrol it with a token of this hub")
         }
@@ -275,7 +276,7 @@ package final class HubStore {
         var held: [StreamID: RunStub] = [:]
         let sender = DeviceID(publicKey: publicKey)
         let results = try replica.ingest(welcome)
-        try noteTakenBack(welcome, results)
+        try finishTakingBack()
         for (run, result) in zip(welcome, results) {
             switch result {
             case .applied, .duplicate: if !feeds { held[run.header.stream] = RunStub(run) }

@@ -25,7 +25,7 @@ enum Layout {
         "own", "install", "name", "schema", "schema_version", "format", "feed", "hub_url",
         "hub_key", "hub_pin", "hub_ca", "role", "last_sync", "clock_offset", "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
-        MetaKey.refusal, MetaKey.kept,
+        MetaKey.refusal, MetaKey.kept, MetaKey.takenBack,
     ]
 
     static let tables = """
@@ -294,6 +294,8 @@ enum MetaKey {
     static let renew = "renew"
     static let repaired = Value.integer(1)
     static let restored = Value.integer(2)
+    /// A hub has taken runs of its own from others; see ``Replica/hasTakenBack()``.
+    static let takenBack = "taken_back"
     /// Changes are missing that others here rest on; see ``Replica/mend()``.
     static let holes = "holes"
     /// The last change of a stream that was known here, where the file lacks it.

@@ -31,7 +31,8 @@ extension Replica {
         _ stream: StreamID, _ touched: inout Set<LogReplay.Key>
     ) throws(StoreError) -> Bool {
         var hasAny = false
-        while let record = rows.streams[stream], let run = try asideRun(following: record) {
+        for number in try asidePath(of: stream) {
+            guard let run = try asideRun(number) else { return hasAny }
             switch try acceptAgain(run) {
             case .applied(let count):
                 takenBack.runCount += 1
@@ -47,8 +48,6 @@ extension Replica {
                 touched.insert(LogReplay.Key(table: change.table, row: change.row))
             }
             trust?.aside = nil
-            // Who ends a stream there holds it up to there.
-            if record.end != nil, !keepsFeed { try noteHeld(RunStub(run), at: try peer()) }
         }
         return hasAny
     }
@@ -65,23 +64,42 @@ extension Replica {
         }
     }
 
-    /// The run that is kept aside and comes next in a stream.
-    private func asideRun(following record: StreamRecord) throws(StoreError) -> SealedRun? {
+    /// The runs that are kept aside and lead from where a stream stands to its end, by their numbers.
+    /// None where one of them is missing: others that go on from there may be of a branch that doesn't
+    /// count.
+    private func asidePath(of stream: StreamID) throws(StoreError) -> [Int64] {
+        guard let record = rows.streams[stream], let end = record.end, var next = end.run,
+            end.lastSeq > record.sealed
+        else { return [] }
         let statement = try connection.prepare(
             """
-            SELECT head, sig, body FROM sy_quar WHERE stream = ? AND last_seq > ?
-            ORDER BY last_seq, no
+            SELECT head, sig, x'', no FROM sy_quar
+            WHERE stream = ? AND last_seq BETWEEN ? AND ? ORDER BY no DESC
             """)
         defer { statement.finalize() }
-        statement.bind(1, record.stream.identifier)
-        statement.bind(2, Int64(record.sealed))
+        statement.bind(1, stream.identifier)
+        statement.bind(2, Int64(record.sealed + 1))
+        statement.bind(3, Int64(end.lastSeq))
+        var aside: [Digest: (number: Int64, previous: Digest?)] = [:]
         while try statement.step() {
             let run = try sealedRun(statement)
-            if run.header.firstSeq == record.sealed + 1, run.header.previous == record.runHash {
-                return run
-            }
+            aside[run.hash] = (statement.integer(3), run.header.previous)
         }
-        return nil
+        var path: [Int64] = []
+        while let run = aside.removeValue(forKey: next) {
+            path.append(run.number)
+            if run.previous == record.runHash { return path.reversed() }
+            guard let previous = run.previous else { return [] }
+            next = previous
+        }
+        return []
+    }
+
+    private func asideRun(_ number: Int64) throws(StoreError) -> SealedRun? {
+        let statement = try connection.prepare("SELECT head, sig, body FROM sy_quar WHERE no = ?")
+        defer { statement.finalize() }
+        statement.bind(1, number)
+        return try statement.step() ? try sealedRun(statement) : nil
     }
 
     /// Makes rows anew from the log. Reads it through once.

@@ -47,6 +47,12 @@ extension Replica {
         return found
     }
 
+    /// Whether a stream is known here and ends before its first changeset by a cut that doesn't name it.
+    package func endsUnnamed(_ stream: StreamID) throws(StoreError) -> Bool {
+        guard let record = rows.streams[stream], record.end == .beforeFirst else { return false }
+        return try !isNamed(record.origin)
+    }
+
     /// Whether a cut names the stream.
     private func isNamed(_ origin: StreamOrigin) throws(StoreError) -> Bool {
         try cuts(of: origin.device).contains { $0.origins.contains(origin) }
@@ -60,16 +66,16 @@ extension Replica {
         of publicKey: [UInt8], receivedBy limit: Int64?, note: String
     ) throws(StoreError) -> [Cut] {
         var ended: [Cut.Stream] = []
-        for record in rows.streams.sorted where record.publicKey == publicKey {
+        // Those first that were known first: a thief can't push its owner's out of the whole cut.
+        let known = rows.streams.sorted.filter { $0.publicKey == publicKey }
+        for record in known.sorted(by: { $0.sid < $1.sid }) {
             ended.append(
                 Cut.Stream(
                     scope: record.scope, incarnation: record.incarnation,
                     end: try end(of: record, receivedBy: limit)))
         }
         let now = environment.wallMilliseconds()
-        // The whole one ends before their first changeset those that it doesn't name, whatever others
-        // say: the shortest.
-        ended.sort { $0.end.lastSeq > $1.end.lastSeq }
+        // The whole one ends before their first changeset those that it doesn't name, whatever others say.
         for index in ended.indices.dropFirst(Limits.cutStreams) { ended[index].end = .beforeFirst }
         return stride(from: 0, to: max(ended.count, 1), by: Limits.cutStreams).map { start in
             Cut(

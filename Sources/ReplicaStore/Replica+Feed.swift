@@ -65,6 +65,13 @@ extension Replica {
         after cursor: Cursor?, ahead: [RunStub]
     ) throws -> (entries: [FeedEntry], cursor: Cursor, hasMore: Bool) {
         try keepInstall()
+        // On one state of the file: another process may admit something, or cut it off.
+        return try read { try entries(after: cursor, ahead: ahead) }
+    }
+
+    private func entries(
+        after cursor: Cursor?, ahead: [RunStub]
+    ) throws -> (entries: [FeedEntry], cursor: Cursor, hasMore: Bool) {
         let end = try feedEnd()
         let start = cursor ?? .start(epoch: end.epoch, scope: Self.scope)
         try check(start, against: end)
@@ -149,12 +156,15 @@ extension Replica {
             WHERE f.scope = ? AND f.off = ?
             """, .text(Self.scope), .integer(Int64(offset)))
         guard let row = found.first, case .blob(let stream) = row[0],
-            let stream = Identifier(stream), case .integer(let seq) = row[1], seq > 0
+            let stream = Identifier(stream), case .integer(let seq) = row[1], seq > 0,
+            case .blob(let chain) = row[3]
         else { throw rows.damaged("entry \(offset) of the feed") }
         if case .blob(let hash) = row[2], let hash = Digest(hash) {
-            return RunStub(stream: StreamID(stream), lastSeq: UInt64(seq), hash: hash)
+            let stub = RunStub(stream: StreamID(stream), lastSeq: UInt64(seq), hash: hash)
+            // Another one of its number may have been cut off, and this one admitted in its place.
+            if cursor.advanced(by: stub).chain.bytes == chain { return stub }
         }
-        guard case .blob(let chain) = row[3],
+        guard
             let stub = try cutOffRun(StreamID(stream), seq: seq, leadingTo: chain, from: cursor)
         else { throw rows.damaged("entry \(offset) of the feed") }
         return stub

@@ -70,12 +70,43 @@ extension Replica {
     }
 
     /// Goes on as a new incarnation, though the file doesn't tell that it was put back: others do.
-    package func renewIncarnation() throws(StoreError) {
+    private func renewIncarnation() throws(StoreError) {
         try transaction { () throws(StoreError) in
             try drain()
             try takeNewIncarnation()
             try connection.run("BEGIN IMMEDIATE")
             try reload()
+        }
+    }
+
+    // MARK: A hub's own words
+
+    /// A hub takes a run of its own from others: it went back in time. What follows from that must be
+    /// done, whatever happens next. Inside of a transaction.
+    func noteTakenBack(_ run: SealedRun, _ publicKey: [UInt8]?) throws(StoreError) {
+        guard keepsFeed, publicKey == own.publicKey else { return }
+        try connection.setMeta(MetaKey.takenBack, .integer(1))
+        // It gives no number twice.
+        guard run.header.stream == own.stream else { return }
+        try connection.setMeta(MetaKey.renew, MetaKey.restored)
+    }
+
+    /// Whether a hub has taken back words of its own, and what they say has still to be seen to.
+    package func hasTakenBack() throws(StoreError) -> Bool {
+        try connection.meta(MetaKey.takenBack) != nil
+    }
+
+    /// Goes on as a new incarnation where the stream came back that was written to: others know numbers of
+    /// it that the file doesn't tell of.
+    package func renewIfTakenBack() throws(StoreError) {
+        // Whoever opens the file does it as well, and then there is nothing left to do.
+        try transaction { () throws(StoreError) in }
+        if try connection.meta(MetaKey.renew) != nil { try renewIncarnation() }
+    }
+
+    package func endTakingBack() throws(StoreError) {
+        try transaction { () throws(StoreError) in
+            try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.takenBack))
         }
     }
 

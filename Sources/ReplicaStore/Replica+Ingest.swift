@@ -150,9 +150,13 @@ extension Replica {
                 return .setAside(refusal)
             }
             if try isHeld(run) { return .duplicate }
-            let record = try admit(run)
+            var record = try admit(run)
             let contents = try contents(of: incoming, record)
-            try authorize(contents, record?.publicKey ?? run.header.origin?.publicKey, &accepted)
+            let publicKey = record?.publicKey ?? run.header.origin?.publicKey
+            try authorize(contents, publicKey, &accepted)
+            // What was kept aside may have been taken meanwhile.
+            if try isHeld(run) { return .duplicate }
+            record = rows.streams[run.header.stream]
             // So many of the changesets are part of the state already.
             let leftCount = try leftCount(in: contents.changes, record)
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
@@ -160,6 +164,7 @@ extension Replica {
             accepted.append(
                 AcceptedRun(contents, sid: sid, skippedCount: leftCount, isLate: isLate))
             vocabularies.insert(contents.vocabulary, of: run.hash)
+            try noteTakenBack(run, publicKey)
             // It may have come while its stream ended before it.
             if isLate { try forgetAside(run) }
             if areCuts(contents.changes) {

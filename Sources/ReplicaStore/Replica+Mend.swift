@@ -47,7 +47,9 @@ extension Replica {
             let next = incoming(run)
             let result = try accept(next, into: &accepted)
             if case .refused = result { continue }
-            try connection.run("DELETE FROM sy_quar WHERE no = ?", row[0])
+            // Another one may have got its number.
+            try connection.run(
+                "DELETE FROM sy_quar WHERE no = ? AND head = ?", row[0], .blob(head))
             progress.add(next, result)
         }
         try apply(&accepted)

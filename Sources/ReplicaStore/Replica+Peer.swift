@@ -108,16 +108,6 @@ extension Replica {
         return heads
     }
 
-    /// The hub holds a run that it needn't be offered any more.
-    func noteHeld(_ stub: RunStub, at peer: Value) throws(StoreError) {
-        guard let sid = rows.streams.sid(of: stub.stream) else { return }
-        try connection.run(
-            """
-            INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, 0)
-            ON CONFLICT DO UPDATE SET has = max(has, excluded.has)
-            """, peer, .integer(sid), .integer(Int64(stub.lastSeq)))
-    }
-
     /// Where this replica stands in the hub's feed.
     public func cursor() throws(StoreError) -> Cursor? {
         let found = try connection.rows(
@@ -141,7 +131,13 @@ extension Replica {
         let heads = try peerHeads()
         var batch = OutgoingBatch(cursor: try cursor())
         var queues: [RunQueue] = []
-        for record in rows.streams.sorted where record.sealed > 0 {
+        // The hub's own words come first: it may have lost the one that lets this device in.
+        let hub = try hubLink()?.publicKey
+        let (words, others) = (
+            rows.streams.sorted.filter { $0.publicKey == hub },
+            rows.streams.sorted.filter { $0.publicKey != hub }
+        )
+        for record in words + others where record.sealed > 0 {
             let known = heads[record.sid] ?? (has: 0, fed: 0)
             if !asksForBodies, record.sealed > known.fed, let hash = record.runHash {
                 batch.ahead.append(

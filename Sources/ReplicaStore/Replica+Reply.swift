@@ -11,6 +11,8 @@ public struct AppliedReply: Hashable, Sendable {
     public var damage: Refusal?
     /// Something can be sent now that could not before.
     public var hasMoreToSend = false
+    /// What the feed named, and was not taken when it came.
+    var missed: [RunStub] = []
 }
 
 extension Replica {
@@ -60,12 +62,16 @@ extension Replica {
                 }
             }
         }
+        try noteAdmitted(applied.missed)
         // What was put aside just now, and admitted behind that.
         applied.quarantinedCount -= min(takenBack.runCount, applied.quarantinedCount)
         applied.changesetCount += takenBack.changesetCount
         if !reply.hasMore, !applied.lacksBodies, applied.damage == nil { try adoptPutBack() }
         // What the hub takes or has taken is offered again: the answer to that says what it holds.
-        applied.hasMoreToSend = try !isBelieved || left().count < leftBefore
+        applied.hasMoreToSend =
+            try !isBelieved || left().count < leftBefore
+            // The hub may have lost what it admits, and others have kept.
+            || takenBack.runCount > 0 && pending().count > 0
         return applied
     }
 
@@ -103,6 +109,7 @@ extension Replica {
                     cursor = cursor.advanced(by: entry.stub)
                     if isHeld { try setFed(entry.stub, peer) }
                 }
+                if !isHeld { result.missed.append(entry.stub) }
                 slice.add(next)
                 rest.removeFirst()
             }
@@ -166,6 +173,17 @@ extension Replica {
             INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE
             SET has = max(has, excluded.has), fed = max(fed, excluded.fed)
             """, peer, .integer(sid), seq, seq)
+    }
+
+    /// What was put aside when the feed named it, and has been taken since, needn't be offered.
+    private func noteAdmitted(_ stubs: [RunStub]) throws(StoreError) {
+        var held: [RunStub] = []
+        for stub in stubs where try run(stub) != nil { held.append(stub) }
+        guard !held.isEmpty else { return }
+        try transaction(isDurable: false) { () throws(StoreError) in
+            let peer = try peer()
+            for stub in held { try setFed(stub, peer) }
+        }
     }
 
     /// What the hub says it holds stands, even where that is less than was thought. A head that names

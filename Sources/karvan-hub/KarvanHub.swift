@@ -17,7 +17,7 @@ struct KarvanHub: AsyncParsableCommand {
         version: "karvan-hub \(version) (format \(Limits.format))",
         subcommands: [
             Serve.self, TokenCommand.self, DeviceCommand.self, QuarantineCommand.self,
-            BackupCommand.self, RestoreCommand.self,
+            BackupCommand.self, RestoreCommand.self, RootCommand.self,
         ])
 
     static func main() async {

@@ -18,6 +18,8 @@ struct Enrol: ParsableCommand {
     var token: String
     @Option(help: "Trust this authority (PEM) and the hub's name instead of the token's pin.")
     var ca: String?
+    @Flag(help: "The hub that this laptop knows has a new root key, by its operator's word.")
+    var newRoot = false
 
     func run() throws {
         let replica = try common.open("enrol")
@@ -26,11 +28,13 @@ struct Enrol: ParsableCommand {
             throw CommandFailure(
                 .badInput, "this is not a whole token: it starts with karvan0-; copy all of it")
         }
-        if let root = try replica.membership()?.anchor.root, root != token.root {
+        let hasOtherRoot = try replica.membership().map { $0.anchor.root != token.root } ?? false
+        guard !hasOtherRoot || newRoot else {
             throw CommandFailure(
                 .refused,
                 "this laptop belongs to another forum than the token. Make a new replica for it: "
-                    + "`karvan init --replica FILE`")
+                    + "`karvan init --replica FILE`. Only if the operator says that this forum has a new "
+                    + "root key, add --new-root")
         }
         let url = try HubURL.normalise(self.url)
         let authority = try ca.map(readFile)
@@ -50,6 +54,15 @@ struct Enrol: ParsableCommand {
                 .protocolError,
                 "\(url) is not the hub that made this token (\(error.explanation)). Nothing was "
                     + "changed here; ask its operator for another token")
+        }
+        // Whoever gives it a new root must be the hub that it trusts.
+        let knownHub = try replica.hubLink()?.publicKey
+        guard !hasOtherRoot || reply.hub.statement.publicKey == knownHub
+        else {
+            throw CommandFailure(
+                .refused,
+                "\(url) is not the hub that this laptop knows, but one of another forum. Nothing was "
+                    + "changed here. Make a new replica for it: `karvan init --replica FILE`")
         }
         let grants = reply.device.statement.grants
         let role = Swift.Set(grants.map(\.role)).sorted().joined(separator: ", ")

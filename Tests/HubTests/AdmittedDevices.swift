@@ -169,6 +169,62 @@ struct AdmittedDevices {
         #expect(try aside(late.replica).allSatisfy { $0.device == other.replica.device })
     }
 
+    /// A thief puts the laptop's disk back and writes under the numbers of what is kept aside.
+    @Test func `another history of its stream does not hold up an admission`() throws {
+        let (lost, other) = (try forum.member("L5"), try forum.member("L1"))
+        try lost.note("before")
+        for laptop in [lost, other] { try forum.sync(laptop) }
+        let files = ["", "-wal", ".install"].map { suffix in
+            (
+                lost.replica.path + suffix,
+                FileManager.default.contents(atPath: lost.replica.path + suffix)
+            )
+        }
+        for text in ["one", "two"] { try lost.note(text) }
+        try lost.replica.seal()
+        try lost.note("three")
+        try forum.revoke(lost)
+        try forum.sync(lost)
+        try forum.sync(other)
+        lost.replica.close()
+        for (path, content) in files {
+            try? FileManager.default.removeItem(atPath: path)
+            try content?.write(to: URL(filePath: path))
+        }
+        let thief = TrustedLaptop(
+            replica: try Replica.open(
+                at: lost.replica.path, schema: Forum.schema,
+                environment: other.replica.environment))
+        try thief.note("by the thief")
+        let run = try thief.seal()
+        try #require(run.header.stream == lost.replica.stream)
+        for replica in [forum.hub.replica, other.replica] { _ = try replica.ingest([run]) }
+        #expect(try aside(other.replica).map(\.run) == [run])
+
+        try forum.hub.admit(try aside(forum.hub.replica).filter { $0.run != run })
+        try forum.agree([other, try forum.member("L2")])
+        #expect(try notes(other) == ["before", "one", "three", "two"])
+        #expect(try aside(forum.hub.replica).map(\.run) == [run])
+    }
+
+    @Test func `what another process admits is in the feed from then on`() throws {
+        let (lost, other) = (try forum.member("L5"), try forum.member("L1"))
+        try lost.note("kept aside")
+        try forum.revoke(lost)
+        try forum.sync(lost)
+        try forum.sync(other)
+        let cursor = try other.replica.cursor()
+        let operators = try HubStore(
+            path: forum.folder.file("hub"), environment: forum.hub.replica.environment)
+        defer { operators.close() }
+        try operators.admit(try aside(operators.replica))
+        // The one that serves has read nothing since.
+        let entries = try forum.hub.replica.feedEntries(after: cursor, ahead: []).entries
+        #expect(entries.count == 2 && entries.allSatisfy { $0.run != nil })
+        try forum.agree([other])
+        #expect(try notes(other) == ["kept aside"])
+    }
+
     @Test func `a count goes on where it was`() throws {
         let (lost, friend) = (try forum.member("L5"), try forum.member("L1"))
         try count(lost, by: 3)

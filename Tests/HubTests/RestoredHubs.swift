@@ -185,13 +185,14 @@ struct RestoredHubs {
 
     /// The admission came back to the hub, and what was admitted did not: whoever kept it aside learns
     /// of it in the answer to what builds on it.
-    @Test func `what was admitted comes back from who kept it aside`() throws {
+    @Test(arguments: [true, false])
+    func `what was admitted comes back from who kept it aside`(_ buildsOnIt: Bool) throws {
         let (lost, builder, third) = (
             try forum.member("L1"), try forum.member("L2"), try forum.member("L3")
         )
         let dot = try lost.note("by the lost one").dot
         try builder.meet(lost)
-        try builder.note("on top")
+        if buildsOnIt { try builder.note("on top") }
         try builder.replica.seal()
         try forum.revoke(lost)
         try takeWords(of: forum.hub, at: builder)
@@ -208,6 +209,50 @@ struct RestoredHubs {
         #expect(try forum.hub.replica.changeset(dot) != nil)
         try forum.agree([builder, third])
         #expect(try builder.replica.pending().count == 0)
+    }
+
+    /// What it offers first takes a whole message.
+    @Test func `a laptop that was let in since is known though it brings a lot`() throws {
+        let first = try forum.member("L1")
+        let goBack = try remember(.olderFiles)
+        var late = try forum.member("L2", as: "recorder")
+        var count = 2
+        // Its own changes come before the hub's words in the order of streams.
+        while count < 60, late.replica.stream > forum.hub.replica.stream {
+            count += 1
+            late = try forum.member("L\(count)", as: "recorder")
+        }
+        var random = SplitMix64(seed: 1)
+        for _ in 0..<24 {
+            let text = (0..<3_750).map { _ in String(random.next(), radix: 16) }.joined()
+            try late.note(String(text.prefix(60_000)))
+            try late.replica.seal()
+        }
+        try goBack()
+        #expect(try forum.sync(late).isEmpty)
+        #expect(try forum.hub.devices().count == count)
+        try forum.agree([first, late])
+        #expect(try first.replica.rowCount(of: Forum.note) == 24)
+    }
+
+    /// The disk goes back with all that could tell, and the hub would write at once: a certificate is
+    /// due.
+    @Test func `a hub takes back its own words before it writes any`() throws {
+        let one = try forum.member("L1")
+        forum.pass(5 * 86_400_000)
+        let goBack = try remember(.wholeDisk)
+        forum.pass(6 * 86_400_000)
+        let two = try forum.member("L2")
+        try forum.sync(one)
+        try two.note("on top of it")
+        try forum.sync(two)
+        forum.pass(86_400_000)
+        try goBack()
+        #expect(try forum.sync(one).isEmpty)
+        // Certificates are due.
+        for laptop in [two, one] { try forum.sync(laptop) }
+        try forum.agree([one, two])
+        #expect(try forum.hub.devices().count == 2)
     }
 
     /// A laptop gets the hub's own records by hand, and nothing else.
