@@ -62,7 +62,9 @@ final class TrustedForum {
     /// A laptop that is let in, and has everything.
     func member(_ name: String, as role: String = "coordinator") throws -> TrustedLaptop {
         let laptop = try laptop(name)
-        try laptop.replica.setHubLink(.test, membership: try enrol(laptop, as: role))
+        var link = HubLink.test
+        link.publicKey = hub.publicKey
+        try laptop.replica.setHubLink(link, membership: try enrol(laptop, as: role))
         try sync(laptop)
         return laptop
     }
