@@ -61,22 +61,22 @@ extension HubStore {
     /// - Returns: where the new root's key lies.
     /// - Throws: ``StoreError/invalid(_:)`` when the old key is here.
     package func replaceRoot() throws -> String {
-        _ = try membership()
+        let membership = try membership()
         let file = KeyFile.root(store: path)
-        guard !file.exists else {
+        // One that is nobody's root was made by a replacement that did not come to its end, or that a
+        // backup doesn't know of.
+        if !file.exists { try makeRoot(file) }
+        let root = try file.load()
+        guard root.device != membership.anchor.root else {
             throw StoreError.invalid(
                 "\(file.path) holds the forum's root key: it isn't lost. If somebody else has it too, move "
                     + "that file away first")
         }
-        try makeRoot(file)
-        try certify(by: try file.load())
-        try replica.transaction {
-            // They name the old one.
-            try replica.connection.run("DELETE FROM sy_hub_token WHERE device IS NULL")
-        }
+        try certify(by: root)
         return file.path
     }
 
+    /// Tokens that name another root are void then.
     private func certify(by root: DeviceKey) throws {
         let key = try replica.key()
         let certificate = Certificate(
@@ -88,6 +88,7 @@ extension HubStore {
             try replica.setMembership(
                 Membership(anchor: TrustAnchor(root: root.device), hub: certificate, own: nil))
             try record(certificate, role: "hub", scopes: [Forum.scope], in: transaction)
+            try replica.connection.run("DELETE FROM sy_hub_token WHERE device IS NULL")
         }
     }
 

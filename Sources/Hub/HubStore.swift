@@ -117,7 +117,6 @@ package final class HubStore {
             throw Refusal(.poison, "the request isn't signed by the key that it brings")
         }
         let device = DeviceID(publicKey: request.publicKey)
-        let membership = try membership()
         if let cut = try revocation(of: device) {
             let time = Instant(milliseconds: cut.decidedMilliseconds).inWholeSeconds
             throw Refusal(
@@ -125,7 +124,8 @@ package final class HubStore {
                 "the hub's operator revoked this laptop at \(time). Start a new replica on it with "
                     + "`karvan init --replica FILE`, and enrol that")
         }
-        guard let hub = membership.hub else {
+        // Read after what another process may have written is known here.
+        guard let hub = try membership().hub else {
             throw StoreError.invalid("\(path) has lost the hub's certificate")
         }
         let certificate = try replica.write(seals: true) { transaction in

@@ -294,10 +294,14 @@ enum MetaKey {
     static let renew = "renew"
     static let repaired = Value.integer(1)
     static let restored = Value.integer(2)
+    /// Others hold what a hub's stream has lost: nobody was told yet.
+    static let rewound = Value.integer(3)
     /// A hub has taken runs of its own from others; see ``Replica/hasTakenBack()``.
     static let takenBack = "taken_back"
     /// Changes are missing that others here rest on; see ``Replica/mend()``.
     static let holes = "holes"
+    /// The last change of a stream that something here names, while the stream ended before it.
+    static func named(_ sid: Int64) -> String { "named_\(sid)" }
     /// The last change of a stream that was known here, where the file lacks it.
     static func known(_ sid: Int64) -> String { "known_\(sid)" }
     /// In a backup only: the device's private key, and when it was made.

@@ -10,16 +10,39 @@ extension Replica {
     /// earlier: by whoever had seen it, when it counted nowhere. Those rows are made anew from the log,
     /// and what is kept aside behind these runs is tried again.
     func apply(_ accepted: inout [AcceptedRun]) throws(StoreError) {
-        let late = accepted.filter(\.isLate)
+        var touched = Set(accepted.lazy.filter(\.isLate).flatMap(\.keys))
+        let isEnded = accepted.contains(where: \.isEnded)
         try rows.apply(accepted.filter { !$0.isLate })
         accepted = []
-        guard !late.isEmpty else { return }
-        var touched = Set(late.flatMap(\.keys))
-        for sid in Set(late.map(\.sid)).sorted() {
-            guard let record = rows.streams[sid: sid] else { continue }
-            _ = try takeBack(record.stream, &touched)
-        }
+        guard isEnded else { return }
+        try takeBack(
+            rows.streams.sorted.filter { record in
+                record.end.map { $0.lastSeq > record.sealed } ?? false
+            }.map(\.stream), &touched)
         try remake(touched)
+    }
+
+    /// Takes back what is kept aside of streams: what comes back of one may be what another depends on.
+    func takeBack(
+        _ streams: [StreamID], _ touched: inout Set<LogReplay.Key>
+    ) throws(StoreError) {
+        var isMoving = true
+        while isMoving {
+            isMoving = false
+            for stream in streams where try takeBack(stream, &touched) { isMoving = true }
+        }
+    }
+
+    /// The last change of a stream that was named here while the stream ended before it; 0 for none.
+    func namedBehindEnd(of sid: Int64) throws(StoreError) -> UInt64 {
+        guard case .integer(let seq)? = try connection.meta(MetaKey.named(sid)) else { return 0 }
+        return UInt64(clamping: seq)
+    }
+
+    /// Whoever comes behind that, once the stream ends later, was replaced by what is here already.
+    func noteNamed(_ seq: UInt64, behindEndOf sid: Int64) throws(StoreError) {
+        guard try seq > namedBehindEnd(of: sid) else { return }
+        try connection.setMeta(MetaKey.named(sid), .integer(Int64(clamping: seq)))
     }
 
     /// Takes runs that are kept aside into the log again, as far as their stream goes now.
@@ -27,7 +50,7 @@ extension Replica {
     /// - Parameter touched: gets the rows that they change: these must be made anew, for what came since
     ///   may have replaced some of it already.
     /// - Returns: whether there were any.
-    func takeBack(
+    private func takeBack(
         _ stream: StreamID, _ touched: inout Set<LogReplay.Key>
     ) throws(StoreError) -> Bool {
         var hasAny = false

@@ -292,12 +292,7 @@ extension Replica {
                 extended.append(record.stream)
             }
         }
-        // What comes back may depend on what comes back of another stream.
-        var isMoving = true
-        while isMoving {
-            isMoving = false
-            for stream in extended where try takeBack(stream, &touched) { isMoving = true }
-        }
+        try takeBack(extended, &touched)
         try remake(touched)
     }
 
@@ -345,6 +340,8 @@ extension Replica {
         try connection.run(
             "UPDATE sy_peer_head SET has = min(has, ?2), fed = min(fed, ?2) WHERE sid = ?1", sid,
             seq)
+        // Others in the log may name it.
+        try noteNamed(record.head, behindEndOf: record.sid)
         var record = record
         (record.head, record.sealed, record.runHash) = (end.lastSeq, end.lastSeq, end.run)
         record.named = min(record.named, record.sealed)

@@ -62,21 +62,11 @@ extension Replica {
         // A repair keeps the epoch of a feed of which it has found everything.
         if keepsFeed, renewal != MetaKey.repaired { try renewEpoch() }
         // Whoever restored or repaired it was told then.
-        let isAnnounced = renewal != nil
+        let isAnnounced = renewal == MetaKey.repaired || renewal == MetaKey.restored
         try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.renew))
         try connection.run("COMMIT")
         try install.sync(InstallFile.Mark(own, kept: keptCount))
         if !isAnnounced { environment.onNewIncarnation(isPutBack ? .putBack : .copied) }
-    }
-
-    /// Goes on as a new incarnation, though the file doesn't tell that it was put back: others do.
-    private func renewIncarnation() throws(StoreError) {
-        try transaction { () throws(StoreError) in
-            try drain()
-            try takeNewIncarnation()
-            try connection.run("BEGIN IMMEDIATE")
-            try reload()
-        }
     }
 
     // MARK: A hub's own words
@@ -88,7 +78,7 @@ extension Replica {
         try connection.setMeta(MetaKey.takenBack, .integer(1))
         // It gives no number twice.
         guard run.header.stream == own.stream else { return }
-        try connection.setMeta(MetaKey.renew, MetaKey.restored)
+        try connection.setMeta(MetaKey.renew, MetaKey.rewound)
     }
 
     /// Whether a hub has taken back words of its own, and what they say has still to be seen to.
@@ -99,9 +89,14 @@ extension Replica {
     /// Goes on as a new incarnation where the stream came back that was written to: others know numbers of
     /// it that the file doesn't tell of.
     package func renewIfTakenBack() throws(StoreError) {
-        // Whoever opens the file does it as well, and then there is nothing left to do.
-        try transaction { () throws(StoreError) in }
-        if try connection.meta(MetaKey.renew) != nil { try renewIncarnation() }
+        try transaction { () throws(StoreError) in
+            // Whoever opens the file does it as well, and then there is nothing left to do.
+            guard try connection.meta(MetaKey.renew) != nil else { return }
+            try drain()
+            try takeNewIncarnation()
+            try connection.run("BEGIN IMMEDIATE")
+            try reload()
+        }
     }
 
     package func endTakingBack() throws(StoreError) {

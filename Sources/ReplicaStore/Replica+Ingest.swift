@@ -160,13 +160,15 @@ extension Replica {
             // So many of the changesets are part of the state already.
             let leftCount = try leftCount(in: contents.changes, record)
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
-            let isLate = record?.end != nil
+            let isEnded = record?.end != nil
             accepted.append(
-                AcceptedRun(contents, sid: sid, skippedCount: leftCount, isLate: isLate))
+                AcceptedRun(
+                    contents, sid: sid, skippedCount: leftCount, isEnded: isEnded,
+                    isLate: try isEnded && run.header.firstSeq <= namedBehindEnd(of: sid)))
             vocabularies.insert(contents.vocabulary, of: run.hash)
             try noteTakenBack(run, publicKey)
             // It may have come while its stream ended before it.
-            if isLate { try forgetAside(run) }
+            if isEnded { try forgetAside(run) }
             if areCuts(contents.changes) {
                 // Those that come next may lie behind an end.
                 try apply(&accepted)
@@ -251,7 +253,7 @@ extension Replica {
         if let other, let end = other.end, dependency.seq > end.lastSeq,
             other.sealed >= end.lastSeq
         {
-            return
+            return try noteNamed(dependency.seq, behindEndOf: other.sid)
         }
         guard let other, other.sealed >= dependency.seq else {
             throw Refusal(

@@ -109,7 +109,7 @@ extension Replica {
                     cursor = cursor.advanced(by: entry.stub)
                     if isHeld { try setFed(entry.stub, peer) }
                 }
-                if !isHeld { result.missed.append(entry.stub) }
+                if !isHeld, result.damage == nil { result.missed.append(entry.stub) }
                 slice.add(next)
                 rest.removeFirst()
             }

@@ -95,6 +95,11 @@ extension Replica {
         }
     }
 
+    /// Whether a certificate lies in the forum's records, where only hubs write.
+    public func holds(_ certificate: Certificate) throws(StoreError) -> Bool {
+        try certificates(of: certificate.statement.device).contains(certificate)
+    }
+
     /// All certificates that the forum holds, in the order of their bytes, whether true or not.
     package func allCertificates() throws(StoreError) -> [Certificate] {
         guard let place = schema.trust else { return [] }

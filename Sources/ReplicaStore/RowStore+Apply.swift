@@ -10,15 +10,18 @@ final class AcceptedRun {
     private let order: [UInt32]?
     let sid: Int64
     private let skippedCount: Int
-    /// What was taken before may name it all the same: while its stream ended before it.
+    /// Its stream was ended, behind it by now.
+    let isEnded: Bool
+    /// What was taken before names it all the same.
     let isLate: Bool
 
     /// - Parameters:
     ///   - sid: its stream.
     ///   - skippedCount: so many changesets that are part of the state already.
-    init(_ contents: RunContents, sid: Int64, skippedCount: Int, isLate: Bool) {
+    init(_ contents: RunContents, sid: Int64, skippedCount: Int, isEnded: Bool, isLate: Bool) {
         (changes, order) = (contents.changes, contents.order)
-        (self.sid, self.skippedCount, self.isLate) = (sid, skippedCount, isLate)
+        (self.sid, self.skippedCount) = (sid, skippedCount)
+        (self.isEnded, self.isLate) = (isEnded, isLate)
     }
 
     /// The rows that it changes.

@@ -55,14 +55,20 @@ struct Enrol: ParsableCommand {
                 "\(url) is not the hub that made this token (\(error.explanation)). Nothing was "
                     + "changed here; ask its operator for another token")
         }
-        // Whoever gives it a new root must be the hub that it trusts.
+        // Whoever gives it a new root must be the hub that it trusts: which has said so in its own stream.
         let knownHub = try replica.hubLink()?.publicKey
-        guard !hasOtherRoot || reply.hub.statement.publicKey == knownHub
-        else {
+        guard !hasOtherRoot || reply.hub.statement.publicKey == knownHub else {
             throw CommandFailure(
                 .refused,
                 "\(url) is not the hub that this laptop knows, but one of another forum. Nothing was "
                     + "changed here. Make a new replica for it: `karvan init --replica FILE`")
+        }
+        guard try !hasOtherRoot || replica.holds(reply.hub) else {
+            throw CommandFailure(
+                .refused,
+                "the hub that this laptop knows has not said that the forum has a new root, as far as is "
+                    + "known here. Nothing was changed. Next: `karvan sync`, then this again with the "
+                    + "same token")
         }
         let grants = reply.device.statement.grants
         let role = Swift.Set(grants.map(\.role)).sorted().joined(separator: ", ")

@@ -28,7 +28,7 @@ struct Sync: ParsableCommand {
     var every = 5
     @Option(help: "Give up after this many seconds without an answer.")
     var timeout = 20
-    @Option(help: "The hub's new address: it is kept once the same hub has answered there.")
+    @Option(help: "The hub's new address: it is kept once a sync there has succeeded.")
     var hub: String?
 
     func validate() throws {
@@ -84,7 +84,7 @@ struct Sync: ParsableCommand {
             replica: side, hub: hub, wallMilliseconds: replica.environment.wallMilliseconds)
         let (outcome, progress) = try driver.run(scope: Replica.scope) { line.answered($0) }
         line.end()
-        if progress.roundTrips > 0 { try keepAddress(replica) }
+        if outcome == .completed { try keepAddress(replica) }
         let report = SyncReport(
             outcome: outcome, progress: progress, pending: try replica.pending().count)
         switch report.standing {

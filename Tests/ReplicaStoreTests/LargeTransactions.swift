@@ -56,6 +56,23 @@ import Testing
         #expect(try changesets(b) == made)
     }
 
+    @Test func `rows whose ids the application chose are split as well`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        let receipt = try a.write { transaction in
+            for number in 1...5_000 {
+                try transaction.insert(
+                    into: Sample.note, id: RowID(Identifier(high: 1, low: UInt64(number))),
+                    [.text("note \(number)"), nil, nil, nil, nil])
+            }
+        }.receipt
+        let made = try changesets(a)
+        #expect(made.map(\.dot) == receipt.dots)
+        #expect(made.count > 1)
+        #expect(made.allSatisfy { $0.rows.count <= Limits.changesetGoalRows })
+        #expect(made.reduce(0) { $0 + $1.rows.count } == 5_000)
+    }
+
     @Test func `a small transaction is one changeset without an action`() throws {
         let bench = try Bench()
         let a = try bench.create("a")

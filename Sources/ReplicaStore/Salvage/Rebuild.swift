@@ -77,6 +77,10 @@ struct Rebuild {
         try connection.setMeta("schema_version", .integer(Int64(schema.version)))
         try connection.setMeta("format", .integer(Int64(Limits.format)))
         if plan.hasHoles { try connection.setMeta(MetaKey.holes, .integer(1)) }
+        // What named changes behind an end may be among what is lost.
+        for stream in plan.streams where stream.record.end != nil {
+            try connection.setMeta(MetaKey.named(stream.record.sid), .integer(.max))
+        }
     }
 
     /// Changes of the replica's own stream are lost, or all of it: it goes on under a name that nobody
