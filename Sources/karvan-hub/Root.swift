@@ -19,6 +19,8 @@ struct RootReplace: ParsableCommand {
             it enrols once more, with `karvan enrol URL TOKEN --new-root`; until it does, it trusts this hub, and no \
             hub that is made later. Tokens that nobody has used yet let nobody in any more.
 
+            A root key that somebody has stolen still speaks for hubs on laptops that have not enrolled again.
+
             The hub may go on serving meanwhile.
             """)
 
