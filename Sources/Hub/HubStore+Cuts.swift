@@ -124,15 +124,12 @@ extension HubStore {
             uniquingKeysWith: { first, _ in first })
         var ended: Set<StreamOrigin> = []
         for run in runs {
-            let unknown = run.header.dependencies.map(\.stream).filter {
-                replica.device(of: $0) == nil
-            }
-            // And those that were known before a cut came that doesn't name them.
-            let unnamed = try run.header.dependencies.map(\.stream).filter(replica.endsUnnamed)
-            if !unnamed.isEmpty, try isOfMember(run) {
-                ended.formUnion(try unnamed.compactMap(replica.knownOrigin))
-            }
-            guard !unknown.isEmpty, try isOfMember(run) else { continue }
+            let streams = run.header.dependencies.map(\.stream)
+            let unknown = streams.filter { replica.device(of: $0) == nil }
+            // Those that were known before a cut came that doesn't name them.
+            let unnamed = try streams.filter(replica.endsUnnamed)
+            guard !unknown.isEmpty || !unnamed.isEmpty, try isOfMember(run) else { continue }
+            ended.formUnion(try unnamed.compactMap(replica.knownOrigin))
             for stream in unknown {
                 var origin = try replica.knownOrigin(of: stream)
                 if origin == nil, let (run, its) = first[stream],

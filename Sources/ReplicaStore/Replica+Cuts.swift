@@ -41,8 +41,8 @@ extension Replica {
     /// knows nothing of them can't tell whose they are.
     package func unnamedEnds() throws(StoreError) -> [StreamOrigin] {
         var found: [StreamOrigin] = []
-        for record in rows.streams.sorted where record.end == .beforeFirst {
-            if try !isNamed(record.origin) { found.append(record.origin) }
+        for record in rows.streams.sorted where try endsUnnamed(record.stream) {
+            found.append(record.origin)
         }
         return found
     }

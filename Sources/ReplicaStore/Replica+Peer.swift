@@ -133,11 +133,10 @@ extension Replica {
         var queues: [RunQueue] = []
         // The hub's own words come first: it may have lost the one that lets this device in.
         let hub = try hubLink()?.publicKey
-        let (words, others) = (
-            rows.streams.sorted.filter { $0.publicKey == hub },
-            rows.streams.sorted.filter { $0.publicKey != hub }
-        )
-        for record in words + others where record.sealed > 0 {
+        let streams = rows.streams.sorted
+        let ordered =
+            streams.filter { $0.publicKey == hub } + streams.filter { $0.publicKey != hub }
+        for record in ordered where record.sealed > 0 {
             let known = heads[record.sid] ?? (has: 0, fed: 0)
             if !asksForBodies, record.sealed > known.fed, let hash = record.runHash {
                 batch.ahead.append(

@@ -178,7 +178,12 @@ extension Replica {
     /// What was put aside when the feed named it, and has been taken since, needn't be offered.
     private func noteAdmitted(_ stubs: [RunStub]) throws(StoreError) {
         var held: [RunStub] = []
-        for stub in stubs where try run(stub) != nil { held.append(stub) }
+        for stub in stubs {
+            guard let record = rows.streams[stub.stream], try isHeld(stub, of: record) else {
+                continue
+            }
+            held.append(stub)
+        }
         guard !held.isEmpty else { return }
         try transaction(isDurable: false) { () throws(StoreError) in
             let peer = try peer()

@@ -8,7 +8,7 @@ final class AcceptedRun {
     fileprivate let changes: RunChanges
     /// Places in `changes`, those of one row in their order; `nil` for as they lie.
     private let order: [UInt32]?
-    let sid: Int64
+    fileprivate let sid: Int64
     private let skippedCount: Int
     /// Its stream was ended, behind it by now.
     let isEnded: Bool
