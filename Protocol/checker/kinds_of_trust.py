@@ -13,6 +13,7 @@ from checker.identity import digest, sha256
 from checker.json_form import j_hash, j_int, j_text, members, p_bytes, p_hex, p_int, p_text
 from checker.kinds_of_bytes import agrees, library_verifies, need
 from checker.limits import INT_MAX, INT_MIN, MAX_INCARNATION, MAX_NUMBER, MAX_SEQ, BadVector, Reject
+from checker.pins import Stated, adopt
 
 
 def p_ms(x) -> int:
@@ -68,6 +69,15 @@ def p_row(x) -> tuple[bytes, list[Certificate]]:
         except Reject:
             pass
     return p_hex(x["device"], 32), found
+
+
+def readable(elements):
+    """09 §8: what can't be read means nothing."""
+    for element in elements:
+        try:
+            yield Stated.decode(p_bytes(element))
+        except Reject:
+            pass
 
 
 def raw_public(key) -> bytes:
@@ -134,6 +144,20 @@ def check_certificates(given, when):
             answer = may(p_hex(given["root"], 32), rows, p_hex(given["device"], 32), p_text(given["scope"]),
                          p_int(given["certificatesTable"], 0, MAX_NUMBER), p_tables(given["tables"]))
             return {"stranger": True} if answer is None else {"may": answer}
+        case "pins":
+            data = p_bytes(members(given, "bytes")["bytes"])
+            try:
+                found = Stated.decode(data)
+            except Reject as reason:
+                return {"reject": str(reason)}
+            need(found.encode() == data, "pins that are accepted encode to the same bytes")
+            need(agrees(Reader(data).item()), "another implementation of CBOR reads the same")
+            return {"pins": [pin.hex() for pin in found.pins], "stated": j_int(found.time)}
+        case "adopt":
+            members(given, "trusted since said")
+            trusted = tuple(p_hex(pin, 32) for pin in given["trusted"])
+            pins, since = adopt(trusted, p_ms(given["since"]), list(readable(given["said"])))
+            return {"trusted": [pin.hex() for pin in pins], "since": j_int(since)}
         case "token":
             members(given, "text")
             try:

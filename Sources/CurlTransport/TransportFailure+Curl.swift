@@ -13,7 +13,8 @@ extension TransportFailure {
         case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
             self = .wrongKey(
                 "What answers at \(url) doesn't hold the hub's key, and was told nothing. Sign in "
-                    + "to this network in a browser; if that doesn't help, ask the hub's operator.")
+                    + "to this network in a browser; if that doesn't help, ask the hub's operator for a "
+                    + "token: with `karvan enrol URL TOKEN` what is recorded here stays as it is.")
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_INVALIDCERTSTATUS:
             self = .wrongKey(
                 "The certificate of \(url) is not trusted: \(detail). Check this laptop's clock, "

@@ -85,5 +85,6 @@ extension Forum {
             Column(4, "scopes", .text),
             Column(5, "certificates", .set(.blob), conflictClass: .silent),
             Column(6, "cuts", .set(.blob), conflictClass: .silent),
+            Column(7, "pins", .set(.blob), conflictClass: .silent),
         ])
 }

@@ -59,10 +59,22 @@ package struct HubCertificate: Sendable {
     /// SHA-256 of the leaf's public key (its SubjectPublicKeyInfo in DER), 32 bytes: what tokens
     /// carry, and what libcurl compares.
     package let pin: [UInt8]
+    /// The same of the key that the hub will serve with next; `nil` where none is kept.
+    package let nextPin: [UInt8]?
+    /// The names and addresses in the certificate, and when it ends, in milliseconds since 1970.
+    package let names: [String]
+    package let expiryMilliseconds: Int64
     let tls: TLSConfiguration
+
+    /// All keys that laptops are to know, the one in use first.
+    package var pins: [[UInt8]] { [pin] + (nextPin.map { [$0] } ?? []) }
 
     /// Where the hub keeps the key that it made: beside the store, so that one backup has both.
     package static func keyPath(besideStore store: String) -> String { store + ".tls-key.pem" }
+    /// Where the hub keeps the key that it will serve with next, so that laptops can know it before.
+    package static func nextKeyPath(besideStore store: String) -> String {
+        store + ".tls-next-key.pem"
+    }
     /// Where the hub keeps the certificate that it made.
     package static func certificatePath(besideStore store: String) -> String {
         store + ".tls-cert.pem"
@@ -71,7 +83,7 @@ package struct HubCertificate: Sendable {
     /// Loads the hub's own key and certificate; at the first start makes them.
     ///
     /// A key without a certificate, as a crash or a deleted certificate leaves it, gets a new
-    /// certificate: the pin stays.
+    /// certificate: the pin stays. Where there is no next key, one is made.
     ///
     /// - Parameters:
     ///   - store: the path of the hub's store.
@@ -89,32 +101,69 @@ package struct HubCertificate: Sendable {
             guard !hasCertificate else {
                 throw .missingKey(path: keyPath, certificate: certificatePath)
             }
-            let pem = P256.Signing.PrivateKey().pemRepresentation + "\n"
-            try PrivateFile.create(keyPath, pem, mode: 0o600)
+            try makeKey(keyPath)
         }
+        let nextPath = nextKeyPath(besideStore: store)
+        if !PrivateFile.exists(nextPath) { try makeKey(nextPath) }
         try PrivateFile.check(keyPath, forbidden: 0o077)
         if !hasCertificate {
             let key = try readKey(keyPath)
             let pem = try selfSigned(key, names, from: wallMilliseconds, path: certificatePath)
             try PrivateFile.create(certificatePath, pem, mode: 0o644)
         }
-        return try load(certificatePath: certificatePath, keyPath: keyPath)
+        return try load(
+            certificatePath: certificatePath, keyPath: keyPath, nextKeyPath: nextPath)
+    }
+
+    private static func makeKey(_ path: String) throws(HubCertificateError) {
+        let pem = P256.Signing.PrivateKey().pemRepresentation + "\n"
+        try PrivateFile.create(path, pem, mode: 0o600)
+    }
+
+    /// Puts the next key in the place of the hub's own, with a new certificate, and makes another next
+    /// one. Laptops that know the next key go on without noticing. The hub serves with it when it is
+    /// started again.
+    ///
+    /// Ended at any moment, it leaves a key that laptops know, and the next start does the rest.
+    ///
+    /// - Parameters:
+    ///   - names: as in ``loadOrMake(besideStore:names:wallMilliseconds:)``; empty for those of the
+    ///     certificate before.
+    package static func renew(
+        besideStore store: String, names: [String], wallMilliseconds: Int64
+    ) throws(HubCertificateError) -> HubCertificate {
+        let before = try loadOrMake(
+            besideStore: store, names: names, wallMilliseconds: wallMilliseconds)
+        // A certificate is of one key: without it, a new one is made for whichever key is there.
+        try PrivateFile.remove(certificatePath(besideStore: store))
+        try PrivateFile.replace(
+            keyPath(besideStore: store), by: nextKeyPath(besideStore: store))
+        return try loadOrMake(
+            besideStore: store, names: names.isEmpty ? before.names : names,
+            wallMilliseconds: wallMilliseconds)
     }
 
     /// Loads the operator's own pair.
     ///
-    /// Laptops pin the public key: a renewal must keep it (certbot's `--reuse-key`).
+    /// Laptops pin the public key: a renewal must keep it (certbot's `--reuse-key`), or take the next
+    /// one.
     ///
     /// - Parameters:
     ///   - certificatePath: PEM, the hub's own certificate first, then those between it and a root.
     ///   - keyPath: PEM without a passphrase; not readable by everybody.
+    ///   - nextKeyPath: the key that the next certificate will have, likewise.
     package static func load(
-        certificatePath: String, keyPath: String
+        certificatePath: String, keyPath: String, nextKeyPath: String? = nil
     ) throws(HubCertificateError) -> HubCertificate {
         try PrivateFile.check(keyPath, forbidden: 0o007)
         let text = try PrivateFile.read(certificatePath)
         let key = try readKey(keyPath)
-        let (publicKey, tls): (X509.Certificate.PublicKey, TLSConfiguration)
+        var nextPin: [UInt8]?
+        if let nextKeyPath {
+            try PrivateFile.check(nextKeyPath, forbidden: 0o007)
+            nextPin = pin(of: try readKey(nextKeyPath).publicKey)
+        }
+        let (leaf, tls): (X509.Certificate, TLSConfiguration)
         do {
             let chain = try PEMDocument.parseMultiple(pemString: text)
                 .filter { $0.discriminator == X509.Certificate.defaultPEMDiscriminator }
@@ -122,7 +171,7 @@ package struct HubCertificate: Sendable {
                 throw HubCertificateError.malformedCertificate(
                     path: certificatePath, reason: "there is none in it")
             }
-            publicKey = try X509.Certificate(pemDocument: first).publicKey
+            leaf = try X509.Certificate(pemDocument: first)
             tls = .makeServerConfiguration(
                 certificateChain: try chain.map {
                     .certificate(try NIOSSLCertificate(bytes: $0.derBytes, format: .der))
@@ -135,10 +184,33 @@ package struct HubCertificate: Sendable {
         } catch {
             throw .malformedCertificate(path: certificatePath, reason: "\(error)")
         }
-        guard key.publicKey == publicKey else {
+        guard key.publicKey == leaf.publicKey else {
             throw .mismatch(certificate: certificatePath, key: keyPath)
         }
-        return HubCertificate(pin: pin(of: publicKey), tls: tls)
+        return HubCertificate(
+            pin: pin(of: leaf.publicKey), nextPin: nextPin, names: names(of: leaf),
+            expiryMilliseconds: Int64(leaf.notValidAfter.timeIntervalSince1970) * 1_000, tls: tls)
+    }
+
+    /// What cannot be read of them is left out.
+    private static func names(of certificate: X509.Certificate) -> [String] {
+        guard let names = try? certificate.extensions.subjectAlternativeNames else { return [] }
+        return names.compactMap { name in
+            switch name {
+            case .dnsName(let name): name
+            case .ipAddress(let address): text(ofAddress: Array(address.bytes))
+            default: nil
+            }
+        }
+    }
+
+    private static func text(ofAddress bytes: [UInt8]) -> String? {
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        let family = bytes.count == 4 ? AF_INET : AF_INET6
+        guard bytes.count == 4 || bytes.count == 16,
+            inet_ntop(family, bytes, &text, socklen_t(text.count)) != nil
+        else { return nil }
+        return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     private static func pin(of key: X509.Certificate.PublicKey) -> [UInt8] {

@@ -17,11 +17,12 @@ extension HubStore {
     private static func attached(besideStore path: String) -> [(name: String, path: String)] {
         [
             ("tls-key", HubCertificate.keyPath(besideStore: path)),
+            ("tls-next-key", HubCertificate.nextKeyPath(besideStore: path)),
             ("tls-certificate", HubCertificate.certificatePath(besideStore: path)),
         ]
     }
 
-    /// Writes a copy of the store to a new file, with the hub's key and the certificate that was made
+    /// Writes a copy of the store to a new file, with the hub's keys and the certificate that was made
     /// beside it. Others may write meanwhile. The forum's root key is not in it.
     package func backUp(to file: String) throws -> Backup {
         var attachments: [String: [UInt8]] = [:]
@@ -46,7 +47,7 @@ extension HubStore {
         guard !isDryRun else { return result }
         for (name, path) in attached(besideStore: path) {
             guard let bytes = result.attachments[name] else { continue }
-            try put(Data(bytes), at: path, isSecret: name == "tls-key")
+            try put(Data(bytes), at: path, isSecret: name != "tls-certificate")
         }
         return result
     }

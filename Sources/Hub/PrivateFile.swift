@@ -53,6 +53,20 @@ enum PrivateFile {
         try syncFolder(of: path)
     }
 
+    /// Makes that no file has this name, durably.
+    static func remove(_ path: String) throws(HubCertificateError) {
+        guard unlink(path) == 0 || errno == ENOENT else {
+            throw .unwritable(path: path, reason: reason)
+        }
+        try syncFolder(of: path)
+    }
+
+    /// Gives a file the name of another, which is gone then: durably, and at once.
+    static func replace(_ path: String, by other: String) throws(HubCertificateError) {
+        guard rename(other, path) == 0 else { throw .unwritable(path: path, reason: reason) }
+        try syncFolder(of: path)
+    }
+
     private static func write(
         _ path: String, _ text: String, mode: mode_t
     ) throws(HubCertificateError) {

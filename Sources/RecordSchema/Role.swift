@@ -11,17 +11,22 @@ public struct Role: Hashable, Sendable {
     }
 }
 
-/// Where certificates and cuts lie: a table with one row for each device, by the hexadecimal digits of its
-/// id, and two sets of bytes in it. Nobody but a hub writes to that table.
+/// Where certificates, cuts and hubs' pins lie: a table with one row for each device, by the hexadecimal
+/// digits of its id, and sets of bytes in it. Nobody but a hub writes to that table.
 public struct TrustTable: Hashable, Sendable {
     public let table: UInt32
-    /// The numbers of the two columns.
+    /// The numbers of the columns.
     public let certificates: UInt32
     public let cuts: UInt32
+    public let pins: UInt32
 
-    public init(_ table: Table, certificates: String, cuts: String) {
+    public init(_ table: Table, certificates: String, cuts: String, pins: String) {
         self.table = table.id
         self.certificates = table.declared(certificates).id
         self.cuts = table.declared(cuts).id
+        self.pins = table.declared(pins).id
     }
+
+    /// The numbers of all of them.
+    var columns: [UInt32] { [certificates, cuts, pins] }
 }

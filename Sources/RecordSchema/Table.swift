@@ -61,7 +61,7 @@ public struct Schema: Sendable {
     public let tables: [Table]
     public let views: [View]
     public let rules: [ConflictRule]
-    /// Where devices' certificates and cuts lie; `nil` where nobody has any.
+    /// Where devices' certificates and cuts lie, and hubs' pins; `nil` where nobody has any.
     public let trust: TrustTable?
 
     /// Checks the declaration: a wrong one is a bug, and stops the program.
@@ -100,9 +100,8 @@ public struct Schema: Sendable {
         if let trust {
             let table = table(id: trust.table)
             precondition(
-                [trust.certificates, trust.cuts].allSatisfy {
-                    table?.column(id: $0)?.shape == .set(.blob)
-                }, "certificates and cuts lie in sets of bytes")
+                trust.columns.allSatisfy { table?.column(id: $0)?.shape == .set(.blob) },
+                "certificates, cuts and pins lie in sets of bytes")
         }
         for table in tables {
             precondition(table.id > 0, "table \(table.name): numbers start at 1")

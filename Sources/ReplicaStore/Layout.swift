@@ -23,7 +23,8 @@ enum Layout {
     /// What `sy_meta` may hold, apart from what is noted of a stream.
     static let metaKeys: Set<String> = [
         "own", "install", "name", "schema", "schema_version", "format", "feed", "hub_url",
-        "hub_key", "hub_pin", "hub_ca", "role", "last_sync", "clock_offset", "lost_commits",
+        "hub_key", MetaKey.pins, MetaKey.pinsSince, "hub_ca", "role", "last_sync", "clock_offset",
+        "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
         MetaKey.refusal, MetaKey.kept, MetaKey.takenBack,
     ]
@@ -283,6 +284,10 @@ enum MetaKey {
     static let root = "root"
     static let hubCertificate = "hub_certificate"
     static let certificate = "certificate"
+
+    /// The hub's TLS keys, one behind another, and up to when its words of them are outdated.
+    static let pins = "hub_pin"
+    static let pinsSince = "hub_pins_since"
 
     /// How many runs a hub has kept.
     static let kept = "kept"

@@ -5,8 +5,8 @@ public import SyncProtocol
 /// What a replica knows of the hub that it syncs with.
 public struct HubLink: Hashable, Sendable {
     public var url: String
-    /// SHA-256 of the hub's TLS key; `nil` where ordinary verification applies.
-    public var pin: [UInt8]?
+    /// The hub's TLS keys; `nil` where ordinary verification applies.
+    public var pins: TrustedPins?
     /// PEM of the authority that `--ca` named.
     public var authority: [UInt8]?
     /// The hub as a device: Ed25519, 32 bytes.
@@ -14,10 +14,10 @@ public struct HubLink: Hashable, Sendable {
     public var role: String
 
     public init(
-        url: String, pin: [UInt8]?, authority: [UInt8]?, publicKey: [UInt8], role: String
+        url: String, pins: TrustedPins?, authority: [UInt8]?, publicKey: [UInt8], role: String
     ) {
         self.url = url
-        self.pin = pin
+        self.pins = pins
         self.authority = authority
         self.publicKey = publicKey
         self.role = role
@@ -41,12 +41,12 @@ extension Replica {
         guard case .text(let url)? = try connection.meta("hub_url"),
             case .blob(let key)? = try connection.meta("hub_key")
         else { return nil }
-        var (pin, authority): ([UInt8]?, [UInt8]?) = (nil, nil)
-        if case .blob(let bytes)? = try connection.meta("hub_pin") { pin = bytes }
+        var authority: [UInt8]?
         if case .blob(let bytes)? = try connection.meta("hub_ca") { authority = bytes }
         var role = ""
         if case .text(let text)? = try connection.meta("role") { role = text }
-        return HubLink(url: url, pin: pin, authority: authority, publicKey: key, role: role)
+        return HubLink(
+            url: url, pins: try storedPins(), authority: authority, publicKey: key, role: role)
     }
 
     /// Joins a hub, or joins it again.
@@ -59,7 +59,7 @@ extension Replica {
             if let membership { try setMembership(membership) }
             try connection.setMeta("hub_url", .text(link.url))
             try connection.setMeta("hub_key", .blob(link.publicKey))
-            try connection.setMeta("hub_pin", link.pin.map(Value.blob) ?? .null)
+            try store(link.pins)
             try connection.setMeta("hub_ca", link.authority.map(Value.blob) ?? .null)
             try connection.setMeta("role", .text(link.role))
             guard membership != nil else { return }
@@ -90,7 +90,7 @@ extension Replica {
         return (count, oldest)
     }
 
-    private func peerHeads() throws(StoreError) -> [Int64: (has: UInt64, fed: UInt64)] {
+    func peerHeads() throws(StoreError) -> [Int64: (has: UInt64, fed: UInt64)] {
         var heads: [Int64: (has: UInt64, fed: UInt64)] = [:]
         for row in try connection.rows(
             "SELECT sid, has, fed FROM sy_peer_head WHERE peer = ? AND twin = has * 3 + fed",

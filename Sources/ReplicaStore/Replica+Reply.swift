@@ -66,10 +66,12 @@ extension Replica {
         // What was put aside just now, and admitted behind that.
         applied.quarantinedCount -= min(takenBack.runCount, applied.quarantinedCount)
         applied.changesetCount += takenBack.changesetCount
-        if !reply.hasMore, !applied.lacksBodies, applied.damage == nil { try adoptPutBack() }
+        let isAtEnd = !reply.hasMore && !applied.lacksBodies && applied.damage == nil
+        if isAtEnd { try adoptPutBack() }
+        let isDoubted = try isAtEnd && reply.rejections.isEmpty && doubtHeads()
         // What the hub takes or has taken is offered again: the answer to that says what it holds.
         applied.hasMoreToSend =
-            try !isBelieved || left().count < leftBefore
+            try !isBelieved || isDoubted || left().count < leftBefore
             // The hub may have lost what it admits, and others have kept.
             || takenBack.runCount > 0 && pending().count > 0
         return applied
@@ -225,6 +227,32 @@ extension Replica {
                 .integer(reply.hubMilliseconds - environment.wallMilliseconds()))
             return isBelieved
         }
+    }
+
+    /// A feed that was read to its end names all that its hub holds of a stream that goes on. What the hub
+    /// was thought to hold beyond that it has lost, or it was never so: the feed is read anew, and all
+    /// that it doesn't name is offered again. A hub that says so even then is not believed.
+    ///
+    /// - Returns: whether there was any.
+    private func doubtHeads() throws(StoreError) -> Bool {
+        let doubted = try peerHeads().filter { sid, known in
+            known.has > known.fed && rows.streams[sid: sid]?.end == nil
+        }
+        guard !doubted.isEmpty else { return false }
+        guard hasDoubted else {
+            hasDoubted = true
+            try forgetHub()
+            return true
+        }
+        try transaction(isDurable: false) { () throws(StoreError) in
+            let peer = try peer()
+            for sid in doubted.keys.sorted() {
+                try connection.run(
+                    "UPDATE sy_peer_head SET has = fed WHERE peer = ? AND sid = ?", peer,
+                    .integer(sid))
+            }
+        }
+        return true
     }
 
     /// Whether a head names a run that is here, or none.

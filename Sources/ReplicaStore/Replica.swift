@@ -49,6 +49,8 @@ public final class Replica {
     var trust: Trust?
     /// How many runs a hub has kept; `nil` before that was read.
     var knownKept: UInt64?
+    /// Whether the hub was thought to hold what its feed doesn't name, since the file was opened.
+    var hasDoubted = false
     /// Runs that were kept aside and are part of the log again, since somebody last asked.
     var takenBack = (runCount: 0 as UInt64, changesetCount: 0 as UInt64)
     private var isDurable = true

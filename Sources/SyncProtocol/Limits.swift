@@ -55,6 +55,10 @@ public enum Limits {
     public static let scopeBytes = 64
     /// The number of a stream among those of its device and scope.
     public static let incarnation = UInt64(Int64.max)
+    /// The TLS keys that a hub names at once.
+    public static let pins = 4
+    /// What it says of them, in bytes.
+    public static let pinSetBytes = 256
     /// A cut, in bytes.
     public static let cutBytes = valueBytes
     /// The streams that one cut names: each takes up to 119 bytes.

@@ -17,7 +17,7 @@ struct KarvanHub: AsyncParsableCommand {
         version: "karvan-hub \(version) (format \(Limits.format))",
         subcommands: [
             Serve.self, TokenCommand.self, DeviceCommand.self, QuarantineCommand.self,
-            BackupCommand.self, RestoreCommand.self, RootCommand.self,
+            BackupCommand.self, RestoreCommand.self, CertificateCommand.self, RootCommand.self,
         ])
 
     static func main() async {
@@ -72,12 +72,17 @@ struct CommonOptions: ParsableArguments {
     var tlsCert: String?
     @Option(help: "The certificate's key in PEM.")
     var tlsKey: String?
+    @Option(help: "The key in PEM that your next certificate will have: laptops know it before.")
+    var tlsNextKey: String?
     @Flag(help: "Print one JSON object.")
     var json = false
 
     func validate() throws {
         guard (tlsCert == nil) == (tlsKey == nil) else {
             throw ValidationError("--tls-cert and --tls-key go together.")
+        }
+        guard tlsNextKey == nil || tlsKey != nil else {
+            throw ValidationError("--tls-next-key goes with --tls-cert and --tls-key.")
         }
     }
 
@@ -93,7 +98,8 @@ struct CommonOptions: ParsableArguments {
     /// - Parameter names: what laptops reach the hub by, for a certificate that is made now.
     func certificate(names: [String] = []) throws -> HubCertificate {
         if let tlsCert, let tlsKey {
-            return try HubCertificate.load(certificatePath: tlsCert, keyPath: tlsKey)
+            return try HubCertificate.load(
+                certificatePath: tlsCert, keyPath: tlsKey, nextKeyPath: tlsNextKey)
         }
         let wall = Environment.system(command: "").wallMilliseconds()
         return try HubCertificate.loadOrMake(

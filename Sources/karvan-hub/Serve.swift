@@ -24,7 +24,10 @@ struct Serve: AsyncParsableCommand {
         let certificate = try common.certificate(names: [host] + hostName)
         let logger = HubLog.logger(
             wallMilliseconds: Environment.system(command: "").wallMilliseconds)
-        let service = HubService(store: try common.openStore("serve"), logger: logger)
+        let store = try common.openStore("serve")
+        // From now on it serves with these, so now laptops are told.
+        try store.state(pins: certificate.pins)
+        let service = HubService(store: store, logger: logger)
         let common = common
         let server = HubServer(
             handler: service, certificate: certificate, host: host, port: port, logger: logger

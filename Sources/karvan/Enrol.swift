@@ -74,8 +74,12 @@ struct Enrol: ParsableCommand {
         let role = Swift.Set(grants.map(\.role)).sorted().joined(separator: ", ")
         try replica.setHubLink(
             HubLink(
-                url: url, pin: authority == nil ? token.pin : nil, authority: authority,
-                publicKey: reply.hub.statement.publicKey, role: role), membership: membership)
+                url: url,
+                pins: authority == nil
+                    ? TrustedPins(pins: [token.pin], sinceMilliseconds: reply.hubMilliseconds)
+                    : nil,
+                authority: authority, publicKey: reply.hub.statement.publicKey, role: role),
+            membership: membership)
         try common.print(
             """
             Enrolled with \(url) as \(role), for \(grants.map(\.scope).joined(separator: ", ")).

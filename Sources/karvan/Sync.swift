@@ -41,37 +41,40 @@ struct Sync: ParsableCommand {
         StopSignal.install()
         let replica = try common.open(watch ? "sync --watch" : "sync")
         defer { replica.close() }
-        let (hub, statistics) = try connect(replica)
         guard watch else {
+            let hub = try connect(try link(of: replica), replica)
             let report = try session(replica, hub)
-            return try common.print(
-                report.text, report.json(statistics: statistics()))
+            return try common.print(report.text, report.json(statistics: hub.statistics))
         }
-        try watch(replica, hub)
+        try watch(replica)
     }
 
-    private func connect(
-        _ replica: Replica
-    ) throws -> (hub: any HubPort, statistics: () -> TransportStatistics) {
-        guard let link = try replica.hubLink() else {
+    /// With the keys that the hub has named last.
+    private func link(of replica: Replica) throws -> HubLink {
+        guard let link = try replica.updatedHubLink() else {
             throw CommandFailure(
                 .configuration,
                 "this replica knows no hub. Join one with `karvan enrol URL TOKEN`")
         }
+        return link
+    }
+
+    private func connect(_ link: HubLink, _ replica: Replica) throws -> CurlHub {
         let url = try hub.map(HubURL.normalise) ?? link.url
         let trust: HubTrust =
             if let authority = link.authority {
                 .authority(pem: authority)
-            } else if let pin = link
-                .pin
-            { .pinned(sha256: [pin]) } else { .system }
-        let hub = try CurlHub(
+            } else if let known = link.pins {
+                .pinned(sha256: known.pins)
+            } else {
+                .system
+            }
+        return try CurlHub(
             url: url, identity: try replica.key(), hubPublicKey: link.publicKey, trust: trust,
             limits: TransportLimits(
                 connectMilliseconds: min(timeout, 10) * 1_000,
                 silenceMilliseconds: timeout * 1_000),
             cancellation: StopSignal.cancellation)
-        return (hub, { hub.statistics })
     }
 
     private func session(_ replica: Replica, _ hub: any HubPort) throws -> SyncReport {
@@ -110,10 +113,15 @@ struct Sync: ParsableCommand {
 
     // MARK: Watching
 
-    private func watch(_ replica: Replica, _ hub: any HubPort) throws {
+    private func watch(_ replica: Replica) throws {
         var seen: Int64 = -1
+        var known = try link(of: replica)
+        var hub = try connect(known, replica)
         while !StopSignal.isStopped {
             do {
+                // The hub may have named other keys, or another address; the connection is kept otherwise.
+                let link = try link(of: replica)
+                if link != known { (known, hub) = (link, try connect(link, replica)) }
                 let report = try session(replica, hub)
                 if report.isWorthALine {
                     // It goes on syncing all the same.

@@ -37,7 +37,7 @@ struct CertificateTests {
         #expect(try make().pin == first.pin)
         #expect(try folder.read("hub.tls-key.pem") == key)
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-        #expect(files.sorted() == ["hub.tls-cert.pem", "hub.tls-key.pem"])
+        #expect(files.sorted() == ["hub.tls-cert.pem", "hub.tls-key.pem", "hub.tls-next-key.pem"])
     }
 
     @Test func `The certificate names the hub and this machine and is valid for ten years`()
@@ -56,6 +56,61 @@ struct CertificateTests {
                 DNS:hub.example.org, IP Address:192.0.2.7, IP Address:2001:DB8:0:0:0:0:0:7, \
                 DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1
                 """))
+    }
+
+    // MARK: The next key
+
+    private func renew(names: [String] = []) throws -> HubCertificate {
+        try HubCertificate.renew(
+            besideStore: folder.file("hub"), names: names, wallMilliseconds: wall)
+    }
+
+    @Test func `There is a next key, its owner's alone, from the first start on`() throws {
+        let first = try make()
+        #expect(first.pins.count == 2 && Set(first.pins).count == 2)
+        #expect(try folder.mode("hub.tls-next-key.pem") == 0o600)
+        #expect(try make().pins == first.pins)
+    }
+
+    @Test func `Each renewal takes the next key, and makes another`() async throws {
+        var known = try make(names: ["hub.example.org", "192.0.2.7", "2001:db8::7"])
+        #expect(known.names.prefix(3) == ["hub.example.org", "192.0.2.7", "2001:db8::7"])
+        var seen = Set(known.pins)
+        for _ in 0..<3 {
+            let renewed = try renew()
+            #expect(renewed.pin == known.nextPin)
+            #expect(seen.insert(try #require(renewed.nextPin)).inserted)
+            // For the same host.
+            #expect(renewed.names == known.names)
+            #expect(try await pin(of: "hub.tls-cert.pem") == renewed.pin.hexadecimal)
+            #expect(try make().pins == renewed.pins)
+            known = renewed
+        }
+        #expect(try renew(names: ["new.example.org"]).names.first == "new.example.org")
+        #expect(try folder.mode("hub.tls-key.pem") == 0o600)
+    }
+
+    /// What a renewal has done when it is ended, by what it does in turn.
+    @Test(arguments: 0...2) func `A renewal that was ended leaves a key that laptops know`(
+        _ step: Int
+    ) throws {
+        let before = try make()
+        let manager = FileManager.default
+        try manager.removeItem(atPath: folder.file("hub.tls-cert.pem"))
+        if step > 0 {
+            try manager.removeItem(atPath: folder.file("hub.tls-key.pem"))
+            try manager.moveItem(
+                atPath: folder.file("hub.tls-next-key.pem"),
+                toPath: folder.file("hub.tls-key.pem"))
+        }
+        if step > 1 {
+            // The new certificate and next key are drafts yet.
+            try Data("-----BEGIN".utf8).write(
+                to: URL(filePath: folder.file("hub.tls-next-key.pem.new")))
+        }
+        let after = try make()
+        #expect(after.pin == (step == 0 ? before.pin : before.nextPin))
+        #expect(before.pins.contains(after.pin) && after.nextPin != nil)
     }
 
     @Test func `A certificate that went missing is made anew for the same key`() throws {

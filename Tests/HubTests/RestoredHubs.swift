@@ -212,6 +212,52 @@ struct RestoredHubs {
     }
 
     /// What it offers first takes a whole message.
+    @Test func `what is lost without the hub's knowing is offered again`() throws {
+        let laptop = try forum.member("L1")
+        try laptop.note("before")
+        try forum.sync(laptop)
+        let goBack = try remember(.wholeDisk)
+        let before = try epoch
+        let dot = try laptop.note("mine").dot
+        // The laptop hears that the hub holds it, and no more.
+        let batch = try laptop.replica.outgoingBatch()
+        var reply = try forum.exchange(laptop, batch.runs)
+        reply.entries = []
+        reply.cursor = try #require(batch.cursor)
+        reply.hasMore = true
+        _ = try laptop.replica.apply(reply, from: batch.cursor)
+        #expect(try laptop.replica.pending().count == 0)
+
+        try goBack()
+        #expect(try forum.hub.replica.changeset(dot) == nil)
+        #expect(try forum.sync(laptop).isEmpty)
+        #expect(try forum.hub.replica.changeset(dot) != nil)
+        #expect(try epoch == before && laptop.replica.pending().count == 0)
+        try forum.agree([laptop, try forum.member("L2")])
+    }
+
+    /// A hub that says that it holds all, whatever it is brought.
+    @Test func `a hub's word alone is not believed for long`() throws {
+        let laptop = try forum.member("L1")
+        let (_, dot) = try laptop.note("mine")
+        var trips = 0
+        while trips < 5 {
+            trips += 1
+            let batch = try laptop.replica.outgoingBatch()
+            var reply = try forum.exchange(laptop, [])
+            let feed = try forum.hub.replica.feedEntries(after: batch.cursor, ahead: batch.ahead)
+            (reply.entries, reply.cursor, reply.hasMore) = (feed.entries, feed.cursor, feed.hasMore)
+            reply.heads = batch.runs.map { RunStub($0) }
+            let applied = try laptop.replica.apply(reply, from: batch.cursor)
+            // As long as it lies, there is something to send.
+            #expect(applied.hasMoreToSend)
+        }
+        #expect(try laptop.replica.pending().count == 1)
+        #expect(try forum.sync(laptop).isEmpty)
+        #expect(try forum.hub.replica.changeset(dot) != nil)
+        #expect(try laptop.replica.pending().count == 0)
+    }
+
     @Test func `a laptop that was let in since is known though it brings a lot`() throws {
         let first = try forum.member("L1")
         let goBack = try remember(.olderFiles)

@@ -242,7 +242,7 @@ extension Replica {
 
 extension HubLink {
     static let test = HubLink(
-        url: "https://hub.invalid", pin: nil, authority: nil,
+        url: "https://hub.invalid", pins: nil, authority: nil,
         publicKey: Array(repeating: 1, count: 32), role: "")
 }
 

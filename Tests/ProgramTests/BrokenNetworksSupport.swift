@@ -68,7 +68,9 @@ final class BrokenLine {
     /// All files of both, the key, the mark of the place and the certificate among them: without
     /// the mark the laptop would take itself for a copy.
     private static func copy(from source: URL, to target: URL) throws {
-        let ends = ["", "-wal", ".key", ".install", ".tls-cert.pem", ".tls-key.pem"]
+        let ends = [
+            "", "-wal", ".key", ".install", ".tls-cert.pem", ".tls-key.pem", ".tls-next-key.pem",
+        ]
         for store in ["L1.sqlite", "hub.sqlite"] {
             for end in ends + ["-shm", ".lock"] {
                 try? FileManager.default.removeItem(at: target.appending(path: store + end))

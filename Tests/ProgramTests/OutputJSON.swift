@@ -152,6 +152,10 @@ import Testing
         }
         let facts = "changes up_to made"
         try expect(
+            Printed(
+                "certificate", "show", "--store", "hub.sqlite",
+                members: "pin next_pin names good_until told"), program: "karvan-hub", in: forum)
+        try expect(
             Printed("backup", "hub.karvan", "--store", "hub.sqlite", members: "backup \(facts)"),
             program: "karvan-hub", in: forum)
         try expect(

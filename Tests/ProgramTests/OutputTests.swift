@@ -156,7 +156,7 @@ import Testing
                 last success  TIME (AGE ago)
                 clock  OK
                 conflicts  1 to decide, 1 to note
-                records  1114 rows from 13 changes
+                records  1114 rows from 14 changes
                 """)
         try forum.must("L1", "attend", "P07", "AZ-014", "AZ-015")
         try forum.must("L1", "attend", "P07", "AZ-016")

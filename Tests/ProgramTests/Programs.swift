@@ -243,11 +243,13 @@ final class Forum {
 
     /// Starts the hub on loopback; the port stays the same when it is started again.
     ///
-    /// - Parameter clock: how wrong its clock is, such as `+3h`.
-    func startHub(port wanted: Int? = nil, clock: String? = nil) throws {
+    /// - Parameters:
+    ///   - clock: how wrong its clock is, such as `+3h`.
+    ///   - options: further ones of `serve`.
+    func startHub(port wanted: Int? = nil, clock: String? = nil, options: [String] = []) throws {
         let port = wanted ?? url.split(separator: ":").last.flatMap { Int($0) } ?? 0
         let process = Process()
-        let words = ["serve", "--store", "hub.sqlite", "--listen", "127.0.0.1:\(port)"]
+        let words = ["serve", "--store", "hub.sqlite", "--listen", "127.0.0.1:\(port)"] + options
         let program = [Programs.path("karvan-hub")] + words
         let command = clock.map { Programs.withClock($0, program) } ?? program
         process.executableURL = URL(filePath: command[0])

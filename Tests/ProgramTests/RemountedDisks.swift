@@ -8,7 +8,9 @@ import Testing
 
     /// Moves a store with what belongs to it, and waits until the disk has it.
     private func move(_ name: String, of forum: Forum, to disk: URL) throws -> Laptop {
-        let ends = ["", "-wal", ".key", ".install", ".tls-cert.pem", ".tls-key.pem"]
+        let ends = [
+            "", "-wal", ".key", ".install", ".tls-cert.pem", ".tls-key.pem", ".tls-next-key.pem",
+        ]
         for end in ends where forum.exists("\(name).sqlite\(end)") {
             try FileManager.default.moveItem(
                 at: forum.path("\(name).sqlite\(end)"),

@@ -22,9 +22,11 @@ private enum Prepared {
         return kept
     }
 
-    /// A replica that nobody has open is these three files; a hub's certificate lies beside it.
+    /// A replica that nobody has open is these three files; a hub's certificate and keys lie beside it.
     static func files(of store: String) throws -> [URL] {
-        let suffixes = ["", "-wal", ".key", ".install", ".tls-cert.pem", ".tls-key.pem"]
+        let suffixes = [
+            "", "-wal", ".key", ".install", ".tls-cert.pem", ".tls-key.pem", ".tls-next-key.pem",
+        ]
         return try suffixes.map { try directory.get().appending(path: "\(store).sqlite\($0)") }
             .filter { FileManager.default.fileExists(atPath: $0.path) }
     }

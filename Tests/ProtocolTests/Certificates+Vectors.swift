@@ -24,7 +24,7 @@ extension CertificateKind {
     private static var ofLaptop: Certificate { make(.device, of: laptop, by: hub, [recorder]) }
 
     static func vectors() throws -> [Vector] {
-        try signed() + read() + hubs() + devices() + permissions() + messages()
+        try signed() + read() + hubs() + devices() + permissions() + messages() + PinVectors.all()
     }
 
     private static func vector(_ kind: JSON, _ name: String, _ given: JSON) throws -> Vector {

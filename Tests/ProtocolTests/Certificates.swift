@@ -15,6 +15,8 @@ enum CertificateKind {
         case "hub": try hub(given)
         case "device": try device(given)
         case "may": try may(given)
+        case "pins": try pins(given)
+        case "adopt": try adopt(given)
         case "token": try token(given)
         case "enrolment": try enrolment(given)
         case "request": try request(given)
@@ -92,6 +94,35 @@ enum CertificateKind {
         return [
             "may": .array(
                 tables.map { .bool(permission.allows($0, certificates: place)) })
+        ]
+    }
+
+    private static func pins(_ given: JSON) throws -> JSON {
+        let bytes = try given.member("bytes").bytes()
+        let stated: PinSet
+        do throws(CBORError) {
+            stated = try PinSet(decoding: bytes)
+        } catch {
+            return ["reject": .string("\(error.reason)")]
+        }
+        guard stated.encode() == bytes else {
+            throw VectorError("pins are written otherwise than they were read")
+        }
+        return [
+            "pins": .array(stated.pins.map(JSON.hex)),
+            "stated": .number(stated.statedMilliseconds),
+        ]
+    }
+
+    private static func adopt(_ given: JSON) throws -> JSON {
+        let known = TrustedPins(
+            pins: try given.items("trusted").map { try $0.hex() },
+            sinceMilliseconds: try given.number("since"))
+        let said = try given.items("said").compactMap { try? PinSet(decoding: try $0.bytes()) }
+        let adopted = known.adopting(said)
+        return [
+            "trusted": .array(adopted.pins.map(JSON.hex)),
+            "since": .number(adopted.sinceMilliseconds),
         ]
     }
 

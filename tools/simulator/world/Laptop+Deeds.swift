@@ -34,6 +34,7 @@ extension Laptop {
         case .undo: try undo(&random)
         case .foreign: try foreign(&random)
         case .twin: try twin(&random)
+        case .large: try large(&random)
         case .seal: "sealed \(try replica.seal())"
         default: preconditionFailure("\(deed) is nothing that a person records")
         }
@@ -161,6 +162,17 @@ extension Laptop {
                 try transaction.upsert(
                     Forum.site, key: [.text("\(nonce)-\(place)")], [(column, .text(nonce))])
             }
+        }
+    }
+
+    /// A transaction of more than a changeset takes; two of them are more than a message takes.
+    private func large(_ random: inout SplitMix64) throws -> String {
+        let texts = (0..<(4 + random.below(28))).map { _ in
+            // Texts that don't compress to nothing.
+            Value.text((0..<2_500).map { _ in String(random.next(), radix: 16) }.joined())
+        }
+        return try write { transaction in
+            for text in texts { try transaction.insert(into: Forum.note, [nil, nil, nil, text]) }
         }
     }
 

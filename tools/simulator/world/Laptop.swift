@@ -36,6 +36,8 @@ final class Laptop {
     var noise = SplitMix64(seed: 0)
     /// A message of the session under way was changed.
     private(set) var isSessionNoisy = false
+    /// What the hub has answered lately.
+    private(set) var answers: [[UInt8]] = []
     private(set) var crashCount = 0
     /// The latest that its wall clock has said.
     private(set) var latest: Int64
@@ -63,7 +65,7 @@ final class Laptop {
                 secret: token.secret, name: "laptop \(number)", key: try replica.key()))
         try replica.setHubLink(
             HubLink(
-                url: "https://hub.invalid", pin: nil, authority: nil,
+                url: "https://hub.invalid", pins: nil, authority: nil,
                 publicKey: reply.hub.statement.publicKey, role: "coordinator"),
             membership: try Membership(
                 anchor: TrustAnchor(root: token.root), hub: reply.hub, own: reply.device,
@@ -166,6 +168,16 @@ final class Laptop {
     func beginSession(_ session: SyncSession, _ action: SyncSession.Action) {
         self.session = (session, action)
         isSessionNoisy = false
+    }
+
+    /// What is said in the session under way need not be so.
+    func hearLie() { isSessionNoisy = true }
+
+    func note(answer: [UInt8]) {
+        // Large ones take room, and no other path.
+        guard answer.count < 100_000 else { return }
+        answers.append(answer)
+        if answers.count > 8 { answers.removeFirst() }
     }
 
     /// Flips one bit of a message.

@@ -34,6 +34,7 @@ struct Quiescence {
             try checkLog(laptop.replica, name)
             try checkState(laptop.replica, oracle, name)
             try laptop.check()
+            try world.checkAside(laptop.replica, name)
         }
         try checkRepetition(hub)
     }

@@ -38,6 +38,8 @@ package enum Deed: String, CaseIterable, Sendable {
     /// Another process writes to it.
     case twin
     case reopen, seal
+    /// More than one message takes.
+    case large
     // How it travels.
     /// A whole session.
     case sync
@@ -53,6 +55,10 @@ package enum Deed: String, CaseIterable, Sendable {
     case network
     /// Something on the way changes what passes, behind the checks of TLS.
     case noise
+    /// The hub says what isn't so.
+    case lie
+    /// Somebody brings runs that nobody of the forum has signed, or that may not be written.
+    case forge
     case clock
     case kill
     case hubKill = "hub-kill"
@@ -65,8 +71,8 @@ package enum Deed: String, CaseIterable, Sendable {
 
     package var isFault: Bool {
         switch self {
-        case .disk, .hubDisk, .network, .noise, .clock, .kill, .hubKill, .revoke, .admit,
-            .hubRestore:
+        case .disk, .hubDisk, .network, .noise, .lie, .forge, .clock, .kill, .hubKill, .revoke,
+            .admit, .hubRestore:
             true
         default: false
         }
@@ -87,7 +93,8 @@ extension Scenario {
         let many = 2 + random.below(39)
         let laptopCount = laptopCount ?? (random.chance(1, in: 20) ? many : few)
         var weights: [(deed: Deed, weight: Int)] = Deed.allCases.filter { !$0.isFault }.map {
-            ($0, random.chance(1, in: 8) ? 0 : 1 + random.below($0.usualWeight * 2))
+            guard $0 != .large else { return ($0, random.chance(1, in: 10) ? 1 : 0) }
+            return ($0, random.chance(1, in: 8) ? 0 : 1 + random.below($0.usualWeight * 2))
         }
         // Three in four forums have faults, each kind of them or not.
         if random.chance(3, in: 4) {

@@ -74,6 +74,15 @@ final class SimulatedHub {
         }
     }
 
+    /// Does what an operator's command does, in a process of its own while the hub serves.
+    func command<T>(_ body: (HubStore) throws -> T) throws -> T? {
+        try perform { _ in
+            let other = try HubStore(path: path, environment: clock.environment(on: disk))
+            defer { other.close() }
+            return try body(other)
+        }
+    }
+
     private func survive(_ error: StoreError) throws {
         guard disk.hasFired, let fault = disk.fault else {
             // A server goes on.

@@ -75,7 +75,7 @@ extension SimulatedHub {
     /// - Parameter span: milliseconds up to now that don't count.
     /// - Returns: whether the operator was told that it is done.
     func revoke(_ device: DeviceID, span: Int64?) throws -> Bool {
-        let done: Void? = try perform { store in
+        let done: Void? = try command { store in
             guard let known = try store.devices().first(where: { $0.device == "\(device)" }) else {
                 throw Violation("error", "the hub doesn't know \(device)")
             }
@@ -88,7 +88,7 @@ extension SimulatedHub {
 
     /// - Returns: whether the operator was told that it is done, or has seen it.
     func admit(_ stub: RunStub) throws -> Bool {
-        let done: Void? = try perform { store in
+        let done: Void? = try command { store in
             let kept = try store.replica.quarantinedRuns().first { RunStub($0.run) == stub }
             guard let kept else {
                 guard try store.replica.run(stub) != nil else {

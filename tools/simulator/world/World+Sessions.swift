@@ -17,6 +17,7 @@ package enum NetworkFault: String, Sendable {
     case requestLate = "request late"
     case requestDamaged = "request damaged"
     case replyDamaged = "reply damaged"
+    case hubLies = "hub lies"
 
     static let losses: [Self] = [.requestLost, .replyLost, .requestTwice, .requestLate]
     static let noises: [Self] = [.requestDamaged, .replyDamaged]
@@ -69,6 +70,8 @@ extension World {
             try checkOutcome(outcome, laptop)
             return "\(outcome)"
         }
+        // Who has forgotten the hub begins anew, whatever was read.
+        if try laptop.replica.cursor() == nil { laptop.cursor = nil }
         // A fault that came meanwhile has ended the session.
         guard laptop.session != nil else { return result }
         let next = session.handle(event)
@@ -83,7 +86,7 @@ extension World {
             let applied = try ReplicaSide(laptop.replica)
                 .apply(reply, scope: Forum.scope, from: cursor)
             // What lies behind a run that is asked for now may be what another waits for.
-            if applied.quarantinedCount > 0, !applied.lacksBodies {
+            if applied.quarantinedCount > 0, !applied.lacksBodies, !laptop.isSessionNoisy {
                 try checkAside(laptop.replica, "laptop \(laptop.number)")
             }
             return (.applied(applied), "got \(applied.changesetCount)")
@@ -113,7 +116,7 @@ extension World {
     ) throws -> SyncSession.Event {
         let fault = laptop.networkFault
         laptop.networkFault = nil
-        if let fault { count("fault: \(fault.rawValue)") }
+        if let fault, fault != .hubLies { count("fault: \(fault.rawValue)") }
         var bytes = request.encode()
         let publicKey = laptop.replica.publicKey
         try deliverLateRequests()
@@ -124,7 +127,7 @@ extension World {
             return .failed(.timedOut("request late"))
         case .requestTwice: _ = try hub.answer(bytes, from: publicKey)
         case .requestDamaged: laptop.damage(&bytes)
-        case .replyLost, .replyDamaged, nil: break
+        case .replyLost, .replyDamaged, .hubLies, nil: break
         }
         let crashCount = hub.crashCount
         let armed = hub.disk.fault
@@ -136,7 +139,10 @@ extension World {
         try Laptop.checkGroups(store.replica, ledger, "the hub")
         guard fault != .replyLost else { return .failed(.timedOut("reply lost")) }
         switch answer {
-        case .success(let reply): return try read(reply, isDamaged: fault == .replyDamaged, laptop)
+        case .success(let honest):
+            let reply = fault == .hubLies ? try lie(honest, to: request, laptop) : honest
+            laptop.note(answer: honest)
+            return try read(reply, isDamaged: fault == .replyDamaged, laptop)
         case .failure(let refusal): return .failed(.refused(refusal))
         case nil: return .failed(.unreachable("the hub ended"))
         }

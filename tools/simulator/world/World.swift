@@ -20,6 +20,7 @@ package final class World {
     let laptops: [Laptop]
     private let hubClock: SimulatedClock
     private let directory: URL
+    let forgers: Forgers
     /// What couriers carry.
     private var bags: [[SealedRun]] = []
     var lateRequests: [(bytes: [UInt8], publicKey: [UInt8])] = []
@@ -43,6 +44,8 @@ package final class World {
         var random = SplitMix64(seed: scenario.seed)
         hubClock = SimulatedClock(time, seed: random.next())
         hub = try SimulatedHub(path: directory.appending(path: "hub").path, clock: hubClock)
+        forgers = try Forgers(
+            in: directory.path, clock: SimulatedClock(time, seed: random.next()))
         var laptops: [Laptop] = []
         for number in 0..<scenario.laptopCount {
             let clock = SimulatedClock(time, seed: random.next())
@@ -57,6 +60,7 @@ package final class World {
 
     deinit {
         hub.close()
+        forgers.close()
         for laptop in laptops { laptop.close() }
         try? FileManager.default.removeItem(at: directory)
     }
@@ -158,6 +162,11 @@ package final class World {
             laptop.networkFault = random.pick(NetworkFault.noises)
             laptop.noise = SplitMix64(seed: random.next())
             return laptop.networkFault?.rawValue ?? ""
+        case .lie:
+            laptop.networkFault = .hubLies
+            laptop.noise = SplitMix64(seed: random.next())
+            return "the hub will lie to laptop \(laptop.number)"
+        case .forge: return try forge(to: laptop, &random)
         case .clock: return set(laptop.clock, &random)
         case .kill: return try cutPower(laptop, &random)
         case .revoke: return try revoke(laptop, &random)

@@ -1,0 +1,52 @@
+internal import Causality
+internal import FieldRecords
+internal import Merge
+internal import RecordSchema
+internal import ReplicaStore
+internal import SyncProtocol
+
+/// The hub's TLS keys as records, so that laptops know the next one before it is used.
+extension HubStore {
+    /// Tells laptops by which TLS keys to know this hub, where it has not said just that before: what
+    /// they have heard takes the place of the pin in their token.
+    ///
+    /// - Parameter pins: the one in use first.
+    /// - Returns: whether that is new.
+    @discardableResult
+    package func state(pins: [[UInt8]]) throws -> Bool {
+        // One that has no certificate has no row either, and nobody believes what it says.
+        guard try replica.membership() != nil else { return false }
+        return try replica.write(seals: true) { transaction in
+            let known = try replica.pinSets(of: replica.device)
+            let last = known.max(by: PinSet.isBefore)
+            guard last?.pins != pins || known.count > 1 else { return false }
+            // Later than what it said before, whatever its clock does.
+            let time = max(now, (last?.statedMilliseconds ?? .min).addingClamped(1))
+            guard let stated = PinSet(pins: pins, statedMilliseconds: time) else {
+                throw StoreError.invalid("a hub has 1 to \(Limits.pins) TLS keys")
+            }
+            let table = Forum.device
+            let column = table.declared("pins")
+            let (row, _) = try transaction.upsert(
+                table, key: [.text(replica.device.description)], [])
+            try transaction.add(table, row, column, [.blob(stated.encode())])
+            try transaction.remove(table, row, column, known.map { .blob($0.encode()) })
+            return true
+        }.result
+    }
+}
+
+extension HubStore {
+    /// Whether laptops that sync are told of just these.
+    package func hasStated(pins: [[UInt8]]) throws -> Bool {
+        let known = try replica.pinSets(of: replica.device)
+        return known.max(by: PinSet.isBefore)?.pins == pins
+    }
+}
+
+extension Int64 {
+    fileprivate func addingClamped(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
+    }
+}
