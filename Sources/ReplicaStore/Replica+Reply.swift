@@ -239,11 +239,8 @@ extension Replica {
             known.has > known.fed && rows.streams[sid: sid]?.end == nil
         }
         guard !doubted.isEmpty else { return false }
-        guard hasDoubted else {
-            hasDoubted = true
-            try forgetHub()
-            return true
-        }
+        let readsAnew = !hasDoubted
+        hasDoubted = true
         try transaction(isDurable: false) { () throws(StoreError) in
             let peer = try peer()
             for sid in doubted.keys.sorted() {
@@ -251,6 +248,10 @@ extension Replica {
                     "UPDATE sy_peer_head SET has = fed WHERE peer = ? AND sid = ?", peer,
                     .integer(sid))
             }
+            guard readsAnew else { return }
+            try connection.run("DELETE FROM sy_peer WHERE peer = ?", peer)
+            // So that it comes by names.
+            try connection.run("UPDATE sy_peer_head SET fed = 0 WHERE peer = ?", peer)
         }
         return true
     }

@@ -239,9 +239,10 @@ import Testing
         #expect(first.runs.count == 3)
         #expect(first.changesetCount == 3)
         #expect(first.remainingCount == 0)
+        // Its feed is not read to the end yet.
         var reply = ExchangeReply(
             heads: [RunStub(first.runs[2])], rejections: [], entries: [],
-            cursor: .start(epoch: Identifier(high: 0, low: 1), scope: "forum"), hasMore: false,
+            cursor: .start(epoch: Identifier(high: 0, low: 1), scope: "forum"), hasMore: true,
             hubMilliseconds: 0)
         _ = try a.apply(reply, from: nil)
         #expect(try a.outgoingBatch().runs == [])
@@ -261,7 +262,7 @@ import Testing
         let runs = try a.outgoingBatch().runs
         var reply = ExchangeReply(
             heads: [RunStub(runs[0])], rejections: [], entries: [],
-            cursor: .start(epoch: Identifier(high: 0, low: 1), scope: "forum"), hasMore: false,
+            cursor: .start(epoch: Identifier(high: 0, low: 1), scope: "forum"), hasMore: true,
             hubMilliseconds: 0)
         #expect(try !a.apply(reply, from: nil).hasMoreToSend)
         #expect(try a.pending().count == 2)

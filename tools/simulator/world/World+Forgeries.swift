@@ -19,6 +19,8 @@ extension World {
         case stranger
         /// Of a device that is let see the forum, and write nothing.
         case viewer
+        /// Of a device that may write all, and signs what nobody can read.
+        case poison
     }
 
     func forge(to laptop: Laptop, _ random: inout SplitMix64) throws -> String {
@@ -28,6 +30,7 @@ extension World {
             case .altered: try altered(&random)
             case .stranger: try forgers.runs(of: .stranger, at: hub, &random)
             case .viewer: try forgers.runs(of: .viewer, at: hub, &random)
+            case .poison: try forgers.runs(of: .coordinator, at: hub, &random).map(spoilt)
             }
         guard !runs.isEmpty else { return "\(kind): nothing to forge" }
         count("fault: forged run")
@@ -40,7 +43,11 @@ extension World {
 
     private func altered(_ random: inout SplitMix64) throws -> [SealedRun] {
         let carrier = laptops[random.below(laptops.count)]
-        let runs = try carrier.replica.sealedRuns(after: VersionVector())
+        var runs: [SealedRun] = []
+        _ = try carrier.attempt { carrier in
+            runs = try carrier.replica.sealedRuns(after: VersionVector())
+            return ""
+        }
         guard let run = random.pick(runs) else { return [] }
         var parts = [run.headerBytes, run.signature, run.body]
         let part = random.below(parts.count)
@@ -49,6 +56,14 @@ extension World {
         let forged = try? SealedRun(
             headerBytes: parts[0], signature: parts[1], body: parts[2])
         return forged.map { [$0] } ?? []
+    }
+
+    /// Its body ends early; the device has signed it like that.
+    private func spoilt(_ run: SealedRun) throws -> SealedRun {
+        var header = run.header
+        let body = Array(run.body.dropLast())
+        header.bodyHash = Digest(sha256: body)
+        return SealedRun(signing: header, body: body, key: try forgers.key(of: .coordinator))
     }
 
     private func offer(
@@ -101,17 +116,18 @@ extension World {
     }
 }
 
-/// Devices that belong to nobody who may write.
+/// Devices whose runs nobody takes.
 final class Forgers {
-    enum Kind: String, Hashable { case stranger, viewer }
+    /// By what they were enrolled as, if they were.
+    enum Kind: String, Hashable { case stranger, viewer, coordinator }
 
     private let directory: String
     private let clock: SimulatedClock
     /// One that never fails.
     private let disk: FaultyDisk
     private var replicas: [Kind: Replica] = [:]
-    /// Whether the hub has let the viewer in.
-    private var isIn = false
+    /// Whom the hub has let in.
+    private var enrolled: Set<Kind> = []
 
     init(in directory: String, clock: SimulatedClock) throws {
         (self.directory, self.clock) = (directory, clock)
@@ -126,7 +142,8 @@ final class Forgers {
     ) throws -> [SealedRun] {
         let replica = try replicas[kind] ?? make(kind)
         replicas[kind] = replica
-        guard try kind == .stranger || isIn || enrol(replica, at: hub) else { return [] }
+        guard try kind == .stranger || enrolled.contains(kind) || enrol(replica, as: kind, at: hub)
+        else { return [] }
         // Its own program knows nothing of what it may not do.
         let code = "F\(random.below(1_000))"
         try replica.write { transaction in
@@ -136,6 +153,11 @@ final class Forgers {
         return try replica.sealedRuns(after: VersionVector())
     }
 
+    func key(of kind: Kind) throws -> DeviceKey {
+        guard let replica = replicas[kind] else { throw Violation("error", "no such forger") }
+        return try replica.key()
+    }
+
     private func make(_ kind: Kind) throws -> Replica {
         try Replica.create(
             at: "\(directory)/\(kind.rawValue)", name: kind.rawValue, schema: Forum.schema,
@@ -143,16 +165,19 @@ final class Forgers {
     }
 
     /// - Returns: whether the hub, whose disk may fail, has let it in.
-    private func enrol(_ replica: Replica, at hub: SimulatedHub) throws -> Bool {
+    private func enrol(
+        _ replica: Replica, as kind: Kind, at hub: SimulatedHub
+    ) throws -> Bool {
         let key = try replica.key()
         let done: Void? = try hub.perform { store in
             let token = try store.createToken(
-                scopes: [Forum.scope], role: "viewer", lifetimeMilliseconds: 3_600_000,
+                scopes: [Forum.scope], role: kind.rawValue, lifetimeMilliseconds: 3_600_000,
                 pin: Array(repeating: 0, count: 32))
             _ = try store.enrol(
-                EnrolmentRequest(secret: token.secret, name: "viewer", key: key))
+                EnrolmentRequest(secret: token.secret, name: kind.rawValue, key: key))
         }
-        isIn = done != nil
-        return isIn
+        guard done != nil else { return false }
+        enrolled.insert(kind)
+        return true
     }
 }
