@@ -32,7 +32,9 @@ final class Laptop {
     var session: (session: SyncSession, action: SyncSession.Action)?
     /// What happens to the next message.
     var networkFault: NetworkFault?
-    /// Where noise hits a message.
+    /// What the hub says in place of its next answer, where that is the fault.
+    var lie: HubLie?
+    /// Where noise hits a message, and what a lie is about.
     var noise = SplitMix64(seed: 0)
     /// A message of the session under way was changed.
     private(set) var isSessionNoisy = false

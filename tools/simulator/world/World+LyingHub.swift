@@ -15,7 +15,7 @@ enum HubLie: String, CaseIterable {
     case omitPlainly = "an entry left out of what the cursor covers"
     case reorder = "two entries in another order"
     case withhold = "nothing new"
-    /// It says that it holds what it doesn't, or no longer.
+    /// It says that it holds what it was brought, and has thrown it away.
     case overstate = "holds all"
     case understate = "holds nothing"
     case reject = "a run refused that was taken"
@@ -24,11 +24,19 @@ enum HubLie: String, CaseIterable {
 }
 
 extension World {
+    /// What the hub makes of a request before it lies.
+    func heard(_ request: ExchangeRequest, by laptop: Laptop) -> ExchangeRequest {
+        guard laptop.networkFault == .hubLies, laptop.lie == .overstate else { return request }
+        var heard = request
+        heard.runs = []
+        return heard
+    }
+
     /// What the laptop gets in place of an honest answer.
     func lie(
         _ honest: [UInt8], to request: ExchangeRequest, _ laptop: Laptop
     ) throws -> [UInt8] {
-        let lie = HubLie.allCases[laptop.noise.below(HubLie.allCases.count)]
+        guard let lie = laptop.lie else { return honest }
         laptop.hearLie()
         count("fault: hub lies: \(lie.rawValue)")
         if lie == .old {

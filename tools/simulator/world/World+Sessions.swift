@@ -114,10 +114,11 @@ extension World {
     private func exchange(
         _ request: ExchangeRequest, _ laptop: Laptop
     ) throws -> SyncSession.Event {
+        let heard = heard(request, by: laptop)
         let fault = laptop.networkFault
         laptop.networkFault = nil
         if let fault, fault != .hubLies { count("fault: \(fault.rawValue)") }
-        var bytes = request.encode()
+        var bytes = heard.encode()
         let publicKey = laptop.replica.publicKey
         try deliverLateRequests()
         switch fault {

@@ -164,8 +164,9 @@ package final class World {
             return laptop.networkFault?.rawValue ?? ""
         case .lie:
             laptop.networkFault = .hubLies
+            laptop.lie = random.pick(HubLie.allCases)
             laptop.noise = SplitMix64(seed: random.next())
-            return "the hub will lie to laptop \(laptop.number)"
+            return laptop.lie?.rawValue ?? ""
         case .forge: return try forge(to: laptop, &random)
         case .clock: return set(laptop.clock, &random)
         case .kill: return try cutPower(laptop, &random)
