@@ -44,9 +44,10 @@ package enum HubCertificateError: Error, Hashable, Sendable, CustomStringConvert
             "the key in \(key) isn't that of \(certificate). Give the two that belong together."
         case .missingKey(let path, let certificate):
             """
-            \(path) is missing, and laptops trust no other key. Restore it from the backup. If \
-            it is lost, delete \(certificate) too: the hub makes a new key, and every laptop \
-            has to enrol again.
+            \(path) is missing, and laptops trust no other key but the next one. Restore it from the \
+            backup. If it is lost, delete \(certificate) too, and give the next key, \
+            \(path.replacing(".tls-key.pem", with: ".tls-next-key.pem")), its name: laptops that have \
+            synced know that. The others have to enrol again.
             """
         case .invalidName(let name):
             "\"\(name)\" is neither a DNS name nor an IP address; write other scripts in Punycode."
@@ -111,8 +112,19 @@ package struct HubCertificate: Sendable {
             let pem = try selfSigned(key, names, from: wallMilliseconds, path: certificatePath)
             try PrivateFile.create(certificatePath, pem, mode: 0o644)
         }
-        return try load(
-            certificatePath: certificatePath, keyPath: keyPath, nextKeyPath: nextPath)
+        try PrivateFile.check(nextPath, forbidden: 0o077)
+        do {
+            return try load(
+                certificatePath: certificatePath, keyPath: keyPath, nextKeyPath: nextPath)
+        } catch .mismatch {
+            // It was made while the key changed. What counts is the key.
+            try PrivateFile.remove(certificatePath)
+            let pem = try selfSigned(
+                try readKey(keyPath), names, from: wallMilliseconds, path: certificatePath)
+            try PrivateFile.create(certificatePath, pem, mode: 0o644)
+            return try load(
+                certificatePath: certificatePath, keyPath: keyPath, nextKeyPath: nextPath)
+        }
     }
 
     private static func makeKey(_ path: String) throws(HubCertificateError) {
@@ -132,6 +144,8 @@ package struct HubCertificate: Sendable {
     package static func renew(
         besideStore store: String, names: [String], wallMilliseconds: Int64
     ) throws(HubCertificateError) -> HubCertificate {
+        // Before anything is changed.
+        _ = try alternativeNames(names)
         let before = try loadOrMake(
             besideStore: store, names: names, wallMilliseconds: wallMilliseconds)
         // A certificate is of one key: without it, a new one is made for whichever key is there.

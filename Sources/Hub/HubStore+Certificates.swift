@@ -119,8 +119,10 @@ extension HubStore {
     ) throws {
         let statement = certificate.statement
         let device = statement.device
+        // One that was given within the same millisecond is the same.
         let outdated = try replica.certificates(of: device).filter {
-            $0.statement.kind == statement.kind && $0.statement.issuer == statement.issuer
+            $0 != certificate && $0.statement.kind == statement.kind
+                && $0.statement.issuer == statement.issuer
                 && $0.statement.grants == statement.grants
         }
         let table = Forum.device

@@ -37,10 +37,39 @@ extension HubStore {
 }
 
 extension HubStore {
-    /// Whether laptops that sync are told of just these.
-    package func hasStated(pins: [[UInt8]]) throws -> Bool {
+    /// From now on laptops that sync are told of these keys, by which they reach this hub.
+    ///
+    /// Not before one of them asks: it may hold what the hub's own stream has lost, and bring it first
+    /// (``takeBack(_:)``).
+    ///
+    /// - Parameter pins: the one in use first.
+    /// - Returns: whether laptops that have synced before know the one in use.
+    package func serve(with pins: [[UInt8]]) throws -> Bool {
+        servedPins = pins
+        guard let stated = try statedPins() else { return true }
+        return pins.first.map(stated.contains) ?? false
+    }
+
+    /// Inside of an exchange, behind what the hub takes back.
+    func statePinsIfDue() throws {
+        guard let servedPins, try replica.membership() != nil else { return }
         let known = try replica.pinSets(of: replica.device)
-        return known.max(by: PinSet.isBefore)?.pins == pins
+        guard known.count != 1 || known[0].pins != servedPins else { return }
+        try state(pins: servedPins)
+    }
+
+    /// The keys that laptops which sync are told of, the one in use first; `nil` as long as nobody was.
+    package func statedPins() throws -> [[UInt8]]? {
+        try replica.pinSets(of: replica.device).max(by: PinSet.isBefore)?.pins
+    }
+
+    /// Whether laptops that have synced know the key that the hub will serve with next.
+    ///
+    /// - Parameter certificate: as it lies beside the store.
+    /// - Throws: for a store without certificates: nobody believes what it says of keys.
+    package func isNextKeyKnown(of certificate: HubCertificate) throws -> Bool {
+        _ = try membership()
+        return try statedPins() == certificate.pins
     }
 }
 

@@ -29,6 +29,8 @@ package struct EnrolledDevice: Hashable, Sendable {
 package final class HubStore {
     package let replica: Replica
     let path: String
+    /// The TLS keys that it serves with and will; `nil` where it doesn't serve. See ``HubStore/serve(with:)``.
+    var servedPins: [[UInt8]]?
     var now: Int64 { replica.environment.wallMilliseconds() }
 
     private static let tables = """
@@ -241,6 +243,7 @@ package final class HubStore {
             return try handOver(request, from: publicKey, cut)
         }
         try renewIfDue(device)
+        try statePinsIfDue()
         try replica.seal()
         let (heads, rejections) = try take(request.runs, from: publicKey)
         let feed = try replica.feedEntries(after: request.cursor, ahead: request.ahead)

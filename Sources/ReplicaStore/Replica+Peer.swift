@@ -57,6 +57,12 @@ extension Replica {
     ) throws(StoreError) {
         try transaction { () throws(StoreError) in
             if let membership { try setMembership(membership) }
+            var link = link
+            // What is known here already of the hub's keys says nothing against those of the token.
+            let known = try pinSets(of: DeviceID(publicKey: link.publicKey))
+            if let last = known.map(\.statedMilliseconds).max(), let pins = link.pins {
+                link.pins?.sinceMilliseconds = max(pins.sinceMilliseconds, last)
+            }
             try connection.setMeta("hub_url", .text(link.url))
             try connection.setMeta("hub_key", .blob(link.publicKey))
             try store(link.pins)

@@ -29,6 +29,8 @@ extension Replica {
         observe: (IngestProgress) throws -> Void = { _ in }
     ) throws -> AppliedReply {
         var position = start ?? .start(epoch: reply.cursor.epoch, scope: Self.scope)
+        // As this replica has it stored: another process may move it, or drop it, meanwhile.
+        var stored = start
         let end = reply.entries.reduce(position) { $0.advanced(by: $1.stub) }
         guard end == reply.cursor else {
             throw Refusal(.poison, "the hub's entries don't lead to its cursor")
@@ -38,11 +40,11 @@ extension Replica {
         let leftBefore = try left().count
         var rest = reply.entries[...]
         while !rest.isEmpty, !applied.lacksBodies {
-            let progress = try take(&rest, at: &position, &applied)
+            let progress = try take(&rest, at: &position, &stored, &applied)
             lock?.giveWay()
             try observe(progress)
         }
-        let isBelieved = try remember(reply, position)
+        let isBelieved = try remember(reply, position, &stored)
         if try hasHoles() {
             try transaction {
                 try drain()
@@ -68,7 +70,7 @@ extension Replica {
         applied.changesetCount += takenBack.changesetCount
         let isAtEnd = !reply.hasMore && !applied.lacksBodies && applied.damage == nil
         if isAtEnd { try adoptPutBack() }
-        let isDoubted = try isAtEnd && reply.rejections.isEmpty && doubtHeads()
+        let isDoubted = try isAtEnd && reply.rejections.isEmpty && doubtHeads(behind: reply.cursor)
         // What the hub takes or has taken is offered again: the answer to that says what it holds.
         applied.hasMoreToSend =
             try !isBelieved || isDoubted || left().count < leftBefore
@@ -83,11 +85,11 @@ extension Replica {
     /// - Parameter entries: what is not taken in yet.
     private func take(
         _ entries: inout ArraySlice<FeedEntry>, at position: inout Cursor,
-        _ applied: inout AppliedReply
+        _ stored: inout Cursor?, _ applied: inout AppliedReply
     ) throws -> IngestProgress {
         // The first is read before others have to wait for it.
         var ahead = entries.first?.run.map { incoming($0) }
-        var (rest, cursor, result) = (entries, position, applied)
+        var (rest, cursor, result, known) = (entries, position, applied, stored)
         var slice = IngestSlice()
         var progress = IngestProgress()
         try transaction(isDurable: false, isBulk: true) {
@@ -117,9 +119,9 @@ extension Replica {
             }
             try apply(&accepted)
             try rows.streams.update(own, in: connection)
-            try setCursor(cursor, peer)
+            try moveCursor(&known, to: cursor, peer)
         }
-        (entries, position, applied) = (rest, cursor, result)
+        (entries, position, applied, stored) = (rest, cursor, result, known)
         return progress
     }
 
@@ -159,7 +161,14 @@ extension Replica {
             """)
     }
 
-    private func setCursor(_ cursor: Cursor, _ peer: Value) throws(StoreError) {
+    /// Where another process has moved the cursor meanwhile, or dropped it, its word stands.
+    ///
+    /// - Parameter known: where it stood when this was begun, and stands now.
+    private func moveCursor(
+        _ known: inout Cursor?, to cursor: Cursor, _ peer: Value
+    ) throws(StoreError) {
+        guard try self.cursor() == known else { return }
+        known = cursor
         try connection.run(
             "INSERT OR REPLACE INTO sy_peer VALUES(?, ?, ?, ?, ?)", peer,
             .text(Self.scope), .blob(cursor.epoch.bytes), .integer(Int64(cursor.offset)),
@@ -198,11 +207,13 @@ extension Replica {
     ///
     /// - Returns: whether all heads stand.
     private func remember(
-        _ reply: ExchangeReply, _ cursor: Cursor
+        _ reply: ExchangeReply, _ cursor: Cursor, _ stored: inout Cursor?
     ) throws(StoreError) -> Bool {
+        var known = stored
+        defer { stored = known }
         // What a sync says it has received is on the disk, with all that was taken in before. Should a
         // power cut take the rest, the hub says it again.
-        try transaction(isDurable: !reply.entries.isEmpty) { () throws(StoreError) in
+        return try transaction(isDurable: !reply.entries.isEmpty) { () throws(StoreError) in
             var isBelieved = true
             let peer = try peer()
             for head in reply.heads {
@@ -220,7 +231,7 @@ extension Replica {
                     SET has = excluded.has
                     """, peer, .integer(record.sid), seq)
             }
-            try setCursor(cursor, peer)
+            try moveCursor(&known, to: cursor, peer)
             try connection.setMeta("last_sync", .integer(environment.wallMilliseconds()))
             try connection.setMeta(
                 "clock_offset",
@@ -233,12 +244,17 @@ extension Replica {
     /// was thought to hold beyond that it has lost, or it was never so: the feed is read anew, and all
     /// that it doesn't name is offered again. A hub that says so even then is not believed.
     ///
+    /// - Parameter end: of the feed; when another process reads it anew, that one is to say.
     /// - Returns: whether there was any.
-    private func doubtHeads() throws(StoreError) -> Bool {
+    private func doubtHeads(behind end: Cursor) throws(StoreError) -> Bool {
+        guard try cursor() == end else { return false }
         let doubted = try peerHeads().filter { sid, known in
             known.has > known.fed && rows.streams[sid: sid]?.end == nil
         }
-        guard !doubted.isEmpty else { return false }
+        guard !doubted.isEmpty else {
+            hasDoubted = false
+            return false
+        }
         let readsAnew = !hasDoubted
         hasDoubted = true
         try transaction(isDurable: false) { () throws(StoreError) in

@@ -24,8 +24,8 @@ struct CertificateShow: ParsableCommand {
         let certificate = try common.certificate()
         let store = try common.openStore("certificate show")
         defer { store.close() }
-        let isTold = try store.hasStated(pins: certificate.pins)
-        let told = isTold ? "yes, at each sync" : "at the next start of the hub"
+        let isTold = try store.statedPins() == certificate.pins
+        let told = isTold ? "yes" : "not yet: laptops hear of them when they sync"
         try common.print(
             "\(certificate.text)\ntold         \(told)",
             .object(certificate.facts + [("told", .bool(isTold))]))
@@ -63,13 +63,22 @@ struct CertificateRenew: ParsableCommand {
 
     func run() throws {
         try common.checkIsThere()
+        let store = try common.openStore("certificate renew")
+        defer { store.close() }
+        // What nobody knows would lock all out.
+        guard try store.isNextKeyKnown(of: try common.certificate()) else {
+            throw CommandFailure(
+                .badInput,
+                "no laptop was told of the next key yet. Start the hub, and run this once a laptop has "
+                    + "synced")
+        }
         let certificate = try HubCertificate.renew(
             besideStore: common.store, names: hostName,
             wallMilliseconds: Environment.system(command: "").wallMilliseconds())
         try common.print(
             """
             \(certificate.text)
-            Next: start the hub again. Until then it serves with the key from before, and tokens made now don't fit.
+            Next: start the hub again. Tokens of the key from before don't fit then, and those made now don't fit until then.
             """, .object(certificate.facts))
     }
 }

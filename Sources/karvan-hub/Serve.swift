@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import Hub
+internal import Logging
 internal import ProgramOutput
 internal import ReplicaStore
 
@@ -25,8 +26,11 @@ struct Serve: AsyncParsableCommand {
         let logger = HubLog.logger(
             wallMilliseconds: Environment.system(command: "").wallMilliseconds)
         let store = try common.openStore("serve")
-        // From now on it serves with these, so now laptops are told.
-        try store.state(pins: certificate.pins)
+        if try !store.serve(with: certificate.pins) {
+            logger.warning(
+                "unknown_key",
+                metadata: ["detail": "laptops that have synced before know other keys of this hub"])
+        }
         let service = HubService(store: store, logger: logger)
         let common = common
         let server = HubServer(

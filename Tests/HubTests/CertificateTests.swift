@@ -90,6 +90,25 @@ struct CertificateTests {
         #expect(try folder.mode("hub.tls-key.pem") == 0o600)
     }
 
+    @Test func `A name that is none changes no key`() throws {
+        let before = try make()
+        #expect(throws: HubCertificateError.invalidName("f\u{fc}ssen")) {
+            try renew(names: ["f\u{fc}ssen"])
+        }
+        #expect(try make().pins == before.pins)
+    }
+
+    @Test func `A certificate of the key before is made anew`() throws {
+        let before = try make(names: ["hub.example.org"])
+        let certificate = try folder.read("hub.tls-cert.pem")
+        let renewed = try renew()
+        // Another command had made it in the moment of the change.
+        try FileManager.default.removeItem(atPath: folder.file("hub.tls-cert.pem"))
+        try folder.write("hub.tls-cert.pem", certificate)
+        let found = try make()
+        #expect(found.pins == renewed.pins && found.pin == before.nextPin)
+    }
+
     /// What a renewal has done when it is ended, by what it does in turn.
     @Test(arguments: 0...2) func `A renewal that was ended leaves a key that laptops know`(
         _ step: Int

@@ -202,6 +202,16 @@ struct GrantTests {
         #expect(try laptop.replica.rowCount(of: Forum.note) == 1)
     }
 
+    @Test func `whoever enrols twice under a clock that stands still keeps a certificate`() throws {
+        let laptop = try forum.laptop("L1")
+        for _ in 0..<3 {
+            try forum.enrol(laptop, as: "recorder")
+            #expect(try forum.hub.certificates(of: laptop.replica.device).count == 1)
+        }
+        let run = try laptop.signedRun(writing: Forum.note)
+        #expect(try forum.exchange(laptop, [run]).rejections.isEmpty)
+    }
+
     @Test func `a token that is used again changes nothing`() throws {
         let laptop = try forum.laptop("L1")
         let key = try laptop.replica.key()

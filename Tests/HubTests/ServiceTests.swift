@@ -1,6 +1,8 @@
+import Causality
 import FieldRecords
 import Foundation
 import Hub
+import Merge
 import RecordSchema
 import ReplicaStore
 import SyncProtocol
@@ -96,6 +98,39 @@ struct ServiceTests {
             Self.request + [0], signature: signature.headerValue)
         #expect(refusal(other)?.code == .revoked)
         #expect(desk.lines.all.contains { $0.contains("event=refused") && $0.contains("REVOKED") })
+        await desk.service.close()
+    }
+
+    @Test func `a run that isn't taken is in the log, and told to who brought it`() async throws {
+        let desk = try Desk(tokenCount: 1)
+        let laptop = try Replica.create(
+            at: desk.folder.file("laptop"), name: "laptop", schema: Forum.schema,
+            environment: .system(command: "test"))
+        defer { laptop.close() }
+        let key = try laptop.key()
+        _ = await desk.enrol(key, with: desk.tokens[0])
+        try laptop.write { try $0.insert(into: Forum.note, [nil, nil, nil, .text("mine")]) }
+        try laptop.seal()
+        let run = try laptop.sealedRuns(after: VersionVector())[0]
+        var signature = run.signature
+        signature[0] ^= 1
+        let forged = try SealedRun(
+            headerBytes: run.headerBytes, signature: signature, body: run.body)
+        for (brought, code) in [(forged, Refusal.Code.poison), (run, nil), (run, nil)] {
+            let request = ExchangeRequest(
+                scope: Forum.scope, cursor: nil, ahead: [], runs: [brought], pendingCount: 0,
+                wallMilliseconds: 0, schemaVersion: Forum.schema.version)
+            let reply = try reply(await desk.exchange(key, request.encode()))
+            #expect(reply?.rejections.map(\.refusal.code) == [code].compactMap(\.self))
+            if let told = reply?.rejections.first?.refusal.explanation {
+                #expect(told.contains("signature is not its device's"), "\(told)")
+            }
+        }
+        let told = desk.lines.all.filter { $0.contains("event=rejected") }
+        #expect(told.count == 1)
+        for part in ["code=POISON", "stream=\(run.header.stream)", "device=", "seq=1"] {
+            #expect(told.first?.contains(part) == true, "\(told)")
+        }
         await desk.service.close()
     }
 

@@ -139,6 +139,58 @@ struct StatedPins {
         #expect(try forum.laptop("L2").replica.updatedHubLink() == nil)
     }
 
+    @Test func `a hub whose clock was ahead once locks nobody out who enrols again`() throws {
+        let years: Int64 = 14 * 365 * 86_400_000
+        let laptop = try member("L1", by: 1)
+        forum.pass(years)
+        try forum.hub.state(pins: Self.pins(1, 2))
+        forum.pass(-years)
+        try forum.sync(laptop)
+        #expect(try known(laptop) == Self.pins(1, 2))
+        for byte in UInt8(2)...3 { try forum.hub.state(pins: Self.pins(byte, byte + 1)) }
+        try join(laptop, by: 3)
+        #expect(try known(laptop) == Self.pins(3))
+        try forum.sync(laptop)
+        #expect(try known(laptop) == Self.pins(3, 4))
+    }
+
+    @Test func `a hub names its keys when it is asked, and not before`() throws {
+        #expect(try forum.hub.serve(with: Self.pins(1, 2)))
+        #expect(try forum.hub.statedPins() == nil)
+        let laptop = try member("L1", by: 1)
+        try forum.sync(laptop)
+        #expect(try forum.hub.statedPins() == Self.pins(1, 2))
+        let before = forum.hub.replica.versionVector()
+        try forum.sync(laptop)
+        #expect(forum.hub.replica.versionVector() == before)
+        // The operator is warned of a key that nobody was told.
+        #expect(try forum.hub.serve(with: Self.pins(2, 3)))
+        #expect(try !forum.hub.serve(with: Self.pins(7)))
+    }
+
+    /// The whole disk: nothing on the machine tells that it went back.
+    @Test func `a hub that went back behind a change forks nothing when it names a key`() throws {
+        _ = try forum.hub.serve(with: Self.pins(1, 2))
+        let laptop = try member("L1", by: 1)
+        try laptop.note("before")
+        try forum.sync(laptop)
+        let files = try forum.hubFiles()
+        _ = try forum.hub.serve(with: Self.pins(2, 3))
+        let dot = try laptop.note("after").dot
+        try forum.sync(laptop)
+        #expect(try known(laptop) == Self.pins(2, 3))
+
+        try forum.putBack(files, isWholeDisk: true)
+        // The key that laptops know is in use again, as its operator saw to.
+        #expect(try forum.hub.serve(with: Self.pins(2, 9)))
+        let rejections = try forum.sync(laptop)
+        #expect(rejections.isEmpty, "\(rejections)")
+        #expect(try forum.hub.replica.changeset(dot) != nil)
+        #expect(try laptop.replica.quarantinedRuns().isEmpty)
+        #expect(try known(laptop) == Self.pins(2, 9))
+        try forum.agree([laptop, try forum.member("L2")])
+    }
+
     @Test func `a restored hub says again what it serves with`() throws {
         let laptop = try member("L1", by: 1)
         try forum.hub.state(pins: Self.pins(1, 2))

@@ -13,7 +13,12 @@ import Testing
         let renewed = try hub(forum, "certificate", "renew")
         #expect(renewed.status == 0 && renewed.output.contains("start the hub again"), "\(renewed)")
         let shown = try hub(forum, "certificate", "show")
-        #expect(shown.output.contains("at the next start"), "\(shown)")
+        #expect(shown.output.contains("not yet"), "\(shown)")
+        // Nobody was told of the next one.
+        let again = try hub(forum, "certificate", "renew")
+        #expect(again.status == 65 && again.errors.contains("once a laptop has synced"), "\(again)")
+        let badName = try hub(forum, "certificate", "renew", "--host-name", "f\u{fc}ssen.example")
+        #expect(badName.status != 0, "\(badName)")
         try forum.startHub()
     }
 

@@ -255,6 +255,27 @@ import Testing
         #expect(try a.cursor() == nil)
     }
 
+    @Test func `a cursor that another process has dropped meanwhile stays dropped`() throws {
+        let bench = try Bench()
+        let hub = try bench.create("hub", keepsFeed: true)
+        let b = try bench.create("b")
+        try fill(hub, 2)
+        _ = try b.apply(try reply(hub, after: nil), from: nil)
+        let known = try #require(try b.cursor())
+        try fill(hub, 2)
+        let late = try reply(hub, after: known)
+        try b.forgetHub()
+        _ = try b.apply(late, from: known)
+        #expect(try b.cursor() == nil)
+        #expect(try b.stateHash() == hub.stateHash())
+        // And read anew, it gets where it was.
+        _ = try b.apply(try reply(hub, after: nil), from: nil)
+        #expect(try b.cursor() == late.cursor)
+        // What was asked for earlier doesn't take it back.
+        _ = try b.apply(try reply(hub, after: known), from: known)
+        #expect(try b.cursor() == late.cursor)
+    }
+
     @Test func `a head that is not the replica's own run leaves what waits waiting`() throws {
         let bench = try Bench()
         let a = try bench.create("a")
