@@ -92,6 +92,15 @@ extension HubStore {
         try finishTakingBack()
     }
 
+    /// Whether the sender holds more of a stream of this hub than the hub itself: the words come with
+    /// further requests.
+    func isBehind(_ request: ExchangeRequest) -> Bool {
+        request.ahead.contains { head in
+            replica.device(of: head.stream) == replica.device
+                && head.lastSeq > replica.sealedHead(of: head.stream).lastSeq
+        }
+    }
+
     private func ownRuns(of runs: [SealedRun]) -> [SealedRun] {
         var streams: Set<StreamID> = []
         return runs.filter { run in

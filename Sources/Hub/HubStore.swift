@@ -242,8 +242,11 @@ package final class HubStore {
         if let cut = try revocation(of: device) {
             return try handOver(request, from: publicKey, cut)
         }
-        try renewIfDue(device)
-        try statePinsIfDue()
+        // As long as a laptop holds more of the hub's own stream, the hub gives no number of it.
+        if !isBehind(request) {
+            try renewIfDue(device)
+            try statePinsIfDue()
+        }
         try replica.seal()
         let (heads, rejections) = try take(request.runs, from: publicKey)
         let feed = try replica.feedEntries(after: request.cursor, ahead: request.ahead)

@@ -64,7 +64,7 @@ extension Replica {
                 }
             }
         }
-        try noteAdmitted(applied.missed)
+        if try cursor() == stored { try noteAdmitted(applied.missed) }
         // What was put aside just now, and admitted behind that.
         applied.quarantinedCount -= min(takenBack.runCount, applied.quarantinedCount)
         applied.changesetCount += takenBack.changesetCount
@@ -95,6 +95,8 @@ extension Replica {
         try transaction(isDurable: false, isBulk: true) {
             try drain()
             let peer = try peer()
+            // Of a hub that was forgotten meanwhile nothing is noted: what comes may be of an old feed.
+            let counts = try self.cursor() == known
             var accepted: [AcceptedRun] = []
             while let entry = rest.first, slice.hasRoom(under: lock) {
                 let next = ahead ?? entry.run.map { incoming($0) }
@@ -111,7 +113,7 @@ extension Replica {
                 }
                 if result.damage == nil {
                     cursor = cursor.advanced(by: entry.stub)
-                    if isHeld { try setFed(entry.stub, peer) }
+                    if isHeld, counts { try setFed(entry.stub, peer) }
                 }
                 if !isHeld, result.damage == nil { result.missed.append(entry.stub) }
                 slice.add(next)

@@ -25,7 +25,8 @@ struct CertificateShow: ParsableCommand {
         let store = try common.openStore("certificate show")
         defer { store.close() }
         let isTold = try store.statedPins() == certificate.pins
-        let told = isTold ? "yes" : "not yet: laptops hear of them when they sync"
+        let told =
+            isTold ? "yes, at each sync" : "not yet: at the first sync once the hub serves with it"
         try common.print(
             "\(certificate.text)\ntold         \(told)",
             .object(certificate.facts + [("told", .bool(isTold))]))
@@ -43,7 +44,7 @@ struct CertificateRenew: ParsableCommand {
             the key it knows: make it a token, and there `karvan enrol URL TOKEN`; what it holds stays as it is.
 
             After `karvan-hub restore`, when laptops say that: the key was changed after the backup was made. Run \
-            this once, then start the hub.
+            this once, with --anyway if need be, then start the hub.
 
             With a certificate of your own (--tls-cert) there is nothing to run: serve with --tls-next-key for some \
             days, then with a certificate of that key.
@@ -52,6 +53,11 @@ struct CertificateRenew: ParsableCommand {
     @OptionGroup var common: CommonOptions
     @Option(help: "A name or address of this host for the new certificate; by default as before.")
     var hostName: [String] = []
+    @Flag(
+        help:
+            "Also where this hub has told nobody of the next key: who knows neither must enrol again."
+    )
+    var anyway = false
 
     func validate() throws {
         guard common.tlsCert == nil else {
@@ -66,11 +72,12 @@ struct CertificateRenew: ParsableCommand {
         let store = try common.openStore("certificate renew")
         defer { store.close() }
         // What nobody knows would lock all out.
-        guard try store.isNextKeyKnown(of: try common.certificate()) else {
+        guard try anyway || store.isNextKeyKnown(of: try common.certificate()) else {
             throw CommandFailure(
                 .badInput,
-                "no laptop was told of the next key yet. Start the hub, and run this once a laptop has "
-                    + "synced")
+                "no laptop was told of the next key yet, as far as this hub knows. Start it, and run this "
+                    + "once a laptop has synced. When no laptop can sync, because the hub was restored from "
+                    + "before a change: --anyway")
         }
         let certificate = try HubCertificate.renew(
             besideStore: common.store, names: hostName,

@@ -206,7 +206,7 @@ struct StatedPins {
         forum.pass(1_000)
         for _ in 0..<2 { try forum.sync(laptop) }
         #expect(try known(laptop) == Self.pins(2, 4))
-        // The word that came back is replaced at the next start.
+        // The word that came back is replaced at the next exchange.
         #expect(try forum.hub.replica.pinSets(of: forum.hub.replica.device).count == 2)
         #expect(try forum.hub.state(pins: Self.pins(2, 4)))
         #expect(try forum.hub.replica.pinSets(of: forum.hub.replica.device).count == 1)

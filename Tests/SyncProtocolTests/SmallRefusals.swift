@@ -22,6 +22,25 @@ import Testing
         #expect(encoder.bytes == [0x63, 0xc3, 0xa9, 0x00])
     }
 
+    /// On the way it goes without that entry, which its map counts all the same.
+    @Test func `a header that ends where the body's hash belongs lacks the rest`() {
+        var encoder = CBOREncoder()
+        encoder.array(8)
+        encoder.unsigned(Limits.format)
+        encoder.text("forum")
+        encoder.null()
+        encoder.array(0)
+        encoder.array(1)
+        encoder.array(3)
+        encoder.blob([0xa2, 0x00, 0x00])
+        encoder.blob([UInt8](repeating: 0, count: 64))
+        encoder.blob([0xf6])
+        let error = #expect(throws: CBORError.self) {
+            try ExchangeRequest(decoding: encoder.bytes)
+        }
+        #expect(error?.reason == .missingKey)
+    }
+
     @Test func `a decoder of a part sees nothing before and behind it`() throws {
         var decoder = CBORDecoder([0xff, 0x01, 0xf6, 0xff], range: 1..<3)
         #expect(try decoder.unsigned() == 1)
