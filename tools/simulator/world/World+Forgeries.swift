@@ -69,6 +69,8 @@ extension World {
     private func offer(
         _ runs: [SealedRun], _ kind: Forgery, to laptop: Laptop
     ) throws -> String {
+        // Taking runs takes in what another program wrote, too.
+        try laptop.replica.takeForeignWrites()
         let before = try laptop.replica.stateHash()
         let results = try laptop.replica.ingest(runs)
         // Whether something happened to the disk meanwhile, its own process can't say.
