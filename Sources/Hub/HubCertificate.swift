@@ -107,11 +107,12 @@ package struct HubCertificate: Sendable {
         let nextPath = nextKeyPath(besideStore: store)
         if !PrivateFile.exists(nextPath) { try makeKey(nextPath) }
         try PrivateFile.check(keyPath, forbidden: 0o077)
-        if !hasCertificate {
+        func makeCertificate() throws(HubCertificateError) {
             let key = try readKey(keyPath)
             let pem = try selfSigned(key, names, from: wallMilliseconds, path: certificatePath)
             try PrivateFile.create(certificatePath, pem, mode: 0o644)
         }
+        if !hasCertificate { try makeCertificate() }
         try PrivateFile.check(nextPath, forbidden: 0o077)
         do {
             return try load(
@@ -119,9 +120,7 @@ package struct HubCertificate: Sendable {
         } catch .mismatch {
             // It was made while the key changed. What counts is the key.
             try PrivateFile.remove(certificatePath)
-            let pem = try selfSigned(
-                try readKey(keyPath), names, from: wallMilliseconds, path: certificatePath)
-            try PrivateFile.create(certificatePath, pem, mode: 0o644)
+            try makeCertificate()
             return try load(
                 certificatePath: certificatePath, keyPath: keyPath, nextKeyPath: nextPath)
         }
