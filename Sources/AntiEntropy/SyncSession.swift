@@ -27,7 +27,8 @@ public struct SyncSession: Sendable {
 
     /// How a session ended.
     public enum Outcome: Hashable, Sendable {
-        /// Both sides hold the same, but for what was recorded meanwhile.
+        /// Both sides hold the same, but for what was recorded meanwhile, and for what depends on changes
+        /// that the hub lacks and this replica can't bring: ``Progress/remainingChangesets``.
         case completed
         case failed(TransportFailure)
         /// The hub did not take these runs, and asking again won't help.
@@ -142,7 +143,9 @@ public struct SyncSession: Sendable {
         idleExchanges = isIdle ? idleExchanges + 1 : 0
         // A gap is closed by sending from where the hub stands; its heads say where that is.
         isRecovering = reply.rejections.contains { $0.refusal.code == .gap }
-        wantsMore = reply.hasMore || outgoing.remainingCount > 0 || isRecovering
+        // What depends on changes that the hub lacks can't be sent, until somebody has brought those.
+        let isBlocked = outgoing.runs.isEmpty && reply.entries.isEmpty
+        wantsMore = reply.hasMore || isRecovering || outgoing.remainingCount > 0 && !isBlocked
         state = .applying
         return .apply(reply, from: outgoing.cursor)
     }

@@ -15,11 +15,22 @@ extension Replica {
         try rows.apply(accepted.filter { !$0.isLate })
         accepted = []
         guard isEnded else { return }
-        try takeBack(
-            rows.streams.sorted.filter { record in
-                record.end.map { $0.lastSeq > record.sealed } ?? false
-            }.map(\.stream), &touched)
+        try takeBackAll(&touched)
         try remake(touched)
+    }
+
+    /// Takes back what is kept aside of streams that go further than they are held, and lacks nothing now.
+    func takeBackAll() throws(StoreError) {
+        var touched: Set<LogReplay.Key> = []
+        try takeBackAll(&touched)
+        try remake(touched)
+    }
+
+    private func takeBackAll(_ touched: inout Set<LogReplay.Key>) throws(StoreError) {
+        let streams = rows.streams.sorted.filter { record in
+            record.end.map { $0.lastSeq > record.sealed } ?? false
+        }
+        try takeBack(streams.map(\.stream), &touched)
     }
 
     /// Takes back what is kept aside of streams: what comes back of one may be what another depends on.

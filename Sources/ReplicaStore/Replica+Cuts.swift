@@ -133,7 +133,7 @@ extension Replica {
     }
 
     /// Whose run it is; `nil` where neither the log nor what is kept aside says so.
-    private func origin(of run: SealedRun) throws(StoreError) -> StreamOrigin? {
+    func origin(of run: SealedRun) throws(StoreError) -> StreamOrigin? {
         if let origin = run.header.origin { return origin }
         return try knownOrigin(of: run.header.stream)
     }

@@ -43,7 +43,7 @@ struct IncomingRun {
     /// Why this is not the run that its header names: something on the way has changed it.
     var damage: RunError? {
         guard case .failure(let error as RunError)? = contents else { return nil }
-        return error == .bodyHash || error == .signature ? error : nil
+        return error.isDamage ? error : nil
     }
 }
 
@@ -307,6 +307,11 @@ extension Replica {
         own.clock = clock.last
         return record.sid
     }
+}
+
+extension RunError {
+    /// Whether a run is not the one that its header names.
+    var isDamage: Bool { self == .bodyHash || self == .signature }
 }
 
 extension IngestProgress {

@@ -15,6 +15,7 @@ extension Replica {
     /// Takes what waited for what came back, and makes the rows anew. Inside of a transaction.
     func mendIfNeeded() throws {
         guard try hasHoles() else { return }
+        try takeBackAll()
         while try takeStranded().runCount > 0 {}
         try countLeft()
         let isClosed = try makeRows()

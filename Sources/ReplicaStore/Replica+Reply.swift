@@ -54,6 +54,8 @@ extension Replica {
             // A certificate may have come behind what it allows.
             try transaction {
                 try drain()
+                // And what was missing between runs that are kept aside.
+                try takeBackAll()
                 while true {
                     let taken = try takeStranded()
                     guard taken.runCount > 0 else { break }
@@ -132,13 +134,14 @@ extension Replica {
         _ incoming: IncomingRun, into accepted: inout [AcceptedRun],
         _ applied: inout AppliedReply, _ progress: inout IngestProgress
     ) throws -> Bool {
-        if let damage = incoming.damage {
-            applied.damage = applied.damage ?? refusal(of: incoming.run.header, damage)
-            return false
-        }
         let result = try accept(incoming, into: &accepted)
-        // It comes once more, when what is missing before it does.
-        if case .refused = result, applied.damage != nil { return false }
+        if case .refused = result {
+            if let damage = try damage(of: incoming) {
+                applied.damage = applied.damage ?? refusal(of: incoming.run.header, damage)
+            }
+            // It comes once more, when what is missing before it does.
+            if applied.damage != nil { return false }
+        }
         progress.add(incoming, result)
         switch result {
         case .applied(let count): applied.changesetCount += UInt64(count)
@@ -152,6 +155,22 @@ extension Replica {
             return false
         }
         return true
+    }
+
+    /// Why a run that was refused is not the one that its header names: something on the way has changed
+    /// it. `nil` also where nobody can say whose it is.
+    private func damage(of incoming: IncomingRun) throws(StoreError) -> RunError? {
+        if let damage = incoming.damage { return damage }
+        // What lies behind an end is not read before it is put aside.
+        guard incoming.contents == nil, let origin = try origin(of: incoming.run) else {
+            return nil
+        }
+        do {
+            try incoming.run.verify(publicKey: origin.publicKey)
+            return nil
+        } catch {
+            return error.isDamage ? error : nil
+        }
     }
 
     private func refusal(of header: RunHeader, _ damage: RunError) -> Refusal {

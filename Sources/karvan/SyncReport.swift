@@ -51,6 +51,12 @@ struct SyncReport {
             "\(Self.changes(progress.receivedChangesets)) received",
         ]
         if pending > 0 { parts.append(waiting) }
+        if progress.remainingChangesets > 0 {
+            let count = progress.remainingChangesets
+            parts.append(
+                "\(Self.changes(count)) of these can't go before the hub has what "
+                    + "\(count == 1 ? "it depends" : "they depend") on, which another laptop holds")
+        }
         if progress.quarantinedRuns > 0 {
             let count = progress.quarantinedRuns
             parts.append("\(count) run\(count == 1 ? "" : "s") kept aside: see `karvan status`")

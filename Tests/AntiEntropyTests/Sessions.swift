@@ -58,6 +58,16 @@ import Testing
         #expect(progress.roundTrips == 3)
     }
 
+    @Test func `what the hub lacks the ground for is left to a later sync`() throws {
+        script.outgoing.remainingCount = 5
+        script.answers = [.success(Script.reply(1)), .success(Script.reply())]
+        let (outcome, progress) = try script.play()
+        #expect(outcome == .completed)
+        #expect(script.requests.count == 2, "what came may have been the ground")
+        #expect(progress.remainingChangesets == 5)
+        #expect(progress.sentChangesets == 0)
+    }
+
     @Test func `a run that the hub refuses ends a session, and is not counted as sent`() throws {
         let runs = [Script.run(from: 1, count: 3), Script.run(from: 4, count: 2)]
         script.outgoing.runs = runs

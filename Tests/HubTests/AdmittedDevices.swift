@@ -75,6 +75,45 @@ struct AdmittedDevices {
         #expect(try other.replica.rowCount(of: Forum.note) == 65)
     }
 
+    @Test(arguments: [false, true])
+    func `what was admitted and came damaged is asked for again`(inBody: Bool) throws {
+        let (lost, other) = (try forum.member("L5"), try forum.member("L1"))
+        try lost.note("sent before")
+        try forum.sync(lost)
+        for number in 0..<3 {
+            try lost.note("unsent \(number)")
+            try lost.replica.seal()
+        }
+        try forum.revoke(lost)
+        try forum.sync(lost)
+        try forum.sync(other)
+        try forum.hub.admit(try aside(forum.hub.replica))
+
+        // For the laptop, they lie behind the end until it hears that they count.
+        let batch = try other.replica.outgoingBatch()
+        var reply = try forum.hub.exchange(
+            ExchangeRequest(
+                scope: Forum.scope, cursor: batch.cursor, ahead: batch.ahead, runs: [],
+                pendingCount: 0, wallMilliseconds: forum.now,
+                schemaVersion: Forum.schema.version), from: other.replica.publicKey)
+        let place =
+            try #require(
+                reply.entries.firstIndex { $0.stub.stream == lost.replica.stream }) + 1
+        let run = try #require(reply.entries[place].run)
+        var (signature, body) = (run.signature, run.body)
+        if inBody { body[3] ^= 16 } else { signature[3] ^= 16 }
+        reply.entries[place] = .whole(
+            try SealedRun(headerBytes: run.headerBytes, signature: signature, body: body))
+        let applied = try other.replica.apply(reply, from: batch.cursor)
+        #expect(applied.damage?.explanation.contains(":3 to 3 came damaged") == true)
+        #expect(try aside(other.replica).map(\.run.header.firstSeq) == [2, 4])
+        #expect(try other.replica.cursor() != reply.cursor)
+
+        try forum.agree([other, try forum.member("L2")])
+        #expect(try other.replica.rowCount(of: Forum.note) == 4)
+        #expect(try aside(other.replica).isEmpty)
+    }
+
     @Test func `what others had replaced doesn't come back`() throws {
         let (lost, friend, late) = (
             try forum.member("L5"), try forum.member("L1"), try forum.member("L2")

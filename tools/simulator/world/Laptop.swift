@@ -38,6 +38,8 @@ final class Laptop {
     var noise = SplitMix64(seed: 0)
     /// A message of the session under way was changed.
     private(set) var isSessionNoisy = false
+    /// The session under way has put something aside.
+    var hasPutAside = false
     /// What the hub has answered lately.
     private(set) var answers: [[UInt8]] = []
     private(set) var crashCount = 0
@@ -170,6 +172,7 @@ final class Laptop {
     func beginSession(_ session: SyncSession, _ action: SyncSession.Action) {
         self.session = (session, action)
         isSessionNoisy = false
+        hasPutAside = false
     }
 
     /// What is said in the session under way need not be so.

@@ -67,7 +67,7 @@ extension World {
             result = "forgets the hub"
         case .finish(let outcome):
             laptop.session = nil
-            try checkOutcome(outcome, laptop)
+            try checkOutcome(outcome, session.progress, laptop)
             return "\(outcome)"
         }
         // Who has forgotten the hub begins anew, whatever was read.
@@ -85,18 +85,26 @@ extension World {
         do {
             let applied = try ReplicaSide(laptop.replica)
                 .apply(reply, scope: Forum.scope, from: cursor)
-            // What lies behind a run that is asked for now may be what another waits for.
-            if applied.quarantinedCount > 0, !applied.lacksBodies, !laptop.isSessionNoisy {
-                try checkAside(laptop.replica, "laptop \(laptop.number)")
-            }
+            if applied.quarantinedCount > 0 { laptop.hasPutAside = true }
             return (.applied(applied), "got \(applied.changesetCount)")
         } catch let refusal as Refusal {
             return (.failed(.refused(refusal)), "can't take the answer")
         }
     }
 
-    private func checkOutcome(_ outcome: SyncSession.Outcome, _ laptop: Laptop) throws {
+    private func checkOutcome(
+        _ outcome: SyncSession.Outcome, _ progress: SyncSession.Progress, _ laptop: Laptop
+    ) throws {
+        // Only a hub that went back lacks what others depend on.
+        let isBlocked = outcome == .completed && progress.remainingChangesets > 0
+        guard !isBlocked || hub.wentBack || laptop.isSessionNoisy else {
+            throw Violation(
+                "I13", "laptop \(laptop.number) can't send \(progress.remainingChangesets) changes")
+        }
         switch outcome {
+        case .completed where laptop.hasPutAside && !laptop.isSessionNoisy:
+            // What lies behind a run that is asked for may be what another waits for.
+            try checkAside(laptop.replica, "laptop \(laptop.number)", mayWait: hub.wentBack)
         case .completed, .failed: break
         case _ where laptop.isSessionNoisy: break
         case .rejected(let rejections) where revoked.contains(laptop.number):
