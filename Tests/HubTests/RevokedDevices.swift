@@ -119,6 +119,23 @@ struct RevokedDevices {
         #expect(try late.replica.query("SELECT text FROM note ORDER BY text").count == 2)
     }
 
+    @Test func `that a lost laptop's clock was ahead is no damage of those who had its changes`()
+        throws
+    {
+        let (lost, other) = (try forum.member("L5"), try forum.member("L1"))
+        try other.note("by another")
+        let years: Int64 = 2 * 365 * 86_400_000
+        forum.pass(years)
+        try lost.note("from the future")
+        try forum.sync(lost)
+        try forum.sync(other)
+        forum.pass(-years)
+        try forum.revoke(lost, receivedBy: forum.now)
+        try forum.sync(other)
+        #expect(try other.replica.rowCount(of: Forum.note) == 1)
+        #expect(try other.replica.verify().problems == [])
+    }
+
     @Test func `with a time, what came later is taken out everywhere`() throws {
         let (lost, early) = (try forum.member("L5"), try forum.member("L1"))
         let (row, _) = try lost.note("true")
