@@ -308,11 +308,24 @@ package final class HubStore {
         for stream in streams where seen.insert(stream).inserted {
             if let head = held[stream] {
                 heads.append(head)
-            } else if feeds {
+            } else if feeds || isGap(in: stream, welcome, results),
+                try feeds || replica.knownOrigin(of: stream).map({ $0.device == sender }) ?? true
+            {
+                // Whoever hands over may think wrongly that his stream is here.
                 heads.append(replica.sealedHead(of: stream))
             }
         }
         return (heads, rejections)
+    }
+
+    /// Whether a run of a stream was not taken because one before it is missing.
+    private func isGap(
+        in stream: StreamID, _ runs: [SealedRun], _ results: [IngestResult]
+    ) -> Bool {
+        zip(runs, results).contains { run, result in
+            guard case .refused(let refusal) = result else { return false }
+            return run.header.stream == stream && refusal.code == .gap
+        }
     }
 
     /// The streams of which runs depend on more than the hub holds. Their sender may think that it does:

@@ -45,6 +45,25 @@ struct RevokedDevices {
         #expect(try forum.hub.devices().filter { $0.revokedMilliseconds != nil }.count == 1)
     }
 
+    @Test func `who thinks that the hub has it hands it over all the same`() throws {
+        let lost = try forum.member("L5")
+        try lost.note("thrown away by a hub that says that it has it")
+        let run = try lost.seal()
+        let cursor = try #require(try lost.replica.cursor())
+        let lie = ExchangeReply(
+            heads: [RunStub(run)], rejections: [], entries: [], cursor: cursor, hasMore: true,
+            hubMilliseconds: forum.now)
+        _ = try lost.replica.apply(lie, from: cursor)
+        #expect(try lost.replica.pending().count == 0)
+        try forum.revoke(lost)
+        try lost.note("later")
+        let rejections = try forum.sync(lost)
+        #expect(rejections.last?.refusal.code == .revoked)
+        let kept = try forum.hub.replica.quarantinedRuns()
+        #expect(kept.map(\.run.header.firstSeq) == [1, 2])
+        #expect(try lost.replica.pending().count == 0)
+    }
+
     @Test func `a revoked laptop gets nothing of the forum`() throws {
         let (lost, other) = (try forum.member("L5"), try forum.member("L1"))
         try forum.revoke(lost)
