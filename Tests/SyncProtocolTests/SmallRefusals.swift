@@ -22,14 +22,20 @@ import Testing
         #expect(encoder.bytes == [0x63, 0xc3, 0xa9, 0x00])
     }
 
-    /// On the way it goes without that entry, which its map counts all the same.
-    @Test func `a header that ends where the body's hash belongs lacks the rest`() {
+    /// An exchange's request up to where its heads begin.
+    private func request(aheadCount: Int) -> CBOREncoder {
         var encoder = CBOREncoder()
         encoder.array(8)
         encoder.unsigned(Limits.format)
         encoder.text("forum")
         encoder.null()
-        encoder.array(0)
+        encoder.array(aheadCount)
+        return encoder
+    }
+
+    /// On the way it goes without that entry, which its map counts all the same.
+    @Test func `a header that ends where the body's hash belongs lacks the rest`() {
+        var encoder = request(aheadCount: 0)
         encoder.array(1)
         encoder.array(3)
         encoder.blob([0xa2, 0x00, 0x00])
@@ -63,12 +69,7 @@ import Testing
     }
 
     @Test func `a head of a stream of which nothing is held is not ahead`() {
-        var encoder = CBOREncoder()
-        encoder.array(8)
-        encoder.unsigned(Limits.format)
-        encoder.text("forum")
-        encoder.null()
-        encoder.array(1)
+        var encoder = request(aheadCount: 1)
         encoder.array(3)
         encoder.blob(Array(repeating: 1, count: 16))
         encoder.unsigned(0)
@@ -82,12 +83,7 @@ import Testing
     }
 
     @Test func `a run whose header has no entries is refused`() {
-        var encoder = CBOREncoder()
-        encoder.array(8)
-        encoder.unsigned(Limits.format)
-        encoder.text("forum")
-        encoder.null()
-        encoder.array(0)
+        var encoder = request(aheadCount: 0)
         encoder.array(1)
         encoder.array(3)
         encoder.blob([0xa0])
