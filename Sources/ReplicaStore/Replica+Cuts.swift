@@ -369,10 +369,14 @@ extension Replica {
         return Dependency(stream: record.stream, seq: run.header.lastSeq, run: run.hash)
     }
 
-    /// The last changeset that changes name of each stream that was ended.
+    /// The last changeset that changes name of each stream that was ended: also where the end has moved
+    /// since, and what lies before it can't be taken yet.
     func cutOffSeqs(in changesets: [Changeset]) -> [StreamID: UInt64] {
         var seqs: [StreamID: UInt64] = [:]
-        for dot in changesets.flatMap(\.namedDots) where isCutOff(dot) {
+        for dot in changesets.flatMap(\.namedDots) {
+            guard let record = rows.streams[dot.stream], record.end != nil,
+                dot.seq > record.sealed
+            else { continue }
             seqs[dot.stream] = max(seqs[dot.stream] ?? 0, dot.seq)
         }
         return seqs
