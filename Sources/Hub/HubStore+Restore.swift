@@ -97,7 +97,7 @@ extension HubStore {
     func isBehind(_ request: ExchangeRequest) -> Bool {
         request.ahead.contains { head in
             replica.device(of: head.stream) == replica.device
-                && head.lastSeq > replica.sealedHead(of: head.stream).lastSeq
+                && replica.sealedHeads(of: head.stream).allSatisfy { head.lastSeq > $0.lastSeq }
         }
     }
 

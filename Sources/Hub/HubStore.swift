@@ -312,7 +312,7 @@ package final class HubStore {
                 try feeds || replica.knownOrigin(of: stream).map({ $0.device == sender }) ?? true
             {
                 // Whoever hands over may think wrongly that his stream is here.
-                heads.append(replica.sealedHead(of: stream))
+                heads += replica.sealedHeads(of: stream)
             }
         }
         return (heads, rejections)
@@ -334,7 +334,9 @@ package final class HubStore {
         var streams: Set<StreamID> = []
         for case (let run, .refused(let refusal)) in zip(runs, results) where refusal.code == .gap {
             for dependency in run.header.dependencies
-            where replica.sealedHead(of: dependency.stream).lastSeq < dependency.seq {
+            where replica.sealedHeads(of: dependency.stream).allSatisfy({
+                $0.lastSeq < dependency.seq
+            }) {
                 streams.insert(dependency.stream)
             }
         }

@@ -28,7 +28,7 @@ extension Inspection {
     /// Streams end where the cuts among the records say.
     private mutating func checkEnds() throws {
         for record in streams where record.device != replica.own.device {
-            let said = try replica.cuts(of: record.device).end(of: record.origin)
+            let said = try replica.said(of: record)
             let isBehind =
                 try record.end.map { end in
                     try record.head > end.lastSeq
@@ -87,18 +87,16 @@ extension Inspection {
         var named: Set<RunStub> = []
         let statement = try connection.prepare(
             """
-            SELECT f.off, f.chain, s.stream, f.last_seq, r.hash FROM sy_feed f
-            LEFT JOIN sy_stream s ON s.sid = f.sid
+            SELECT f.off, f.chain, f.sid, f.last_seq, r.hash FROM sy_feed f
             LEFT JOIN sy_run r ON r.sid = f.sid AND r.last_seq = f.last_seq
             WHERE f.scope = ? ORDER BY f.off
             """)
         defer { statement.finalize() }
         statement.bind(1, text: Replica.scope)
         while try statement.step() {
-            guard let stream = statement.identifier(2),
+            guard let record = replica.rows.streams[sid: statement.integer(2)],
                 let seq = UInt64(exactly: statement.integer(3)),
-                let stub = try stub(
-                    StreamID(stream), seq, statement, behind: cursor, &named)
+                let stub = try stub(record, seq, statement, behind: cursor, &named)
             else {
                 return result.otherProblems.append(
                     "entry \(statement.integer(0)) of the feed names a run that is not here")
@@ -117,20 +115,22 @@ extension Inspection {
     }
 
     /// - Parameters:
-    ///   - statement: at a row of (offset, chain, stream, seq, hash).
+    ///   - statement: at a row of (offset, chain, sid, seq, hash).
     ///   - named: gets what the log holds.
     private func stub(
-        _ stream: StreamID, _ seq: UInt64, _ statement: Statement, behind cursor: Cursor,
+        _ record: StreamRecord, _ seq: UInt64, _ statement: Statement, behind cursor: Cursor,
         _ named: inout Set<RunStub>
     ) throws -> RunStub? {
         if let hash = Digest(statement.blob(4)) {
-            let stub = RunStub(stream: stream, lastSeq: seq, hash: hash)
-            named.insert(stub)
-            return stub
+            let stub = RunStub(stream: record.wire, lastSeq: seq, hash: hash)
+            // Else it was cut off, and another one of its number is here.
+            if cursor.advanced(by: stub).chain.bytes == statement.blob(1) {
+                named.insert(stub)
+                return stub
+            }
         }
-        guard replica.isCutOff(Dot(stream, seq)) else { return nil }
         return try replica.cutOffRun(
-            stream, seq: Int64(seq), leadingTo: statement.blob(1), from: cursor)
+            record.wire, seq: Int64(seq), leadingTo: statement.blob(1), from: cursor)
     }
 
     // MARK: Peers

@@ -26,7 +26,7 @@ enum Layout {
         "hub_key", MetaKey.pins, MetaKey.pinsSince, "hub_ca", "role", "last_sync", "clock_offset",
         "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
-        MetaKey.refusal, MetaKey.kept, MetaKey.takenBack,
+        MetaKey.refusal, MetaKey.kept, MetaKey.takenBack, MetaKey.branches,
     ]
 
     static let tables = """
@@ -301,8 +301,12 @@ enum MetaKey {
     static let restored = Value.integer(2)
     /// Others hold what a hub's stream has lost: nobody was told yet.
     static let rewound = Value.integer(3)
+    /// Another file goes on with this one's stream.
+    static let forked = Value.integer(4)
     /// A hub has taken runs of its own from others; see ``Replica/hasTakenBack()``.
     static let takenBack = "taken_back"
+    /// Where branches of streams leave: see ``Branch``.
+    static let branches = "branches"
     /// Changes are missing that others here rest on; see ``Replica/mend()``.
     static let holes = "holes"
     /// The last change of a stream that something here names, while the stream ended before it.

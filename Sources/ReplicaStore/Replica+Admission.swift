@@ -27,10 +27,8 @@ extension Replica {
     }
 
     private func takeBackAll(_ touched: inout Set<LogReplay.Key>) throws(StoreError) {
-        let streams = rows.streams.sorted.filter { record in
-            record.end.map { $0.lastSeq > record.sealed } ?? false
-        }
-        try takeBack(streams.map(\.stream), &touched)
+        let streams = Set(rows.streams.sorted.filter(\.isShortOfEnd).map(\.wire))
+        try takeBack(streams.sorted(), &touched)
     }
 
     /// Takes back what is kept aside of streams: what comes back of one may be what another depends on.
@@ -78,7 +76,8 @@ extension Replica {
                 try note(refusal, of: run)
                 return hasAny
             }
-            for change in try decode(run).lazy.flatMap(\.rows) {
+            guard let record = try holder(of: RunStub(run)) else { return hasAny }
+            for change in try decode(run, of: record).lazy.flatMap(\.rows) {
                 touched.insert(LogReplay.Key(table: change.table, row: change.row))
             }
             trust?.aside = nil
@@ -102,8 +101,9 @@ extension Replica {
     /// None where one of them is missing: others that go on from there may be of a branch that doesn't
     /// count.
     private func asidePath(of stream: StreamID) throws(StoreError) -> [Int64] {
-        guard let record = rows.streams[stream], let end = record.end, var next = end.run,
-            end.lastSeq > record.sealed
+        let family = rows.streams.family(stream)
+        guard let record = family.first(where: \.isShortOfEnd), let end = record.end,
+            var next = end.run
         else { return [] }
         let statement = try connection.prepare(
             """
@@ -112,18 +112,22 @@ extension Replica {
             """)
         defer { statement.finalize() }
         statement.bind(1, stream.identifier)
-        statement.bind(2, Int64(record.sealed + 1))
+        statement.bind(2, family.count > 1 ? 1 : Int64(record.sealed + 1))
         statement.bind(3, Int64(end.lastSeq))
-        var aside: [Digest: (number: Int64, previous: Digest?)] = [:]
+        var aside: [Digest: (number: Int64, before: UInt64, previous: Digest?)] = [:]
         while try statement.step() {
             let run = try sealedRun(statement)
-            aside[run.hash] = (statement.integer(3), run.header.previous)
+            aside[run.hash] = (
+                statement.integer(3), run.header.firstSeq - 1, run.header.previous
+            )
         }
         var path: [Int64] = []
         while let run = aside.removeValue(forKey: next) {
             path.append(run.number)
             if run.previous == record.runHash { return path.reversed() }
             guard let previous = run.previous else { return [] }
+            let stub = RunStub(stream: stream, lastSeq: run.before, hash: previous)
+            if family.count > 1, try holder(of: stub) != nil { return path.reversed() }
             next = previous
         }
         return []

@@ -27,14 +27,44 @@ extension Replica {
     /// Devices whose cuts are remembered: more than a forum has.
     private static let knownCuts = 10_000
 
-    /// Where a stream ends; `nil` for one that goes on.
-    func end(of origin: StreamOrigin) throws(StoreError) -> StreamEnd? {
-        let said = try cuts(of: origin.device).end(of: origin)
-        guard let noted = rows.streams[origin.stream]?.end, noted != said, try hasHoles() else {
-            return said
-        }
+    /// Where a stream or a branch ends; `nil` for one that goes on.
+    func end(of record: StreamRecord) throws(StoreError) -> StreamEnd? {
+        let said = try said(of: record)
+        guard let noted = record.end, noted != said, try hasHoles() else { return said }
         // The record of a cut may be among what a repair lost, and is asked for again.
         return said.map { min($0, noted) } ?? noted
+    }
+
+    /// Where the cuts say that a stream or a branch ends.
+    func said(of record: StreamRecord) throws(StoreError) -> StreamEnd? {
+        let cuts = try cuts(of: record.device)
+        guard rows.streams.isForked(record.wire) else { return cuts.end(of: record.origin) }
+        var end: StreamEnd?
+        for cut in cuts {
+            guard let ends = cut.ends(of: record.origin) else { continue }
+            var last = StreamEnd(lastSeq: record.base, run: record.branch?.previous) ?? .beforeFirst
+            for end in ends { last = max(last, try part(of: end, in: record) ?? last) }
+            end = min(end ?? last, last)
+        }
+        return end
+    }
+
+    /// How far one has to go in a stream or a branch to come to an end; `nil` where it lies elsewhere.
+    private func part(
+        of end: StreamEnd, in record: StreamRecord
+    ) throws(StoreError) -> StreamEnd? {
+        guard let run = end.run else { return nil }
+        let stub = RunStub(stream: record.wire, lastSeq: end.lastSeq, hash: run)
+        // One that is not here may still come on any of them.
+        guard var holder = try holder(of: stub) else { return end }
+        if holder.sid == record.sid { return end }
+        while let branch = holder.branch, let parent = rows.streams[sid: branch.parent] {
+            if parent.sid == record.sid {
+                return StreamEnd(lastSeq: branch.base, run: branch.previous)
+            }
+            holder = parent
+        }
+        return nil
     }
 
     /// Streams that are known here and end before their first changeset, and that no cut names: who
@@ -69,10 +99,11 @@ extension Replica {
         // Those first that were known first: a thief can't push its owner's out of the whole cut.
         let known = rows.streams.sorted.filter { $0.publicKey == publicKey }
         for record in known.sorted(by: { $0.sid < $1.sid }) {
+            let end = try end(of: record, receivedBy: limit)
+            // What a branch left is named by itself.
+            if record.branch != nil, end == .beforeFirst { continue }
             ended.append(
-                Cut.Stream(
-                    scope: record.scope, incarnation: record.incarnation,
-                    end: try end(of: record, receivedBy: limit)))
+                Cut.Stream(scope: record.scope, incarnation: record.incarnation, end: end))
         }
         let now = environment.wallMilliseconds()
         // The whole one ends before their first changeset those that it doesn't name, whatever others say.
@@ -125,11 +156,26 @@ extension Replica {
 
     /// Whether a run lies behind the end of its stream, or beside the branch that was kept of it.
     func isBehindEnd(_ run: SealedRun) throws(StoreError) -> Bool {
-        guard let origin = try origin(of: run), origin.device != own.device,
-            let end = try end(of: origin)
-        else { return false }
-        return run.header.lastSeq > end.lastSeq
-            || run.header.lastSeq == end.lastSeq && run.hash != end.run
+        guard let origin = try origin(of: run), origin.device != own.device else { return false }
+        guard rows.streams.isForked(origin.stream) else {
+            // A stream of which nothing is here ends all the same.
+            let record = rows.streams[origin.stream] ?? StreamRecord(sid: 0, origin)
+            guard let end = try end(of: record) else { return false }
+            return run.header.lastSeq > end.lastSeq
+                || run.header.lastSeq == end.lastSeq && run.hash != end.run
+        }
+        for cut in try cuts(of: origin.device) {
+            guard let ends = cut.ends(of: origin) else { continue }
+            var counts = false
+            for end in ends {
+                guard let last = end.run else { continue }
+                let stub = RunStub(stream: origin.stream, lastSeq: end.lastSeq, hash: last)
+                if last == run.hash { counts = true }
+                if run.header.lastSeq < end.lastSeq, try holder(of: stub) == nil { counts = true }
+            }
+            if !counts { return try holder(of: RunStub(run)) == nil }
+        }
+        return false
     }
 
     /// Whose run it is; `nil` where neither the log nor what is kept aside says so.
@@ -153,7 +199,7 @@ extension Replica {
         guard let origin = try origin(of: run) else { return nil }
         try run.verify(publicKey: origin.publicKey)
         let refusal = try refusal(of: origin)
-        if rows.streams[origin.stream] != nil { try noteEnd(of: origin) }
+        if rows.streams[origin.stream] != nil { try noteEnds(of: origin) }
         try connection.execute(Layout.quarantineIndex)
         let isKept = try connection.value(
             """
@@ -212,22 +258,22 @@ extension Replica {
         return sums[device] ?? Trust.Aside()
     }
 
-    /// Makes a stream known, if it isn't yet, and notes where it ends.
+    /// Makes a stream known, if it ends and isn't yet, and notes where it and its branches end.
     @discardableResult
-    private func noteEnd(of origin: StreamOrigin) throws(StoreError) -> StreamRecord? {
-        let end = try end(of: origin)
-        var record: StreamRecord
-        if let known = rows.streams[origin.stream] {
-            record = known
-        } else if end == nil {
-            return nil
-        } else {
-            record = try rows.streams.add(origin, to: connection)
+    private func noteEnds(of origin: StreamOrigin) throws(StoreError) -> [StreamRecord] {
+        var family = rows.streams.family(origin.stream)
+        if family.isEmpty {
+            guard try end(of: StreamRecord(sid: 0, origin)) != nil else { return [] }
+            family = [try rows.streams.add(origin, to: connection)]
         }
-        guard record.end != end else { return record }
-        record.end = end
-        try rows.streams.update(record, in: connection)
-        return record
+        return try family.map { record throws(StoreError) in
+            var record = record
+            let end = try end(of: record)
+            guard record.end != end else { return record }
+            record.end = end
+            try rows.streams.update(record, in: connection)
+            return record
+        }
     }
 
     /// The first runs of streams that no cut names, and on which `runs` build: the hub doesn't know whose
@@ -282,17 +328,25 @@ extension Replica {
     package func endStreams() throws(StoreError) {
         trust?.cuts = [:]
         var touched: Set<LogReplay.Key> = []
-        var extended: [StreamID] = []
+        var (extended, forked): ([StreamID], [StreamID]) = ([], [])
         for origin in try namedOrigins() where origin.device != own.device {
-            let before = rows.streams[origin.stream]?.end
-            guard let record = try noteEnd(of: origin) else { continue }
-            if let end = record.end, record.head > end.lastSeq {
+            let before = rows.streams.family(origin.stream).map(\.end)
+            let family = try noteEnds(of: origin)
+            for record in family {
+                guard let end = record.end, record.isBeyondEnd else { continue }
                 try cutOff(record, at: end, &touched)
-            } else if before != record.end {
-                extended.append(record.stream)
+                if family.count > 1 { forked.append(origin.stream) }
             }
+            let isCut = family.contains(where: \.isBeyondEnd)
+            if before != family.map(\.end), !isCut { extended.append(origin.stream) }
+        }
+        // Of a stream of which a branch is gone, another one may go on.
+        for stream in Set(forked).sorted() {
+            try arrange(stream)
+            for record in rows.streams.family(stream) { try noteEnds(of: record.origin) }
         }
         try takeBack(extended, &touched)
+        guard forked.isEmpty else { return try makeRowsAnew() }
         try remake(touched)
     }
 
@@ -321,7 +375,7 @@ extension Replica {
         statement.bind(1, record.sid)
         statement.bind(2, Int64(end.lastSeq))
         while try statement.step() {
-            for changeset in try decode(try sealedRun(statement)) {
+            for changeset in try decode(try sealedRun(statement), of: record) {
                 for change in changeset.rows {
                     touched.insert(LogReplay.Key(table: change.table, row: change.row))
                 }
@@ -334,7 +388,7 @@ extension Replica {
             INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
             SELECT ?, ?, last_seq, received, ?, head, sig, body FROM sy_run
             WHERE sid = ? AND last_seq > ? ORDER BY last_seq
-            """, .text(record.scope), .blob(record.stream.identifier.bytes),
+            """, .text(record.scope), .blob(record.wire.identifier.bytes),
             .text("\(refusal.code.name): \(refusal.explanation)"), sid, seq)
         try connection.run("DELETE FROM sy_run WHERE sid = ? AND last_seq > ?", sid, seq)
         try connection.run(
@@ -359,14 +413,14 @@ extension Replica {
             guard let hash = record.runHash else {
                 throw rows.damaged("stream \(record.stream) has no run")
             }
-            return Dependency(stream: record.stream, seq: record.sealed, run: hash)
+            return Dependency(stream: record.wire, seq: record.sealed, run: hash)
         }
-        guard let run = try asideRun(of: record.stream, from: seq) else {
+        guard let run = try asideRun(of: record.wire, from: seq) else {
             // Behind an end only the seq is looked at.
-            let run = record.runHash ?? RunStub(noneOf: record.stream).hash
-            return Dependency(stream: record.stream, seq: seq, run: run)
+            let run = record.runHash ?? RunStub(noneOf: record.wire).hash
+            return Dependency(stream: record.wire, seq: seq, run: run)
         }
-        return Dependency(stream: record.stream, seq: run.header.lastSeq, run: run.hash)
+        return Dependency(stream: record.wire, seq: run.header.lastSeq, run: run.hash)
     }
 
     /// The last changeset that changes name of each stream that was ended: also where the end has moved

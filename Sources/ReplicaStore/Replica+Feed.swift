@@ -16,14 +16,11 @@ extension Replica {
     }
 
     /// Gives a run the next place: offsets are dense, and in the order of commits.
-    func appendToFeed(_ stub: RunStub) throws(StoreError) {
+    func appendToFeed(_ stub: RunStub, of record: StreamRecord) throws(StoreError) {
         let end = try feedEnd().advanced(by: stub)
-        guard let sid = rows.streams.sid(of: stub.stream) else {
-            throw rows.damaged("stream \(stub.stream) is not known")
-        }
         try connection.run(
             "INSERT INTO sy_feed VALUES(?, ?, ?, ?, ?)", .text(Self.scope),
-            .integer(Int64(end.offset)), .integer(sid), .integer(Int64(stub.lastSeq)),
+            .integer(Int64(end.offset)), .integer(record.sid), .integer(Int64(stub.lastSeq)),
             .blob(end.chain.bytes))
         try connection.run(
             "UPDATE sy_scope SET off = ?, chain = ? WHERE scope = ?",
@@ -75,15 +72,15 @@ extension Replica {
         let end = try feedEnd()
         let start = cursor ?? .start(epoch: end.epoch, scope: Self.scope)
         try check(start, against: end)
-        let held = VersionVector(ahead.map { ($0.stream, $0.lastSeq) })
+        let held = try held(ahead)
         var position = start
         var entries: [FeedEntry] = []
         var size = 0
         while position.offset < end.offset {
-            let stub = try feedStub(behind: position)
-            if isCutOff(Dot(stub.stream, stub.lastSeq)) {
+            let (stub, stream) = try feedEntry(behind: position)
+            if isCutOff(Dot(stream, stub.lastSeq)) {
                 entries.append(.cut(stub))
-            } else if stub.lastSeq <= held[stub.stream] {
+            } else if stub.lastSeq <= held[stream] {
                 entries.append(.stub(stub))
             } else {
                 guard let run = try run(stub) else { throw rows.damaged("a run of the feed") }
@@ -95,6 +92,25 @@ extension Replica {
             if entries.count >= Self.entryLimit { break }
         }
         return (entries, position, position.offset < end.offset)
+    }
+
+    /// Up to where an asker holds each stream; what he holds of a branch that is not here tells nothing.
+    private func held(_ ahead: [RunStub]) throws(StoreError) -> VersionVector {
+        var held = VersionVector()
+        for stub in ahead {
+            guard rows.streams.isForked(stub.stream) else {
+                held[stub.stream] = max(held[stub.stream], stub.lastSeq)
+                continue
+            }
+            guard var record = try holder(of: stub) else { continue }
+            var seq = stub.lastSeq
+            held[record.stream] = max(held[record.stream], seq)
+            while let branch = record.branch, let parent = rows.streams[sid: branch.parent] {
+                (record, seq) = (parent, branch.base)
+                held[record.stream] = max(held[record.stream], seq)
+            }
+        }
+        return held
     }
 
     /// Entries of one reply: a run can be very small.
@@ -147,27 +163,32 @@ extension Replica {
     }
 
     private func feedStub(behind cursor: Cursor) throws(StoreError) -> RunStub {
+        try feedEntry(behind: cursor).stub
+    }
+
+    /// - Returns: what is next in the feed, and what the stream or the branch is called here.
+    private func feedEntry(
+        behind cursor: Cursor
+    ) throws(StoreError) -> (stub: RunStub, stream: StreamID) {
         let offset = cursor.offset + 1
         let found = try connection.rows(
             """
-            SELECT s.stream, f.last_seq, r.hash, f.chain FROM sy_feed f
-            JOIN sy_stream s ON s.sid = f.sid
+            SELECT f.sid, f.last_seq, r.hash, f.chain FROM sy_feed f
             LEFT JOIN sy_run r ON r.sid = f.sid AND r.last_seq = f.last_seq
             WHERE f.scope = ? AND f.off = ?
             """, .text(Self.scope), .integer(Int64(offset)))
-        guard let row = found.first, case .blob(let stream) = row[0],
-            let stream = Identifier(stream), case .integer(let seq) = row[1], seq > 0,
+        guard let row = found.first, case .integer(let sid) = row[0],
+            let record = rows.streams[sid: sid], case .integer(let seq) = row[1], seq > 0,
             case .blob(let chain) = row[3]
         else { throw rows.damaged("entry \(offset) of the feed") }
         if case .blob(let hash) = row[2], let hash = Digest(hash) {
-            let stub = RunStub(stream: StreamID(stream), lastSeq: UInt64(seq), hash: hash)
+            let stub = RunStub(stream: record.wire, lastSeq: UInt64(seq), hash: hash)
             // Another one of its number may have been cut off, and this one admitted in its place.
-            if cursor.advanced(by: stub).chain.bytes == chain { return stub }
+            if cursor.advanced(by: stub).chain.bytes == chain { return (stub, record.stream) }
         }
-        guard
-            let stub = try cutOffRun(StreamID(stream), seq: seq, leadingTo: chain, from: cursor)
+        guard let stub = try cutOffRun(record.wire, seq: seq, leadingTo: chain, from: cursor)
         else { throw rows.damaged("entry \(offset) of the feed") }
-        return stub
+        return (stub, record.stream)
     }
 
     /// A run of the feed that was cut off since; others may be kept aside under its number.

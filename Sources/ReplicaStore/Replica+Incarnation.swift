@@ -77,7 +77,7 @@ extension Replica {
         guard keepsFeed, publicKey == own.publicKey else { return }
         try connection.setMeta(MetaKey.takenBack, .integer(1))
         // It gives no number twice.
-        guard run.header.stream == own.stream else { return }
+        guard run.header.stream == own.wire else { return }
         try connection.setMeta(MetaKey.renew, MetaKey.rewound)
     }
 
@@ -142,7 +142,7 @@ extension Replica {
         while try statement.step() {
             // What follows a gap waits for what is missing.
             guard statement.integer(0) <= Int64(record.head) else { break }
-            guard let piece = TailPiece(statement, of: record.stream, after: record.runHash)
+            guard let piece = TailPiece(statement, of: record.wire, after: record.runHash)
             else {
                 throw rows.damaged("change \(record.stream):\(statement.integer(0))")
             }
@@ -169,20 +169,29 @@ extension Replica {
                 throw rows.damaged("change \(record.stream):\(piece.seq): \(error)")
             }
         }
-        return changesets
+        return rows.streams.isForked(record.wire)
+            ? try read(changesets, of: record) : changesets
     }
 
     /// How many changesets at the start of a run are part of the state, because they were left here.
     ///
-    /// - Throws: ``Refusal`` FORK when the run holds others in their place; both are kept then.
-    func leftCount(in changes: RunChanges, _ record: StreamRecord?) throws -> Int {
+    /// - Returns: `nil` when the run holds others in their place.
+    func leftCount(
+        in changes: RunChanges, _ record: StreamRecord?
+    ) throws(StoreError) -> Int? {
         guard let record, record.sid != own.sid, record.head > record.sealed else { return 0 }
         let left = try leftChangesets(record)
-        guard changes.changesets.starts(with: left) else {
-            throw Refusal(
-                .fork, "this file and another one of \(record.stream) recorded different changes")
-        }
-        return left.count
+        return changes.changesets.starts(with: left) ? left.count : nil
+    }
+
+    /// Seals what an earlier incarnation left, because another file has sealed something else there.
+    ///
+    /// - Returns: `false` when it names what can't be sealed yet.
+    func sealLeftBeside(_ record: StreamRecord) throws(StoreError) -> Bool {
+        guard try !leftChangesets(record).contains(where: { namesUnsealed($0, in: record) })
+        else { return false }
+        _ = try sealLeft(record)
+        return true
     }
 
     /// The run of an earlier incarnation is here: what it left lies in it.
@@ -263,7 +272,7 @@ extension Replica {
         var record = record
         var dictionary = SealingDictionary()
         let run = SealedRun(
-            sealing: pieces.flatMap(\.body), stream: record.stream, firstSeq: record.sealed + 1,
+            sealing: pieces.flatMap(\.body), stream: record.wire, firstSeq: record.sealed + 1,
             count: pieces.count, previous: record.runHash, dependencies: named,
             schemaVersion: schema.version,
             origin: StreamOrigin(

@@ -125,6 +125,7 @@ extension Replica {
                 if rest.isEmpty { try also(results) }
             }
             lock?.giveWay()
+            try renewIfForked()
             try observe(progress)
         } while !rest.isEmpty
         return results
@@ -132,11 +133,10 @@ extension Replica {
 
     /// Reads a run that may come next.
     func incoming(_ run: SealedRun) -> IncomingRun {
-        let record = rows.streams[run.header.stream]
-        guard run.header.firstSeq == (record?.sealed ?? 0) + 1,
+        guard case .next(let record)? = try? place(of: run),
             let publicKey = record?.publicKey ?? run.header.origin?.publicKey
         else { return IncomingRun(run: run) }
-        return IncomingRun(run: run, contents: Result { try read(run, publicKey) })
+        return IncomingRun(run: run, contents: Result { try read(run, of: record, publicKey) })
     }
 
     /// Takes a run into the log. What it does to rows is left to whoever ends the transaction: runs
@@ -150,15 +150,36 @@ extension Replica {
                 return .setAside(refusal)
             }
             if try isHeld(run) { return .duplicate }
-            var record = try admit(run)
+            let isOwn = run.header.stream == own.wire
+            // It goes on elsewhere as well.
+            if isOwn, tailCount > 0 { try sealBeforeFork(of: own.wire) }
+            var record: StreamRecord?
+            var isFork = false
+            switch try place(of: run) {
+            case .next(let found): record = found
+            case .fork(let found): (record, isFork) = (found, true)
+            }
+            for dependency in run.header.dependencies { try check(dependency) }
             let contents = try contents(of: incoming, record)
             let publicKey = record?.publicKey ?? run.header.origin?.publicKey
             try authorize(contents, publicKey, &accepted)
             // What was kept aside may have been taken meanwhile.
             if try isHeld(run) { return .duplicate }
-            record = rows.streams[run.header.stream]
+            if isOwn, !keepsFeed { try connection.setMeta(MetaKey.renew, MetaKey.forked) }
+            if isFork, let record {
+                return try takeBranch(run, contents, of: record, &accepted)
+            }
+            record =
+                record.flatMap { rows.streams[sid: $0.sid] }
+                ?? rows.streams[run.header.stream]
             // So many of the changesets are part of the state already.
-            let leftCount = try leftCount(in: contents.changes, record)
+            guard let leftCount = try leftCount(in: contents.changes, record) else {
+                // Others stand in their place: both count.
+                guard let record, try sealLeftBeside(record) else {
+                    throw Refusal(.gap, "what an earlier life of this file recorded waits")
+                }
+                return try accept(IncomingRun(run: run), into: &accepted)
+            }
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
             let isEnded = record?.end != nil
             accepted.append(
@@ -180,6 +201,31 @@ extension Replica {
         } catch let error as RunError {
             return .refused(Refusal(.poison, error.explanation))
         }
+    }
+
+    private func takeBranch(
+        _ run: SealedRun, _ contents: RunContents, of record: StreamRecord,
+        _ accepted: inout [AcceptedRun]
+    ) throws -> IngestResult {
+        try apply(&accepted)
+        // That may have brought back what was kept aside.
+        if try isHeld(run) { return .duplicate }
+        guard case .fork(let record) = try place(of: run) else {
+            return try accept(IncomingRun(run: run), into: &accepted)
+        }
+        let count = try takeBranch(run, contents, of: record)
+        vocabularies.insert(contents.vocabulary, of: run.hash)
+        try noteTakenBack(run, record.publicKey)
+        try forgetAside(run)
+        try makeRows()
+        if areCuts(contents.changes) { try endStreams() }
+        return .applied(count)
+    }
+
+    /// Goes on as a new incarnation where another file goes on with this one's stream.
+    func renewIfForked() throws(StoreError) {
+        guard !keepsFeed, try connection.meta(MetaKey.renew) == MetaKey.forked else { return }
+        try renewIfTakenBack()
     }
 
     /// What allows a run may have come just before it, and not be in the tables yet.
@@ -204,51 +250,29 @@ extension Replica {
         guard let publicKey = record?.publicKey ?? incoming.run.header.origin?.publicKey else {
             throw Refusal(.poison, "its stream's first run is missing")
         }
-        return try read(incoming.run, publicKey)
+        return try read(incoming.run, of: record, publicKey)
     }
 
-    /// Whether this very run is held; another one in its place is a fork.
+    /// Whether this very run is held.
     private func isHeld(_ run: SealedRun) throws -> Bool {
-        guard let record = rows.streams[run.header.stream],
-            run.header.firstSeq <= record.sealed
-        else { return false }
-        guard try isHeld(run.hash, at: run.header.lastSeq, of: record) else {
-            throw Refusal(
-                .fork,
-                "another run stands at \(record.stream):\(run.header.firstSeq); the laptop was "
-                    + "probably restored from a backup or copied")
-        }
-        return true
+        try holder(of: RunStub(run)) != nil
     }
 
-    /// Whether the log's run that ends with a seq is the one of a hash.
+    /// Whether the log's run that ends with a seq is the one of a hash; of a branch also one that it left
+    /// behind.
     func isHeld(
         _ hash: Digest, at seq: UInt64, of record: StreamRecord
     ) throws(StoreError) -> Bool {
-        try connection.value(
-            "SELECT hash FROM sy_run WHERE sid = ? AND last_seq = ?", .integer(record.sid),
+        let holder = rows.streams.holder(of: seq, in: record)
+        return try connection.value(
+            "SELECT hash FROM sy_run WHERE sid = ? AND last_seq = ?", .integer(holder.sid),
             .integer(Int64(seq))) == .blob(hash.bytes)
     }
 
-    /// The stream of a run that may come next: the chain fits, and nothing is missing before it.
-    private func admit(_ run: SealedRun) throws -> StreamRecord? {
-        let record = rows.streams[run.header.stream]
-        let sealed = record?.sealed ?? 0
-        guard run.header.firstSeq == sealed + 1 else {
-            throw Refusal(.gap, "changes \(sealed + 1) to \(run.header.firstSeq - 1) are missing")
-        }
-        guard run.header.previous == record?.runHash else {
-            throw Refusal(.fork, "the run continues another history of its stream")
-        }
-        if let record, record.sid == own.sid, tailCount > 0 {
-            throw Refusal(.fork, "this replica's own stream went on elsewhere")
-        }
-        for dependency in run.header.dependencies { try check(dependency) }
-        return record
-    }
-
     private func check(_ dependency: Dependency) throws {
-        let other = rows.streams[dependency.stream]
+        let family = rows.streams.family(dependency.stream)
+        guard family.count < 2 else { return try check(dependency, among: family) }
+        let other = family.first
         // What lies behind an end never comes: all that is kept before it is enough.
         if let other, let end = other.end, dependency.seq > end.lastSeq,
             other.sealed >= end.lastSeq
@@ -260,21 +284,46 @@ extension Replica {
                 .gap, "it depends on \(dependency.stream):\(dependency.seq), which is not here")
         }
         guard try isHeld(dependency.run, at: dependency.seq, of: other) else {
-            throw Refusal(.fork, "it depends on another history of \(dependency.stream)")
+            throw Refusal(
+                .gap,
+                "it depends on another run \(dependency.stream):\(dependency.seq), which is not here"
+            )
         }
     }
 
+    private func check(_ dependency: Dependency, among family: [StreamRecord]) throws {
+        let stub = RunStub(
+            stream: dependency.stream, lastSeq: dependency.seq, hash: dependency.run)
+        if try holder(of: stub) != nil { return }
+        // Where all branches end, what lies beside them never comes.
+        let isMet = family.allSatisfy { record in
+            record.end.map { record.sealed >= $0.lastSeq } ?? false
+        }
+        guard isMet else {
+            throw Refusal(
+                .gap, "it depends on \(dependency.stream):\(dependency.seq), which is not here")
+        }
+        for record in family { try noteNamed(dependency.seq, behindEndOf: record.sid) }
+    }
+
     private func read(
-        _ run: SealedRun, _ publicKey: [UInt8]
+        _ run: SealedRun, of record: StreamRecord?, _ publicKey: [UInt8]
     ) throws -> IncomingRun.Contents {
         if let origin = run.header.origin, origin.scope != Self.scope {
             throw Refusal(.scope, "its scope \(origin.scope) is not replicated here")
         }
         do {
             try run.verify(publicKey: publicKey)
-            return try run.contents(
-                namespace: schema.namespace,
-                earlier: vocabularies(of: run.header.stream))
+            let named = try names(of: run)
+            var contents = try run.contents(
+                namespace: schema.namespace, naming: named, earlier: vocabularies(of: record))
+            guard rows.streams.hasBranches, let record,
+                named != nil || rows.streams.isForked(record.wire)
+            else { return contents }
+            let changesets = try read(contents.changesets, of: record)
+            contents.changes = RunChanges(changesets)
+            contents.order = try? contents.changes.order()
+            return contents
         } catch RunError.unreadableSource(let seq) {
             throw rows.damaged("run \(run.header.stream):\(seq) of the log")
         }

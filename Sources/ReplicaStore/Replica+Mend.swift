@@ -79,8 +79,20 @@ extension Replica {
         }
     }
 
+    /// As below, in a place where nothing fails but the store.
+    func makeRowsAnew() throws(StoreError) {
+        do {
+            try makeRows()
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("reading the log threw \(error)")
+        }
+    }
+
     /// - Returns: whether the log holds all that its changes name.
-    private func makeRows() throws -> Bool {
+    @discardableResult
+    func makeRows() throws -> Bool {
         var replay = LogReplay()
         var isClosed = true
         let vector = versionVector()

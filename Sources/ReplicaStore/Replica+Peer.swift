@@ -88,7 +88,7 @@ extension Replica {
         let heads = try peerHeads()
         var count: UInt64 = 0
         for record in rows.streams.sorted {
-            count += record.head - min(record.head, heads[record.sid]?.has ?? 0)
+            count += record.head - min(record.head, heads[record.sid]?.has ?? record.base)
         }
         guard count > 0 else { return (0, nil) }
         let first = (heads[own.sid]?.has ?? 0) + 1
@@ -108,7 +108,7 @@ extension Replica {
                 max(has, fed) <= record.head
             {
                 // What can't be is a damaged row: everything is offered again then.
-                heads[sid] = (has, fed)
+                heads[sid] = (max(has, record.base), max(fed, record.base))
             }
         }
         return heads
@@ -142,11 +142,10 @@ extension Replica {
         let streams = rows.streams.sorted
         let ordered =
             streams.filter { $0.publicKey == hub } + streams.filter { $0.publicKey != hub }
-        for record in ordered where record.sealed > 0 {
-            let known = heads[record.sid] ?? (has: 0, fed: 0)
-            if !asksForBodies, record.sealed > known.fed, let hash = record.runHash {
-                batch.ahead.append(
-                    RunStub(stream: record.stream, lastSeq: record.sealed, hash: hash))
+        for record in ordered where record.sealed > record.base {
+            let known = heads[record.sid] ?? (has: record.base, fed: record.base)
+            if !asksForBodies, record.sealed > known.fed, let tip = record.tip {
+                batch.ahead.append(tip)
             }
             guard record.sealed > known.has else { continue }
             batch.remainingCount += record.sealed - known.has
@@ -165,21 +164,36 @@ extension Replica {
         var next: SealedRun?
     }
 
+    /// Every sealed run that lies behind no head of `heads`, each behind those that it depends on: what
+    /// whoever has these heads lacks. Of a head that is not held here nothing is known.
+    public func sealedRuns(beyond heads: [RunStub]) throws(StoreError) -> [SealedRun] {
+        var held = VersionVector()
+        for head in heads {
+            guard var record = try holder(of: head) else { continue }
+            var seq = head.lastSeq
+            held[record.stream] = max(held[record.stream], seq)
+            while let branch = record.branch, let parent = rows.streams[sid: branch.parent] {
+                (record, seq) = (parent, branch.base)
+                held[record.stream] = max(held[record.stream], seq)
+            }
+        }
+        return try sealedRuns(after: held)
+    }
+
     /// Every sealed run that `vector` does not hold, each behind those that it depends on.
     public func sealedRuns(after vector: VersionVector) throws(StoreError) -> [SealedRun] {
         try keepInstall()
         var held = vector
-        var queues: [[SealedRun]] = []
-        for record in rows.streams.sorted where record.sealed > vector[record.stream] {
-            queues.append(try runs(of: record, after: vector[record.stream], .all))
+        var queues: [(record: StreamRecord, runs: [SealedRun])] = []
+        for record in rows.streams.sorted {
+            held[record.stream] = max(held[record.stream], record.base)
+            guard record.sealed > held[record.stream] else { continue }
+            queues.append((record, try runs(of: record, after: held[record.stream], .all)))
         }
         var result: [SealedRun] = []
-        // Cuts come before what counts by them.
-        while let index = queues.firstIndex(where: { isReady($0.first, held) })
-            ?? queues.firstIndex(where: { isReady($0.first, held, orCutOff: true) })
-        {
-            let run = queues[index].removeFirst()
-            held[run.header.stream] = run.header.lastSeq
+        while let index = try firstReady(queues.map { ($0.record, $0.runs.first) }, held) {
+            let run = queues[index].runs.removeFirst()
+            held[queues[index].record.stream] = run.header.lastSeq
             result.append(run)
         }
         return result
@@ -217,17 +231,15 @@ extension Replica {
     ) throws(StoreError) {
         var queues = queues
         var held = VersionVector(
-            rows.streams.sorted.map { ($0.stream, heads[$0.sid]?.has ?? 0) })
+            rows.streams.sorted.map { ($0.stream, heads[$0.sid]?.has ?? $0.base) })
         var size = 0
-        while let index = queues.firstIndex(where: { isReady($0.next, held) })
-            ?? queues.firstIndex(where: { isReady($0.next, held, orCutOff: true) })
-        {
+        while let index = try firstReady(queues.map { ($0.record, $0.next) }, held) {
             let record = queues[index].record
             let before = held[record.stream]
             guard let run = try runs(of: record, after: before, .first).first else { break }
             guard batch.runs.isEmpty || size + run.storedBytes <= Limits.batchBytes else { break }
             size += run.storedBytes
-            held[run.header.stream] = run.header.lastSeq
+            held[record.stream] = run.header.lastSeq
             batch.runs.append(run)
             batch.changesetCount += UInt64(run.header.count)
             queues[index].next = try runs(of: record, after: run.header.lastSeq, .head).first
@@ -235,17 +247,42 @@ extension Replica {
         batch.remainingCount -= min(batch.remainingCount, batch.changesetCount)
     }
 
+    /// The place of a run that may go next; cuts come before what counts by them.
+    private func firstReady(
+        _ queues: [(record: StreamRecord, next: SealedRun?)], _ held: VersionVector
+    ) throws(StoreError) -> Int? {
+        for orCutOff in [false, true] {
+            for (index, queue) in queues.enumerated()
+            where try isReady(queue.next, of: queue.record, held, orCutOff: orCutOff) {
+                return index
+            }
+        }
+        return nil
+    }
+
     /// - Parameter orCutOff: what lies behind the end of its stream never comes: it is enough that all
     ///   before the end is held.
     private func isReady(
-        _ run: SealedRun?, _ held: VersionVector, orCutOff: Bool = false
-    ) -> Bool {
+        _ run: SealedRun?, of record: StreamRecord, _ held: VersionVector, orCutOff: Bool = false
+    ) throws(StoreError) -> Bool {
         guard let run else { return false }
-        return run.header.dependencies.allSatisfy { dependency in
-            if dependency.seq <= held[dependency.stream] { return true }
-            guard orCutOff, let end = rows.streams[dependency.stream]?.end else { return false }
-            return dependency.seq > end.lastSeq && held[dependency.stream] >= end.lastSeq
+        if let branch = record.branch, let parent = rows.streams[sid: branch.parent],
+            held[parent.stream] < branch.base
+        {
+            return false
         }
+        for dependency in run.header.dependencies {
+            let stream = try name(of: dependency)
+            if dependency.seq <= held[stream] { continue }
+            guard orCutOff else { return false }
+            let isMet = rows.streams.family(dependency.stream).allSatisfy { other in
+                guard let end = other.end else { return false }
+                return (rows.streams[stream]?.sid != other.sid || dependency.seq > end.lastSeq)
+                    && held[other.stream] >= end.lastSeq
+            }
+            guard isMet, rows.streams[dependency.stream] != nil else { return false }
+        }
+        return true
     }
 
     /// When a hub last answered, and its clock minus this one's, both in milliseconds.

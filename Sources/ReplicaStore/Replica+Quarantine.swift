@@ -88,6 +88,14 @@ extension Replica {
         let end = rows.streams[stream]?.runHash
         var path = [kept]
         while let first = path.last, first.run.header.previous != end {
+            let header = first.run.header
+            if rows.streams.isForked(stream), let previous = header.previous,
+                try holder(
+                    of: RunStub(stream: stream, lastSeq: header.firstSeq - 1, hash: previous))
+                    != nil
+            {
+                break
+            }
             guard let previous = first.run.header.previous, let before = aside[previous] else {
                 return nil
             }
@@ -100,33 +108,32 @@ extension Replica {
     package func standing(
         of stream: StreamID
     ) throws(StoreError) -> (lastSeq: UInt64, reason: String?) {
-        guard let record = rows.streams[stream] else { return (0, nil) }
+        let family = rows.streams.family(stream)
+        let ends = Set(family.map(\.runHash))
         let next = try quarantinedRuns().first { kept in
-            kept.run.header.stream == stream && kept.run.header.previous == record.runHash
+            kept.run.header.stream == stream && ends.contains(kept.run.header.previous)
         }
-        return (record.sealed, next?.reason)
+        return (family.map(\.sealed).max() ?? 0, next?.reason)
     }
 
     /// What a run that is kept aside says. It may refer to runs before it, in the log or kept aside.
     ///
     /// - Returns: `nil` where one of those is missing.
     public func changesets(of kept: QuarantinedRun) throws -> [Changeset]? {
-        let record = rows.streams[kept.run.header.stream]
-        var runs =
-            try record.map { record throws(StoreError) in
-                try self.runs(of: record, after: 0, .all)
-            } ?? []
-        var last = runs.last
-        for next in try quarantinedRuns().map(\.run)
-        where next.header.stream == kept.run.header.stream && next.header.previous == last?.hash {
-            runs.append(next)
-            last = next
+        var runs: [SealedRun] = []
+        let family = rows.streams.family(kept.run.header.stream)
+        for record in family { runs += try self.runs(of: record, after: record.base, .all) }
+        runs += try quarantinedRuns().map(\.run)
+            .filter { $0.header.stream == kept.run.header.stream }
+        let known = Dictionary(runs.map { ($0.hash, $0) }, uniquingKeysWith: { first, _ in first })
+        var path: [SealedRun] = []
+        var previous = kept.run.header.previous
+        while let hash = previous, let run = known[hash] {
+            path.append(run)
+            previous = run.header.previous
         }
         var reader = StreamReader(namespace: schema.namespace)
-        for run in runs {
-            let changesets = try reader.changesets(of: run)
-            if run == kept.run { return changesets }
-        }
+        for run in path.reversed() { _ = try reader.changesets(of: run) }
         return try? reader.changesets(of: kept.run)
     }
 }

@@ -42,6 +42,7 @@ extension Replica {
         while !rest.isEmpty, !applied.lacksBodies {
             let progress = try take(&rest, at: &position, &stored, &applied)
             lock?.giveWay()
+            try renewIfForked()
             try observe(progress)
         }
         let isBelieved = try remember(reply, position, &stored)
@@ -198,23 +199,20 @@ extension Replica {
 
     /// The feed has named a run: the hub holds it, and this replica needn't name it again.
     private func setFed(_ stub: RunStub, _ peer: Value) throws(StoreError) {
-        guard let sid = rows.streams.sid(of: stub.stream) else { return }
+        guard let record = try holder(of: stub) else { return }
         let seq = Value.integer(Int64(stub.lastSeq))
         try connection.run(
             """
             INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE
             SET has = max(has, excluded.has), fed = max(fed, excluded.fed)
-            """, peer, .integer(sid), seq, seq)
+            """, peer, .integer(record.sid), seq, seq)
     }
 
     /// What was put aside when the feed named it, and has been taken since, needn't be offered.
     private func noteAdmitted(_ stubs: [RunStub]) throws(StoreError) {
         var held: [RunStub] = []
         for stub in stubs {
-            guard let record = rows.streams[stub.stream], try isHeld(stub, of: record) else {
-                continue
-            }
-            held.append(stub)
+            if try holder(of: stub) != nil { held.append(stub) }
         }
         guard !held.isEmpty else { return }
         try transaction(isDurable: false) { () throws(StoreError) in
@@ -236,21 +234,23 @@ extension Replica {
         // power cut take the rest, the hub says it again.
         return try transaction(isDurable: !reply.entries.isEmpty) { () throws(StoreError) in
             var isBelieved = true
+            var (named, forked): (Set<Int64>, Set<StreamID>) = ([], [])
             let peer = try peer()
             for head in reply.heads {
                 // What the hub keeps aside was cut off here by now.
                 if isCutOff(Dot(head.stream, head.lastSeq)) { continue }
-                guard let record = rows.streams[head.stream], try isHeld(head, of: record) else {
+                guard let record = try holder(of: head) ?? stem(without: head) else {
                     isBelieved = false
                     continue
                 }
-                let seq = Value.integer(Int64(head.lastSeq))
-                try connection.run(
-                    """
-                    INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, 0)
-                    ON CONFLICT DO UPDATE
-                    SET has = excluded.has
-                    """, peer, .integer(record.sid), seq)
+                try setHas(head.lastSeq, of: record, peer)
+                named.insert(record.sid)
+                forked.insert(head.stream)
+            }
+            // Branches of which a hub holds nothing are not among its heads.
+            for record in forked.sorted().flatMap({ rows.streams.family($0) })
+            where !named.contains(record.sid) && rows.streams.isForked(record.wire) {
+                try setHas(try base(of: record, under: reply.heads), of: record, peer)
             }
             try moveCursor(&known, to: cursor, peer)
             try connection.setMeta("last_sync", .integer(environment.wallMilliseconds()))
@@ -293,9 +293,34 @@ extension Replica {
         return true
     }
 
-    /// Whether a head names a run that is here, or none.
-    private func isHeld(_ head: RunStub, of record: StreamRecord) throws(StoreError) -> Bool {
-        if head.lastSeq == 0 { return true }
-        return try isHeld(head.hash, at: head.lastSeq, of: record)
+    /// The stream that a head says nothing is held of.
+    private func stem(without head: RunStub) -> StreamRecord? {
+        head.lastSeq == 0 ? rows.streams[head.stream] : nil
+    }
+
+    /// Up to where a hub holds a stream, of which it names branches only.
+    private func base(
+        of record: StreamRecord, under heads: [RunStub]
+    ) throws(StoreError) -> UInt64 {
+        var base = record.base
+        for head in heads where head.stream == record.wire {
+            var held = try holder(of: head)
+            while let branch = held?.branch {
+                if branch.parent == record.sid { base = max(base, branch.base) }
+                held = rows.streams[sid: branch.parent]
+            }
+        }
+        return base
+    }
+
+    private func setHas(
+        _ seq: UInt64, of record: StreamRecord, _ peer: Value
+    ) throws(StoreError) {
+        try connection.run(
+            """
+            INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, 0)
+            ON CONFLICT DO UPDATE
+            SET has = excluded.has
+            """, peer, .integer(record.sid), .integer(Int64(seq)))
     }
 }

@@ -51,7 +51,7 @@ extension Replica {
                 Identifier(refs[$0..<$0 + 16]).map { StreamID($0) }
             }
             let sum = TailPiece(seq: number, streams: streams, body: body).sum(
-                in: record.stream, after: record.runHash)
+                in: record.wire, after: record.runHash)
             if piece[0] == .integer(0) {
                 try connection.run(
                     "UPDATE sy_tail SET sum = ? WHERE seq = ?", .integer(sum), .integer(seq))

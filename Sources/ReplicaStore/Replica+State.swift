@@ -87,18 +87,21 @@ extension Replica {
         try read { () throws(StoreError) in
             guard case .integer(let runs)? = try connection.value("SELECT count(*) FROM sy_run")
             else { return (0, 0, 0) }
-            let changesets = self.rows.streams.sorted.reduce(0) { $0 + Int64($1.head) }
+            let changesets = self.rows.streams.sorted.reduce(0) { count, record in
+                count + Int64(record.head - record.base - (record.branch?.sharedCount ?? 0))
+            }
             return (try self.rows.count(), changesets, runs)
         }
     }
 
-    /// The last sealed run of a stream, if there is one.
-    public func sealedHead(of stream: StreamID) -> RunStub {
-        guard let record = rows.streams[stream], let hash = record.runHash else {
-            return RunStub(noneOf: stream)
-        }
-        return RunStub(stream: stream, lastSeq: record.sealed, hash: hash)
+    /// The last sealed run of a stream, or of each of its branches; a name of nothing when there is none.
+    public func sealedHeads(of stream: StreamID) -> [RunStub] {
+        let heads = rows.streams.family(stream).compactMap(\.tip)
+        return heads.isEmpty ? [RunStub(noneOf: stream)] : heads
     }
+
+    /// The last sealed run of each stream and each branch.
+    public func sealedHeads() -> [RunStub] { rows.streams.sorted.compactMap(\.tip) }
 
     /// What is held of each stream.
     public func versionVector() -> VersionVector {

@@ -92,7 +92,7 @@ extension Replica {
 
     func tailReader(_ record: StreamRecord) -> BodyReader {
         BodyReader(
-            body: [], stream: record.stream, firstSeq: record.sealed + 1,
+            body: [], stream: record.wire, firstSeq: record.sealed + 1,
             previousRun: record.runHash,
             streams: [], namespace: schema.namespace)
     }
@@ -215,8 +215,8 @@ extension Replica {
 
     /// What is noted of a stream is the run that it ends with: what is signed next builds on it.
     func holdChainEnd(_ record: StreamRecord) throws(StoreError) {
-        guard record.sealed > 0 else {
-            guard record.runHash == nil else { throw damagedEnd(of: record) }
+        guard record.sealed > record.base else {
+            guard record.runHash == record.branch?.previous else { throw damagedEnd(of: record) }
             return
         }
         let statement = try connection.statement(
@@ -226,7 +226,7 @@ extension Replica {
         guard try statement.step() else { throw damagedEnd(of: record) }
         let run = try sealedRun(statement)
         guard run.header.lastSeq == record.sealed, run.hash == record.runHash,
-            run.header.stream == record.stream
+            run.header.stream == record.wire
         else { throw damagedEnd(of: record) }
     }
 
@@ -255,7 +255,8 @@ extension Replica {
         record.head = max(record.head, record.sealed)
         record.runHash = hash
         if keepsFeed {
-            try appendToFeed(RunStub(stream: record.stream, lastSeq: record.sealed, hash: hash))
+            try appendToFeed(
+                RunStub(stream: record.wire, lastSeq: record.sealed, hash: hash), of: record)
         }
     }
 }

@@ -96,25 +96,29 @@ struct Inspection {
     // MARK: The log
 
     private mutating func readRuns() {
-        var found: [StreamID: [SealedRun]] = [:]
+        var found: [Int64: [SealedRun]] = [:]
         forEachRun { inspection, statement throws in
             inspection.result.runs += 1
             let run = try inspection.replica.sealedRun(statement)
             let name = "run \(run.header.stream):\(run.header.lastSeq)"
-            guard let record = inspection.replica.rows.streams[run.header.stream] else {
+            let streams = inspection.replica.rows.streams
+            let sid = statement.integer(3)
+            // Of a stream with branches, the one that it lies in.
+            let noted = streams[sid: sid].flatMap { $0.wire == run.header.stream ? $0 : nil }
+            guard let record = noted ?? streams[run.header.stream] else {
                 return inspection.result.otherProblems.append("\(name) is of no stream here")
             }
             let isNoted =
-                statement.integer(3) == record.sid
+                sid == record.sid
                 && statement.integer(4) == Int64(run.header.lastSeq)
                 && statement.integer(5) == Int64(run.header.firstSeq)
             if !isNoted || statement.blob(6) != run.hash.bytes {
                 inspection.result.otherProblems.append("\(name) is noted as another")
             }
             try run.verify(publicKey: record.publicKey)
-            found[run.header.stream, default: []].append(run)
+            found[record.sid, default: []].append(run)
         }
-        for record in streams { takeRuns(found[record.stream] ?? [], of: record) }
+        for record in streams { takeRuns(found[record.sid] ?? [], of: record) }
     }
 
     /// Reads what can be read of the runs: the places of those behind a damaged page are tried one
@@ -149,7 +153,7 @@ struct Inspection {
     }
 
     private mutating func takeRuns(_ runs: [SealedRun], of record: StreamRecord) {
-        var (last, previous): (UInt64, Digest?) = (0, nil)
+        var (last, previous) = (record.base, record.branch?.previous)
         var reader = StreamReader(namespace: replica.schema.namespace)
         for run in runs.sorted(by: { $0.header.firstSeq < $1.header.firstSeq }) {
             let header = run.header
@@ -159,8 +163,11 @@ struct Inspection {
                 result.otherProblems.append(
                     "run \(header.stream):\(header.lastSeq) does not continue its chain")
             }
-            do throws(RunError) {
-                for changeset in try reader.changesets(of: run) { add(changeset) }
+            do {
+                let changesets =
+                    replica.rows.streams.hasBranches
+                    ? try replica.decode(run, of: record) : try reader.changesets(of: run)
+                for changeset in changesets { add(changeset) }
             } catch {
                 miss(record.stream, header.firstSeq...header.lastSeq)
             }

@@ -86,14 +86,15 @@ extension Replica {
         }
     }
 
-    /// The runs of one stream, for whoever reads one of them.
+    /// The runs of one stream, or of a branch and what it left, for whoever reads one of them.
     func vocabularies(
-        of stream: StreamID
+        of record: StreamRecord?
     ) -> (UInt64) throws(RunError) -> RunVocabulary? {
         { [self] seq throws(RunError) in
-            guard let sid = rows.streams.sid(of: stream) else { return nil }
+            guard let record else { return nil }
             do throws(StoreError) {
-                return try vocabulary(sid, holding: seq)
+                let holder = rows.streams.holder(of: seq, in: record)
+                return try vocabulary(holder.sid, holding: seq)
             } catch {
                 throw .unreadableSource(seq)
             }

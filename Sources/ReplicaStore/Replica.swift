@@ -51,6 +51,8 @@ public final class Replica {
     var knownKept: UInt64?
     /// Whether the hub was thought to hold what its feed doesn't name, since the file was opened.
     var hasDoubted = false
+    /// What the authors of branches had counted before these, by the branches' numbers.
+    var countedBefore: [Int64: [CountedCell: Merge.Operation]] = [:]
     /// Runs that were kept aside and are part of the log again, since somebody last asked.
     var takenBack = (runCount: 0 as UInt64, changesetCount: 0 as UInt64)
     private var isDurable = true
@@ -317,6 +319,7 @@ public final class Replica {
         dictionary = SealingDictionary()
         trust = nil
         knownKept = nil
+        countedBefore = [:]
         rows.forget()
     }
 

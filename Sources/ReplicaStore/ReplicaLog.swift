@@ -33,11 +33,11 @@ final class ReplicaLog {
 extension Replica {
     /// A sealed run by name; `nil` when this replica doesn't hold it, or holds another in its place.
     public func run(_ stub: RunStub) throws(StoreError) -> SealedRun? {
-        guard let sid = rows.streams.sid(of: stub.stream) else { return nil }
+        guard let record = try holder(of: stub) else { return nil }
         let statement = try connection.statement(
             "SELECT head, sig, body, hash FROM sy_run WHERE sid = ? AND last_seq = ?")
         defer { statement.reset() }
-        statement.bind(1, sid)
+        statement.bind(1, record.sid)
         statement.bind(2, Int64(stub.lastSeq))
         guard try statement.step(), statement.blob(3) == stub.hash.bytes else { return nil }
         return try sealedRun(statement)
@@ -59,16 +59,17 @@ extension Replica {
     }
 
     private func find(_ dot: Dot) throws(StoreError) -> Changeset? {
-        guard let record = rows.streams[dot.stream], dot.seq > 0, dot.seq <= record.head else {
-            return nil
-        }
+        guard let record = rows.streams[dot.stream], dot.seq > record.base,
+            dot.seq <= record.head
+        else { return nil }
         let changesets =
             dot.seq > record.sealed
             ? try unsealedChangesets(record) : try runChangesets(record, holding: dot.seq)
-        guard let first = changesets.first?.dot.seq, first <= dot.seq,
-            dot.seq - first < UInt64(changesets.count)
+        // Of a branch, those that it shares with another are missing.
+        guard let last = changesets.last?.dot.seq, dot.seq <= last,
+            last - dot.seq < UInt64(changesets.count)
         else { return nil }
-        return changesets[Int(dot.seq - first)]
+        return changesets[changesets.count - 1 - Int(last - dot.seq)]
     }
 
     private func runChangesets(
@@ -88,23 +89,34 @@ extension Replica {
         }
         if let changesets = log[record.sid, lastSeq] { return changesets }
         let run = try sealedRun(statement)
-        guard run.header.stream == record.stream, run.header.lastSeq == lastSeq,
+        guard run.header.stream == record.wire, run.header.lastSeq == lastSeq,
             Digest(sha256: run.body) == run.header.bodyHash
         else { throw rows.damaged("run \(record.stream):\(lastSeq)") }
-        let changesets = try decode(run)
+        let changesets = try decode(run, of: record)
         log.insert(changesets, sid: record.sid, lastSeq: lastSeq)
         return changesets
     }
 
-    func decode(_ run: SealedRun) throws(StoreError) -> [Changeset] {
-        do throws(RunError) {
+    /// The changesets of a run that the log holds, without those that are another branch's.
+    ///
+    /// - Parameter record: whose run it is.
+    func decode(
+        _ run: SealedRun, of record: StreamRecord
+    ) throws(StoreError) -> [Changeset] {
+        let named = try names(of: run)
+        do {
             let contents = try run.contents(
-                namespace: schema.namespace, earlier: vocabularies(of: run.header.stream))
+                namespace: schema.namespace, naming: named, earlier: vocabularies(of: record))
             vocabularies.insert(contents.vocabulary, of: run.hash)
-            return contents.changesets
-        } catch {
+            guard rows.streams.hasBranches else { return contents.changesets }
+            return try read(contents.changesets, of: record)
+        } catch let error as RunError {
             throw rows.damaged(
                 "run \(run.header.stream):\(run.header.lastSeq): \(error.explanation)")
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("reading a run threw \(error)")
         }
     }
 
@@ -152,7 +164,7 @@ extension Replica {
             while try statement.step() {
                 let isOwn = record.publicKey == own.publicKey
                 let received = isOwn ? nil : statement.integer(3)
-                for changeset in try decode(try sealedRun(statement)) {
+                for changeset in try decode(try sealedRun(statement), of: record) {
                     try body(changeset, received)
                 }
             }

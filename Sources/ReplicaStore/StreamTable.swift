@@ -22,11 +22,33 @@ struct StreamRecord: Sendable {
     var clock: HybridTime
     /// Where a hub has ended it.
     var end: StreamEnd?
+    /// Where it leaves another one, which has the name that its runs have.
+    var branch: Branch?
+    /// What its runs call it.
+    var wire: StreamID
+
+    init(sid: Int64, _ origin: StreamOrigin) {
+        (self.sid, wire, stream) = (sid, origin.stream, origin.stream)
+        (scope, publicKey, incarnation) = (origin.scope, origin.publicKey, origin.incarnation)
+        (head, sealed, named, clock) = (0, 0, 0, HybridTime(rawValue: 0))
+    }
 
     var device: DeviceID { DeviceID(publicKey: publicKey) }
 
-    /// Whether the stream's id is the one that its device, scope and incarnation give.
-    var isNamedByItself: Bool { origin.stream == stream }
+    /// The last changeset before its own.
+    var base: UInt64 { branch?.base ?? 0 }
+
+    /// It holds changesets behind its end.
+    var isBeyondEnd: Bool { end.map { head > $0.lastSeq } ?? false }
+
+    /// It ends later than it is held.
+    var isShortOfEnd: Bool { end.map { $0.lastSeq > sealed } ?? false }
+
+    /// Its last run, if it has one.
+    var tip: RunStub? {
+        guard sealed > base, let runHash else { return nil }
+        return RunStub(stream: wire, lastSeq: sealed, hash: runHash)
+    }
 
     /// Whose stream it is.
     var origin: StreamOrigin {
@@ -54,10 +76,13 @@ struct StreamTable {
     private var numbers: [StreamID: Int64] = [:]
     /// By number.
     private var names: [StreamID?] = []
+    /// The branches of the streams that have some, by what their runs call them.
+    private var families: [StreamID: [Int64]] = [:]
 
     init() {}
 
     init(reading connection: Connection) throws(StoreError) {
+        let branches = try Branch.all(in: connection)
         let rows = try connection.rows(
             """
             SELECT sid, scope, stream, device, incarnation, head, sealed, run_hash, named, clock,
@@ -78,15 +103,25 @@ struct StreamTable {
             var hash: Digest?
             if case .blob(let bytes) = row[7] { hash = Digest(bytes) }
             var record = StreamRecord(
-                sid: sid, stream: StreamID(identifier), scope: scope, publicKey: key,
-                incarnation: incarnation, head: head, sealed: sealed, runHash: hash, named: named,
-                clock: HybridTime(rawValue: UInt64(bitPattern: clock)))
+                sid: sid,
+                StreamOrigin(publicKey: key, scope: scope, incarnation: incarnation))
+            record.branch = branches[sid]
+            // A stream's name is a hash of what stands beside it.
+            if let branch = branches[sid] {
+                record.stream = StreamID(branchOf: record.wire, from: branch.firstRun)
+            }
+            guard record.stream == StreamID(identifier) else {
+                throw Self.damaged(connection, row[0])
+            }
+            (record.head, record.sealed, record.runHash) = (head, sealed, hash)
+            (record.named, record.clock) = (
+                named, HybridTime(rawValue: UInt64(bitPattern: clock))
+            )
             if case .blob(let bytes) = row[10] {
                 record.end = StreamEnd(stored: bytes)
                 guard record.end != nil else { throw Self.damaged(connection, row[0]) }
             }
-            // A stream's name is a hash of what stands beside it.
-            guard record.isNamedByItself, (sealed == 0) == (hash == nil),
+            guard (sealed == 0) == (hash == nil), sealed >= record.base,
                 numbers[record.stream] == nil
             else { throw Self.damaged(connection, row[0]) }
             insert(record)
@@ -120,6 +155,8 @@ struct StreamTable {
         numbers[record.stream] = record.sid
         while names.count <= record.sid { names.append(nil) }
         names[Int(record.sid)] = record.stream
+        guard record.branch != nil else { return }
+        families[record.wire, default: []].append(record.sid)
     }
 
     subscript(stream: StreamID) -> StreamRecord? { numbers[stream].flatMap { records[$0] } }
@@ -132,6 +169,73 @@ struct StreamTable {
 
     func sid(of stream: StreamID) -> Int64? { numbers[stream] }
 
+    // MARK: Branches
+
+    /// Whether any stream has branches.
+    var hasBranches: Bool { !families.isEmpty }
+
+    func isForked(_ stream: StreamID) -> Bool { families[stream] != nil }
+
+    /// All that runs call by one name: the stream that has it, then its branches.
+    func family(_ stream: StreamID) -> [StreamRecord] {
+        guard let stem = self[stream], stem.branch == nil else { return [] }
+        return [stem] + (families[stream] ?? []).compactMap { records[$0] }
+    }
+
+    /// What a changeset is called that was written, as far as its author knew, to `stream`: up to where
+    /// that left another one, it lies in that; and what several branches share lies in one of them.
+    func canonical(_ dot: Dot) -> Dot {
+        guard !families.isEmpty, var record = self[dot.stream], record.branch != nil else {
+            return dot
+        }
+        while let branch = record.branch {
+            let owner =
+                dot.seq <= branch.base
+                ? branch.parent : branch.shared.first { dot.seq <= $0.last }?.owner
+            guard let owner, let next = records[owner] else { break }
+            record = next
+        }
+        return Dot(record.stream, dot.seq)
+    }
+
+    /// The stream that holds a changeset of `record`: itself, or one that it left behind that.
+    func holder(of seq: UInt64, in record: StreamRecord) -> StreamRecord {
+        var record = record
+        while let branch = record.branch, seq <= branch.base, let parent = records[branch.parent] {
+            record = parent
+        }
+        return record
+    }
+
+    /// Makes a branch known; its number is the next.
+    mutating func add(
+        _ branch: Branch, of stream: StreamRecord, to connection: Connection
+    ) throws(StoreError) -> StreamRecord {
+        var record = StreamRecord(sid: (records.keys.max() ?? 0) + 1, stream.origin)
+        record.stream = StreamID(branchOf: record.wire, from: branch.firstRun)
+        record.branch = branch
+        (record.head, record.sealed, record.named) = (branch.base, branch.base, branch.base)
+        record.runHash = branch.previous
+        try insert(record, into: connection)
+        return record
+    }
+
+    /// Forgets a branch of which nothing is left.
+    mutating func remove(_ record: StreamRecord, from connection: Connection) throws(StoreError) {
+        try connection.run("DELETE FROM sy_stream WHERE sid = ?", .integer(record.sid))
+        records[record.sid] = nil
+        numbers[record.stream] = nil
+        names[Int(record.sid)] = nil
+        families[record.wire]?.removeAll { $0 == record.sid }
+        if families[record.wire]?.isEmpty == true { families[record.wire] = nil }
+    }
+
+    /// Writes down where branches leave.
+    func writeBranches(to connection: Connection) throws(StoreError) {
+        try Branch.write(
+            records.compactMapValues(\.branch), to: connection)
+    }
+
     /// In the order of their names: the same on every replica.
     var sorted: [StreamRecord] { records.values.sorted { $0.stream < $1.stream } }
 
@@ -139,17 +243,22 @@ struct StreamTable {
     mutating func add(
         _ origin: StreamOrigin, to connection: Connection
     ) throws(StoreError) -> StreamRecord {
-        let record = StreamRecord(
-            sid: (records.keys.max() ?? 0) + 1, stream: origin.stream, scope: origin.scope,
-            publicKey: origin.publicKey, incarnation: origin.incarnation, head: 0, sealed: 0,
-            runHash: nil, named: 0, clock: HybridTime(rawValue: 0))
+        let record = StreamRecord(sid: (records.keys.max() ?? 0) + 1, origin)
+        try insert(record, into: connection)
+        return record
+    }
+
+    private mutating func insert(
+        _ record: StreamRecord, into connection: Connection
+    ) throws(StoreError) {
         try connection.run(
-            "INSERT INTO sy_stream VALUES(?, ?, ?, ?, ?, 0, 0, NULL, NULL, 0, 0)",
+            "INSERT INTO sy_stream VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, 0)",
             .integer(record.sid), .text(record.scope),
             .blob(record.stream.identifier.bytes), .blob(record.publicKey),
-            .integer(Int64(record.incarnation)))
+            .integer(Int64(record.incarnation)), .integer(Int64(record.head)),
+            .integer(Int64(record.sealed)), record.runHash.map { .blob($0.bytes) } ?? .null,
+            .integer(Int64(record.named)))
         insert(record)
-        return record
     }
 
     /// Writes a changed record.

@@ -80,12 +80,15 @@ public struct Cut: Hashable, Sendable {
         }
     }
 
-    /// Where it ends a stream; `nil` when it doesn't.
-    public func end(of origin: StreamOrigin) -> StreamEnd? {
+    /// Where it ends a stream, and each of its branches of which something counts; `nil` when it doesn't.
+    public func ends(of origin: StreamOrigin) -> [StreamEnd]? {
         guard origin.publicKey == publicKey else { return nil }
-        let named = zip(origins, streams).filter { $0.0 == origin }
-        return named.map(\.1.end).min() ?? (isWhole ? .beforeFirst : nil)
+        let named = zip(origins, streams).filter { $0.0 == origin }.map(\.1.end)
+        return named.isEmpty ? (isWhole ? [.beforeFirst] : nil) : named
     }
+
+    /// Where it ends a stream that has no branches; `nil` when it doesn't.
+    public func end(of origin: StreamOrigin) -> StreamEnd? { ends(of: origin)?.max() }
 
     /// The same, with another end of one stream of the device.
     ///

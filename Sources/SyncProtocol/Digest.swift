@@ -38,6 +38,7 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 /// What a hash or a signature is for. One made for one purpose never serves another.
 public enum Domain: String, Sendable {
     case stream = "karvan/0/stream"
+    case branch = "karvan/0/branch"
     case newRows = "karvan/0/new-rows"
     case keyedRow = "karvan/0/keyed-row"
     case run = "karvan/0/run"

@@ -20,6 +20,12 @@ extension StreamID {
         let digest = Digest(.stream, device.bytes, Array(scope.utf8), encoder.bytes)
         self.init(Identifier(digest.bytes.prefix(16))!)
     }
+
+    /// The branch of `stream` that begins with a run.
+    public init(branchOf stream: StreamID, from run: Digest) {
+        let digest = Digest(.branch, stream.identifier.bytes, run.bytes)
+        self.init(Identifier(digest.bytes.prefix(16))!)
+    }
 }
 
 extension RowID {

@@ -1,4 +1,4 @@
-internal import Causality
+public import Causality
 
 /// Why a run can't be taken for what it says.
 public enum RunError: Error, Hashable, Sendable {
@@ -75,16 +75,20 @@ extension SealedRun {
     }
 
     /// What a replica takes in of it; the run must have been verified.
+    ///
+    /// - Parameter named: what the streams of the deps are called in dots, in the order of the deps; `nil`
+    ///   where none of them has branches.
     public func contents(
-        namespace: [UInt8],
+        namespace: [UInt8], naming named: [StreamID]? = nil,
         earlier: (UInt64) throws(RunError) -> RunVocabulary? = { _ throws(RunError) in nil }
     ) throws(RunError) -> RunContents {
+        let streams = named ?? header.dependencies.map(\.stream)
         let contents =
             header.encoding.isByColumns
-            ? try readColumns(namespace, earlier) : try readRows(namespace)
+            ? try readColumns(streams, namespace, earlier) : try readRows(streams, namespace)
         guard contents.changes.heads.count == header.count else { throw .count }
         // Every dot of another stream lies at or below the dep that names the stream.
-        let heads = VersionVector(header.dependencies.map { ($0.stream, $0.seq) })
+        let heads = VersionVector(zip(streams, header.dependencies).map { ($0, $1.seq) })
         guard contents.changes.namesOnly(heads, besides: header.stream) else { throw .dependency }
         return contents
     }
@@ -93,15 +97,17 @@ extension SealedRun {
     public func vocabulary(namespace: [UInt8]) throws(RunError) -> RunVocabulary {
         guard header.encoding.isByColumns else { return rowsVocabulary }
         return RunVocabulary(
-            try columnsBody(namespace), lastSeq: header.lastSeq, byteCount: header.expandedBytes)
+            try columnsBody(header.dependencies.map(\.stream), namespace),
+            lastSeq: header.lastSeq, byteCount: header.expandedBytes)
     }
 
-    private func readRows(_ namespace: [UInt8]) throws(RunError) -> RunContents {
+    private func readRows(
+        _ streams: [StreamID], _ namespace: [UInt8]
+    ) throws(RunError) -> RunContents {
         let body = try expandedBody()
         var reader = BodyReader(
             body: body, stream: header.stream, firstSeq: header.firstSeq,
-            previousRun: header.previous, streams: header.dependencies.map(\.stream),
-            namespace: namespace)
+            previousRun: header.previous, streams: streams, namespace: namespace)
         var changes = RunChanges(bytes: body)
         do throws(CBORError) {
             while try reader.next(into: &changes) {
@@ -122,21 +128,23 @@ extension SealedRun {
     }
 
     private func readColumns(
-        _ namespace: [UInt8], _ earlier: (UInt64) throws(RunError) -> RunVocabulary?
+        _ streams: [StreamID], _ namespace: [UInt8],
+        _ earlier: (UInt64) throws(RunError) -> RunVocabulary?
     ) throws(RunError) -> RunContents {
-        try columnsBody(namespace).contents(
+        try columnsBody(streams, namespace).contents(
             lastSeq: header.lastSeq, byteCount: header.expandedBytes, earlier: earlier)
     }
 
-    private func columnsBody(_ namespace: [UInt8]) throws(RunError) -> ColumnsReader {
+    private func columnsBody(
+        _ streams: [StreamID], _ namespace: [UInt8]
+    ) throws(RunError) -> ColumnsReader {
         let bytes = try expandedBody()
         do throws(CBORError) {
             return try ColumnsReader(
                 bytes,
                 at: ColumnsReader.Place(
                     stream: header.stream, firstSeq: header.firstSeq,
-                    previousRun: header.previous, streams: header.dependencies.map(\.stream),
-                    namespace: namespace))
+                    previousRun: header.previous, streams: streams, namespace: namespace))
         } catch {
             throw .body(error)
         }

@@ -172,7 +172,9 @@ extension RunHeader {
         // By a dep on its own stream, a dot could name what comes after it.
         guard isFirst == (previous == nil), isFirst == (origin != nil),
             origin == nil || origin?.stream == stream,
-            Set(dependencies.map(\.stream)).union([stream]).count == dependencies.count + 1
+            !dependencies.contains(where: { $0.stream == stream }),
+            // Several branches of one stream may be named.
+            Set(dependencies).count == dependencies.count
         else { throw decoder.error(.invalid) }
         self.stream = stream
         firstSeq = first

@@ -62,6 +62,21 @@ public struct RunChanges: Sendable {
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
+    /// The same as values of their own: for changesets that are not as a body has them.
+    public init(_ changesets: [Changeset]) {
+        self.init(bytes: [])
+        for changeset in changesets {
+            var head = changeset
+            head.rows = []
+            begin(head)
+            for row in changeset.rows {
+                begin(table: row.table, row: row.row, isNew: row.isNew)
+                for operation in row.operations { append(operation) }
+                _ = endRow()
+            }
+        }
+    }
+
     // MARK: Reading
 
     /// The dots that an op replaces.

@@ -141,8 +141,8 @@ struct RestoredHubs {
         let hub = forum.hub.replica
         let forgery = SealedRun(
             sealing: [], stream: hub.stream,
-            firstSeq: hub.sealedHead(of: hub.stream).lastSeq + 1, count: 1,
-            previous: hub.sealedHead(of: hub.stream).hash, dependencies: [], schemaVersion: 1,
+            firstSeq: hub.sealedHeads(of: hub.stream)[0].lastSeq + 1, count: 1,
+            previous: hub.sealedHeads(of: hub.stream)[0].hash, dependencies: [], schemaVersion: 1,
             origin: StreamOrigin(
                 publicKey: hub.publicKey, scope: Forum.scope, incarnation: 0),
             key: try one.replica.key())

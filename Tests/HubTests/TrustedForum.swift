@@ -157,6 +157,18 @@ final class TrustedForum {
                 environment: laptop.replica.environment))
     }
 
+    /// A copy of all that a disk holds: nothing tells it from the first one.
+    func clone(of laptop: TrustedLaptop, as name: String) throws -> TrustedLaptop {
+        for suffix in ["", "-wal", ".key", ".install"] {
+            try FileManager.default.copyItem(
+                atPath: laptop.replica.path + suffix, toPath: folder.file(name) + suffix)
+        }
+        return TrustedLaptop(
+            replica: try Replica.open(
+                at: folder.file(name), schema: Forum.schema,
+                environment: laptop.replica.environment))
+    }
+
     /// As the operator does.
     @discardableResult
     func revoke(
@@ -216,7 +228,7 @@ struct TrustedLaptop {
     /// Takes in what another one holds, without a hub.
     func meet(_ other: TrustedLaptop) throws {
         try other.replica.seal()
-        _ = try replica.ingest(other.replica.sealedRuns(after: replica.versionVector()))
+        _ = try replica.ingest(other.replica.sealedRuns(beyond: replica.sealedHeads()))
     }
 
     /// What it has written and not sealed yet; else its last run.

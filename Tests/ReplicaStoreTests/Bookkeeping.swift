@@ -43,7 +43,7 @@ import Testing
         let rows = try [a, c].map { try insert($0, "first") }
         func head(_ replica: Replica) throws -> Dependency {
             try replica.seal()
-            let stub = replica.sealedHead(of: replica.stream)
+            let stub = replica.sealedHeads(of: replica.stream)[0]
             return Dependency(stream: stub.stream, seq: stub.lastSeq, run: stub.hash)
         }
         func dependencies() throws -> [Dependency] {

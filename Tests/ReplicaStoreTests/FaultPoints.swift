@@ -306,7 +306,7 @@ final class Day {
             var heads: [RunStub] = []
             for (run, result) in zip(batch.runs, try hub.ingest(batch.runs)) {
                 if case .refused(let refusal) = result { throw refusal }
-                heads.append(hub.sealedHead(of: run.header.stream))
+                heads.append(hub.sealedHeads(of: run.header.stream)[0])
             }
             let feed = try hub.feedEntries(after: batch.cursor, ahead: batch.ahead)
             // What it answers is what it holds from now on.

@@ -356,7 +356,7 @@ func exchange(_ laptop: Replica, _ hub: Replica) throws {
             if case .refused(let refusal) = $0 { refusal.code != .gap } else { false }
         }
         let feed = try hub.feedEntries(after: batch.cursor, ahead: batch.ahead)
-        let heads = Set(batch.runs.map(\.header.stream)).sorted().map(hub.sealedHead(of:))
+        let heads = Set(batch.runs.map(\.header.stream)).sorted().flatMap(hub.sealedHeads(of:))
         let reply = ExchangeReply(
             heads: heads, rejections: [], entries: feed.entries, cursor: feed.cursor,
             hasMore: feed.hasMore, hubMilliseconds: hub.environment.wallMilliseconds())

@@ -73,7 +73,12 @@ struct RepairPlan {
             changesets += decoded
             (sealed, hash) = (next.run.header.lastSeq, next.hash)
         }
-        stream.strandedRuns = found.values.joined().filter { $0.run.header.firstSeq > sealed }
+        // Of a stream with branches, those beside the chain: taken in anew, each makes its branch again.
+        let isForked = file.meta[MetaKey.branches] != nil
+        stream.strandedRuns = found.values.joined().filter { [stream] entry in
+            entry.run.header.firstSeq > sealed
+                || isForked && !stream.runs.contains { $0.hash == entry.hash }
+        }
             .sorted { $0.run.header.firstSeq < $1.run.header.firstSeq }
         stream.known =
             [record.head, record.sealed, file.shown[record.sid] ?? 0]

@@ -272,11 +272,7 @@ struct SalvagedFile {
     private mutating func learn(_ origin: StreamOrigin) {
         guard !streams.contains(where: { $0.stream == origin.stream }) else { return }
         let sid = max(streams.map(\.sid).max() ?? 0, shown.keys.max() ?? 0) + 1
-        streams.append(
-            StreamRecord(
-                sid: min(sid, 1 << 19), stream: origin.stream, scope: origin.scope,
-                publicKey: origin.publicKey, incarnation: origin.incarnation, head: 0, sealed: 0,
-                runHash: nil, named: 0, clock: HybridTime(rawValue: 0)))
+        streams.append(StreamRecord(sid: min(sid, 1 << 19), origin))
     }
 
     /// Pieces are taken by the streams of this device, and the runs before them, that their sums are
@@ -323,7 +319,8 @@ struct SalvagedFile {
 }
 
 extension StreamRecord {
-    /// A row of `sy_stream`; `nil` for one that its name contradicts.
+    /// A row of `sy_stream`; `nil` for one that its name contradicts, and for a branch's: what is
+    /// beside a stream's own chain is taken in anew.
     fileprivate init?(_ record: StoredRecord) {
         let values = record.values
         guard let sid = record.rowid, (1...1 << 20).contains(sid), values.count == 11,
@@ -332,12 +329,14 @@ extension StreamRecord {
             let head = values[5].integer, let sealed = values[6].integer
         else { return nil }
         self.init(
-            sid: sid, stream: StreamID(name), scope: scope, publicKey: key,
-            incarnation: UInt64(clamping: incarnation), head: UInt64(clamping: head),
-            sealed: UInt64(clamping: sealed), runHash: values[7].blob.flatMap { Digest($0) },
-            named: UInt64(clamping: values[9].integer ?? 0),
-            clock: HybridTime(rawValue: UInt64(clamping: values[10].integer ?? 0)),
-            end: values[8].blob.flatMap { StreamEnd(stored: $0) })
-        guard isNamedByItself else { return nil }
+            sid: sid,
+            StreamOrigin(
+                publicKey: key, scope: scope, incarnation: UInt64(clamping: incarnation)))
+        guard stream == StreamID(name) else { return nil }
+        (self.head, self.sealed) = (UInt64(clamping: head), UInt64(clamping: sealed))
+        runHash = values[7].blob.flatMap { Digest($0) }
+        named = UInt64(clamping: values[9].integer ?? 0)
+        clock = HybridTime(rawValue: UInt64(clamping: values[10].integer ?? 0))
+        end = values[8].blob.flatMap { StreamEnd(stored: $0) }
     }
 }

@@ -1,0 +1,522 @@
+internal import Causality
+internal import Merge
+internal import RecordSchema
+internal import SyncProtocol
+
+/// Streams that fork: two files wrote on under one name. All branches count, each as a stream of its
+/// own; which run is called what is a function of the runs that are held (Protocol/decisions/0032).
+extension Replica {
+    // MARK: Where a run lies
+
+    /// The stream, or the branch of it, whose part of the log holds a run.
+    func holder(of stub: RunStub) throws(StoreError) -> StreamRecord? {
+        for record in rows.streams.family(stub.stream)
+        where stub.lastSeq > record.base && stub.lastSeq <= record.sealed {
+            if try isHeld(stub.hash, at: stub.lastSeq, of: record) { return record }
+        }
+        return nil
+    }
+
+    /// What the streams of a run's deps are called in the state; `nil` where none of them has branches.
+    func names(of run: SealedRun) throws(StoreError) -> [StreamID]? {
+        guard rows.streams.hasBranches,
+            run.header.dependencies.contains(where: { rows.streams.isForked($0.stream) })
+        else { return nil }
+        return try run.header.dependencies.map { dependency throws(StoreError) in
+            try name(of: dependency)
+        }
+    }
+
+    /// What is called so holds the dep's run. Where nothing does, that lies behind an end: it is called
+    /// like no stream.
+    func name(of dependency: Dependency) throws(StoreError) -> StreamID {
+        guard rows.streams.isForked(dependency.stream) else { return dependency.stream }
+        let stub = RunStub(
+            stream: dependency.stream, lastSeq: dependency.seq, hash: dependency.run)
+        return try holder(of: stub)?.stream
+            ?? StreamID(branchOf: dependency.stream, from: dependency.run)
+    }
+
+    // MARK: What a run says
+
+    /// The changesets of a run as the state has them: with the dots that they have on their branch,
+    /// without those that they share with another one.
+    ///
+    /// - Parameters:
+    ///   - changesets: with the deps' streams as ``names(of:)`` says.
+    ///   - record: whose run it is.
+    func read(
+        _ changesets: [Changeset], of record: StreamRecord
+    ) throws(StoreError) -> [Changeset] {
+        let streams = rows.streams
+        let first = record.branch.map { $0.base + $0.sharedCount } ?? 0
+        let counted = record.branch == nil ? [:] : try countedBefore(record)
+        func name(_ dot: Dot) -> Dot {
+            streams.canonical(
+                dot.stream == record.wire ? Dot(record.stream, dot.seq) : dot)
+        }
+        var result: [Changeset] = []
+        for var changeset in changesets where changeset.dot.seq > first {
+            changeset.dot = Dot(record.stream, changeset.dot.seq)
+            for row in changeset.rows.indices {
+                let key = LogReplay.Key(
+                    table: changeset.rows[row].table, row: changeset.rows[row].row)
+                for index in changeset.rows[row].operations.indices {
+                    var operation = changeset.rows[row].operations[index].naming(name)
+                    if record.branch != nil, isCount(operation, in: key.table) {
+                        operation.over.removeAll { $0.stream != record.stream }
+                        operation.subtract(counted[CountedCell(key: key, cell: operation.cell)])
+                    }
+                    changeset.rows[row].operations[index] = operation
+                }
+            }
+            result.append(changeset)
+        }
+        return result
+    }
+
+    private func isCount(_ operation: Operation, in table: UInt32) -> Bool {
+        guard case .put(let value) = operation.action, Counter.isEntry(value),
+            let column = schema.table(id: table)?.columns.first(where: {
+                $0.id == operation.cell.column
+            }), case .counter = column.shape
+        else { return false }
+        return true
+    }
+
+    /// What the author of a branch had counted before that: in each cell the last entry.
+    private func countedBefore(
+        _ record: StreamRecord
+    ) throws(StoreError) -> [CountedCell: Operation] {
+        if let known = countedBefore[record.sid] { return known }
+        var counted: [CountedCell: Operation] = [:]
+        func add(_ changesets: [Changeset], upTo last: UInt64) {
+            for changeset in changesets where changeset.dot.seq <= last {
+                for row in changeset.rows {
+                    let key = LogReplay.Key(table: row.table, row: row.row)
+                    for operation in row.operations where isCount(operation, in: row.table) {
+                        counted[CountedCell(key: key, cell: operation.cell)] = operation
+                    }
+                }
+            }
+        }
+        var path = [record]
+        while let branch = path.last?.branch, let parent = rows.streams[sid: branch.parent] {
+            path.append(parent)
+        }
+        for (record, next) in zip(path.reversed(), path.reversed().dropFirst()) {
+            for run in try runs(of: record, after: record.base, .all)
+            where run.header.lastSeq <= next.base {
+                add(try rawChangesets(of: run, record), upTo: next.base)
+            }
+        }
+        if let branch = record.branch, branch.sharedCount > 0,
+            let run = try runs(of: record, after: branch.base, .first).first
+        {
+            add(try rawChangesets(of: run, record), upTo: branch.base + branch.sharedCount)
+        }
+        countedBefore[record.sid] = counted
+        return counted
+    }
+
+    /// A run's changesets, with its own stream called as it calls it.
+    private func rawChangesets(
+        of run: SealedRun, _ record: StreamRecord
+    ) throws(StoreError) -> [Changeset] {
+        let named = try names(of: run)
+        do {
+            return try run.contents(
+                namespace: schema.namespace, naming: named, earlier: vocabularies(of: record)
+            ).changesets
+        } catch {
+            throw rows.damaged(
+                "run \(run.header.stream):\(run.header.lastSeq): \(error.explanation)")
+        }
+    }
+
+    // MARK: Taking a branch
+
+    /// Where a run that is not held has its place.
+    enum Place {
+        /// It is the next one of a stream; of one that is not known where there is no record.
+        case next(StreamRecord?)
+        /// Another run follows, or may follow, the one that it follows.
+        case fork(StreamRecord)
+    }
+
+    /// - Throws: ``Refusal`` GAP when what lies before it is not here.
+    func place(of run: SealedRun) throws -> Place {
+        let header = run.header
+        let family = rows.streams.family(header.stream)
+        let base = header.firstSeq - 1
+        guard let stem = family.first else {
+            guard base == 0 else { throw Refusal(.gap, "changes 1 to \(base) are missing") }
+            return .next(nil)
+        }
+        if let tip = family.first(where: { $0.sealed == base && $0.runHash == header.previous }) {
+            let isForked = family.contains { record in
+                record.branch?.parent == tip.sid && record.base == base
+            }
+            return isForked ? .fork(tip) : .next(tip)
+        }
+        guard let previous = header.previous else { return .fork(stem) }
+        let stub = RunStub(stream: header.stream, lastSeq: base, hash: previous)
+        if let holder = try holder(of: stub) { return .fork(holder) }
+        let sealed = family.map(\.sealed).max() ?? 0
+        throw base > sealed
+            ? Refusal(.gap, "changes \(sealed + 1) to \(base) are missing")
+            : Refusal(.gap, "the run before it, \(header.stream):\(base), is not here")
+    }
+
+    /// What is not sealed yet must mean the same when a stream gets branches: its names are those of now.
+    ///
+    /// - Throws: ``Refusal`` GAP when that has to wait.
+    func sealBeforeFork(of stream: StreamID) throws {
+        if tailCount > 0 {
+            _ = try sealTail()
+            guard tailCount == 0 else {
+                throw Refusal(.gap, "what was recorded here waits for what it is about")
+            }
+        }
+        let family = Set(rows.streams.family(stream).map(\.stream))
+        for record in rows.streams.sorted where record.sid != own.sid && record.head > record.sealed
+        {
+            let names = try leftChangesets(record).flatMap(\.namedDots)
+            guard record.wire != stream, !names.contains(where: { family.contains($0.stream) })
+            else {
+                throw Refusal(.gap, "what an earlier life of this file recorded waits for it")
+            }
+        }
+    }
+
+    /// Takes a run that begins a branch, and makes everything anew. Inside of a transaction.
+    ///
+    /// - Parameter record: which the run leaves, or may leave.
+    /// - Returns: how many changesets it holds.
+    func takeBranch(
+        _ run: SealedRun, _ contents: RunContents, of record: StreamRecord
+    ) throws -> Int {
+        let ofDevice = rows.streams.sorted.filter { $0.branch != nil && $0.device == record.device }
+        guard ofDevice.count < Self.branchLimit else {
+            throw Refusal(
+                .fork,
+                "the device \(record.device.short) has written under one name in more than "
+                    + "\(Self.branchLimit) files: enrol it anew")
+        }
+        try sealBeforeFork(of: record.wire)
+        let branch = Branch(
+            parent: record.sid, base: run.header.firstSeq - 1, previous: run.header.previous,
+            firstRun: run.hash)
+        var added = try rows.streams.add(branch, of: record, to: connection)
+        if let last = contents.changes.heads.last {
+            clock.observe(last.time, wallMilliseconds: environment.wallMilliseconds())
+        }
+        try keep(run, of: &added, received: environment.wallMilliseconds())
+        try rows.streams.update(added, in: connection)
+        try arrange(record.wire)
+        return contents.changes.heads.count
+    }
+
+    /// Each costs everybody a pass over the log.
+    private static let branchLimit = 64
+
+    // MARK: Naming
+
+    private struct Node {
+        var sid: Int64
+        var firstSeq: UInt64
+        var lastSeq: UInt64
+        var hash: Digest
+        var previous: Digest?
+    }
+
+    private struct Line {
+        var parent: Int?
+        var nodes: [Node]
+        var sid: Int64 = 0
+        var shared: [Branch.Shared] = []
+
+        var base: UInt64 { parent == nil ? 0 : nodes[0].firstSeq - 1 }
+    }
+
+    /// Calls the runs of a stream that has branches what the tree of them says, and moves them to where
+    /// they belong. The rows have to be made anew after that.
+    func arrange(_ stream: StreamID) throws(StoreError) {
+        let family = rows.streams.family(stream)
+        guard let stem = family.first else { return }
+        var lines = try lines(of: family)
+        for index in lines.indices {
+            let first = lines[index].parent == nil ? nil : lines[index].nodes[0]
+            guard let first, let parent = lines[index].parent else {
+                lines[index].sid = stem.sid
+                continue
+            }
+            let name = StreamID(branchOf: stream, from: first.hash)
+            if let sid = rows.streams.sid(of: name) {
+                lines[index].sid = sid
+            } else {
+                let branch = Branch(
+                    parent: lines[parent].sid, base: first.firstSeq - 1, previous: first.previous,
+                    firstRun: first.hash)
+                lines[index].sid = try rows.streams.add(branch, of: stem, to: connection).sid
+            }
+        }
+        let heads = try peerHeads(of: family, lines)
+        try move(lines)
+        try note(lines, of: family)
+        try write(heads)
+        try shareAlike(lines)
+        try rows.streams.writeBranches(to: connection)
+        try findOwn(lines, stream)
+        log.removeAll()
+        countedBefore = [:]
+        trust = nil
+    }
+
+    /// The runs of a family as lines from fork to fork: the first one from the root, each other one behind
+    /// the one that it leaves.
+    private func lines(of family: [StreamRecord]) throws(StoreError) -> [Line] {
+        var children: [Digest?: [Node]] = [:]
+        for record in family {
+            let statement = try connection.prepare(
+                "SELECT head, x'', x'' FROM sy_run WHERE sid = ? ORDER BY last_seq")
+            defer { statement.finalize() }
+            statement.bind(1, record.sid)
+            while try statement.step() {
+                let run = try sealedRun(statement)
+                children[run.header.previous, default: []].append(
+                    Node(
+                        sid: record.sid, firstSeq: run.header.firstSeq,
+                        lastSeq: run.header.lastSeq, hash: run.hash,
+                        previous: run.header.previous))
+            }
+        }
+        for key in children.keys {
+            children[key]?.sort { $0.hash.bytes.lexicographicallyPrecedes($1.hash.bytes) }
+        }
+        var lines = [Line(parent: nil, nodes: [])]
+        var open: [(line: Int, previous: Digest?)] = [(0, nil)]
+        while let (line, start) = open.popLast() {
+            var previous = start
+            while let next = children[previous], let first = next.first {
+                for other in next.dropFirst() {
+                    lines.append(Line(parent: line, nodes: [other]))
+                    open.append((lines.count - 1, other.hash))
+                }
+                lines[line].nodes.append(first)
+                previous = first.hash
+            }
+        }
+        return lines
+    }
+
+    private func move(_ lines: [Line]) throws(StoreError) {
+        try connection.execute(
+            """
+            CREATE TEMP TABLE IF NOT EXISTS moved(
+                sid INTEGER NOT NULL, seq INTEGER NOT NULL, target INTEGER NOT NULL,
+                PRIMARY KEY(sid, seq)) WITHOUT ROWID
+            """)
+        try connection.execute("DELETE FROM moved")
+        for line in lines {
+            for node in line.nodes where node.sid != line.sid {
+                try connection.run(
+                    "INSERT INTO moved VALUES(?, ?, ?)", .integer(node.sid),
+                    .integer(Int64(node.lastSeq)), .integer(line.sid))
+            }
+        }
+        // By way of numbers that no stream has: two lines may change places.
+        try connection.execute(
+            """
+            UPDATE sy_run SET sid = -(
+                SELECT target FROM moved AS m WHERE m.sid = sy_run.sid AND seq = last_seq)
+            WHERE EXISTS(SELECT 1 FROM moved AS m WHERE m.sid = sy_run.sid AND seq = last_seq)
+            """)
+        try connection.execute("UPDATE sy_run SET sid = -sid WHERE sid < 0")
+        guard keepsFeed else { return }
+        try connection.execute(
+            """
+            UPDATE sy_feed SET sid = (
+                SELECT target FROM moved AS m WHERE m.sid = sy_feed.sid AND seq = last_seq)
+            WHERE EXISTS(SELECT 1 FROM moved AS m WHERE m.sid = sy_feed.sid AND seq = last_seq)
+            """)
+    }
+
+    private func note(_ lines: [Line], of family: [StreamRecord]) throws(StoreError) {
+        for line in lines {
+            guard var record = rows.streams[sid: line.sid] else { continue }
+            if let parent = line.parent {
+                record.branch?.parent = lines[parent].sid
+                record.branch?.shared = []
+            }
+            let last = line.nodes.last
+            record.sealed = last?.lastSeq ?? record.base
+            record.runHash = last?.hash ?? record.branch?.previous
+            record.head = record.sealed
+            record.named = min(record.named, record.sealed)
+            try rows.streams.update(record, in: connection)
+        }
+        let kept = Set(lines.map(\.sid))
+        guard let stem = lines.first?.sid else { return }
+        for record in family where !kept.contains(record.sid) {
+            if keepsFeed {
+                // What was cut off is found by what it is called on the way.
+                try connection.run(
+                    "UPDATE sy_feed SET sid = ? WHERE sid = ?", .integer(stem), .integer(record.sid)
+                )
+            }
+            try rows.streams.remove(record, from: connection)
+        }
+    }
+
+    /// Runs that follow one run may begin alike.
+    private func shareAlike(_ lines: [Line]) throws(StoreError) {
+        // By the place that they leave: the stream that goes on there is the first.
+        var places: [[Int]: [Int]] = [:]
+        for (index, line) in lines.enumerated() {
+            guard let parent = line.parent else { continue }
+            places[[parent, Int(line.base)], default: []].append(index)
+        }
+        for (place, others) in places.sorted(by: { $0.key[0] < $1.key[0] }) {
+            let (parent, base) = (place[0], UInt64(place[1]))
+            let next = lines[parent].nodes.first { $0.firstSeq == base + 1 }
+            var siblings = others.map { (sid: lines[$0].sid, node: lines[$0].nodes[0]) }
+            siblings.sort { $0.node.hash.bytes.lexicographicallyPrecedes($1.node.hash.bytes) }
+            if let next { siblings.insert((lines[parent].sid, next), at: 0) }
+            let contents = try siblings.map { sibling throws(StoreError) in
+                try compared(sibling.node, in: sibling.sid)
+            }
+            for index in siblings.indices.dropFirst() {
+                var shared: [Branch.Shared] = []
+                for earlier in 0..<index {
+                    let alike = zip(contents[index], contents[earlier]).prefix { $0 == $1 }.count
+                    let last = base + UInt64(alike)
+                    if last > shared.last?.last ?? base {
+                        shared.append(Branch.Shared(owner: siblings[earlier].sid, last: last))
+                    }
+                }
+                guard var record = rows.streams[sid: siblings[index].sid] else { continue }
+                record.branch?.shared = shared
+                try rows.streams.update(record, in: connection)
+            }
+        }
+    }
+
+    /// What a run says, in names that don't depend on whose branch it is.
+    private func compared(_ node: Node, in sid: Int64) throws(StoreError) -> [Changeset] {
+        guard let record = rows.streams[sid: sid],
+            let run = try runs(of: record, after: node.firstSeq - 1, .first).first
+        else { throw rows.damaged("a run of stream \(sid)") }
+        let streams = rows.streams
+        return try rawChangesets(of: run, record).map { changeset in
+            var changeset = changeset
+            for row in changeset.rows.indices {
+                for index in changeset.rows[row].operations.indices {
+                    changeset.rows[row].operations[index] =
+                        changeset.rows[row].operations[index]
+                        .naming { $0.stream == record.wire ? $0 : streams.canonical($0) }
+                }
+            }
+            return changeset
+        }
+    }
+
+    private typealias PeerHead = (peer: Value, sid: Int64, has: UInt64, fed: UInt64)
+
+    /// What hubs are known to hold of the lines; takes out what was noted of the family.
+    private func peerHeads(
+        of family: [StreamRecord], _ lines: [Line]
+    ) throws(StoreError) -> [PeerHead] {
+        var noted: [[UInt8]: [Int64: (has: UInt64, fed: UInt64)]] = [:]
+        for record in family {
+            for row in try connection.rows(
+                """
+                SELECT peer, has, fed FROM sy_peer_head WHERE sid = ? AND twin = has * 3 + fed
+                """, .integer(record.sid))
+            {
+                guard case .blob(let peer) = row[0], case .integer(let has) = row[1],
+                    case .integer(let fed) = row[2]
+                else { continue }
+                noted[peer, default: [:]][record.sid] = (
+                    UInt64(clamping: has), UInt64(clamping: fed)
+                )
+            }
+            try connection.run(
+                "DELETE FROM sy_peer_head WHERE sid = ?", .integer(record.sid))
+        }
+        var heads: [PeerHead] = []
+        for (peer, known) in noted {
+            for line in lines {
+                var head: PeerHead = (.blob(peer), line.sid, line.base, line.base)
+                head.has =
+                    line.nodes.prefix { known[$0.sid]?.has ?? 0 >= $0.lastSeq }.last?.lastSeq
+                    ?? line.base
+                head.fed =
+                    line.nodes.prefix { known[$0.sid]?.fed ?? 0 >= $0.lastSeq }.last?.lastSeq
+                    ?? line.base
+                heads.append(head)
+            }
+        }
+        return heads
+    }
+
+    private func write(_ heads: [PeerHead]) throws(StoreError) {
+        for head in heads {
+            try connection.run(
+                "INSERT INTO sy_peer_head(peer, sid, has, fed) VALUES(?, ?, ?, ?)", head.peer,
+                .integer(head.sid), .integer(Int64(head.has)), .integer(Int64(head.fed)))
+        }
+    }
+
+    /// The stream that this replica writes to may be a branch now. It goes on as a new incarnation.
+    private func findOwn(_ lines: [Line], _ stream: StreamID) throws(StoreError) {
+        guard own.wire == stream else { return }
+        let line = lines.first { line in line.nodes.contains { $0.hash == own.runHash } }
+        guard let record = rows.streams[sid: line?.sid ?? own.sid] else { return }
+        let clock = own.clock
+        own = record
+        own.clock = clock
+        try rows.streams.update(own, in: connection)
+        try connection.setMeta("own", .integer(own.sid))
+    }
+}
+
+/// A cell of a row in which a stream has counted.
+struct CountedCell: Hashable {
+    var key: LogReplay.Key
+    var cell: CellKey
+}
+
+extension Operation {
+    /// The same, with its dots called otherwise.
+    fileprivate func naming(_ name: (Dot) -> Dot) -> Operation {
+        var seen: Set<Dot> = []
+        var operation = self
+        operation.over = over.map(name).filter { seen.insert($0).inserted }
+        switch action {
+        case .put, .retract: break
+        case .resolve(let value, let covers):
+            seen = []
+            operation.action = .resolve(
+                value, covers: covers.map(name).filter { seen.insert($0).inserted })
+        case .delete(let covers):
+            var seen: Set<CellDot> = []
+            operation.action = .delete(
+                covers: covers.map { CellDot($0.cell, name($0.dot)) }
+                    .filter { seen.insert($0).inserted })
+        }
+        return operation
+    }
+
+    /// What an entry counts beyond an earlier one.
+    fileprivate mutating func subtract(_ earlier: Operation?) {
+        guard case .put(.composite(let parts)) = action,
+            case .put(.composite(let less))? = earlier?.action,
+            case .integer(let up) = parts[0], case .integer(let down) = parts[1],
+            case .integer(let lessUp) = less[0], case .integer(let lessDown) = less[1]
+        else { return }
+        action = .put(
+            Counter.entryValue(
+                increments: max(0, up - lessUp), decrements: max(0, down - lessDown)))
+    }
+}
