@@ -317,9 +317,11 @@ extension Replica {
             let named = try names(of: run)
             var contents = try run.contents(
                 namespace: schema.namespace, naming: named, earlier: vocabularies(of: record))
-            guard rows.streams.hasBranches, let record,
-                named != nil || rows.streams.isForked(record.wire)
-            else { return contents }
+            guard named != nil || rows.streams.isForked(run.header.stream) else { return contents }
+            // A stream of which nothing is here has no branches yet.
+            guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) }) else {
+                throw Refusal(.poison, "its stream's first run is missing")
+            }
             let changesets = try read(contents.changesets, of: record)
             contents.changes = RunChanges(changesets)
             contents.order = try? contents.changes.order()

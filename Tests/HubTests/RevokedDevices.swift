@@ -288,7 +288,8 @@ extension TrustedForum {
         #expect(try hub.replica.verify().problems == [])
         for laptop in laptops {
             #expect(try laptop.replica.stateHash() == hash)
-            #expect(try laptop.replica.verify().problems == [])
+            let problems = try laptop.replica.verify().problems
+            #expect(problems == [], "\(problems)")
             #expect(try laptop.replica.openConflicts() == hub.replica.openConflicts())
         }
     }
