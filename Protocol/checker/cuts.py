@@ -67,12 +67,12 @@ class Cut:
                                  ("int", self.decided), ("text", self.note))))
 
     def end(self, origin: Origin) -> End | None:
-        """10 §1: the end that it gives a stream; None for none."""
+        """10 §1: the end that it gives a stream without branches; None for none."""
         key, *stream = origin
         if key != self.key:
             return None
         named = [s.end for s in self.streams if [s.scope, s.incarnation] == stream]
-        return min(named, default=BEFORE_FIRST if self.whole else None)
+        return max(named, default=BEFORE_FIRST if self.whole else None)
 
 
 def least_end(cuts: list[Cut], origin: Origin) -> End | None:

@@ -32,6 +32,11 @@ def stream_id(device: bytes, scope: bytes, incarnation: int) -> bytes:
     return digest("karvan/0/stream", device, scope, cbor_unsigned(incarnation))[:16]
 
 
+def branch_id(stream: bytes, first_run: bytes) -> bytes:
+    """02 §8."""
+    return digest("karvan/0/branch", stream, first_run)[:16]
+
+
 def keyed_row(namespace: bytes, table: int, key: list) -> bytes:
     """02 §2.3."""
     return digest("karvan/0/keyed-row", namespace, cbor_unsigned(table) + encode(("array", tuple(key))))[:16]

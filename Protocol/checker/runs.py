@@ -94,8 +94,7 @@ class Header:
             raise Reject("missingKey")
         if got[2] + got[3] - 1 > MAX_SEQ:
             raise Reject("outOfRange")
-        named = [got[1], *(stream for stream, _, _ in got[6])]
-        if len(set(named)) < len(named):
+        if len(set(got[6])) < len(got[6]) or any(stream == got[1] for stream, _, _ in got[6]):
             raise Reject("invalid")
         if (4 in got) == (got[2] == 1) or bool(origin) != (got[2] == 1):
             raise Reject("invalid")

@@ -97,6 +97,13 @@ extension Replica {
         return changesets
     }
 
+    /// What a sealed run says, by name, without what another branch's says as well; `nil` when this replica
+    /// doesn't hold it.
+    package func changesets(of stub: RunStub) throws(StoreError) -> [Changeset]? {
+        guard let record = try holder(of: stub), let run = try run(stub) else { return nil }
+        return try decode(run, of: record)
+    }
+
     /// The changesets of a run that the log holds, without those that are another branch's.
     ///
     /// - Parameter record: whose run it is.

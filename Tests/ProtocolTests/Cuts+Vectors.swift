@@ -274,8 +274,8 @@ extension CutKind {
                 "the lowest hash at one seq", hashes.map { make([stream(end(9, in: $0))]) },
                 [at(end(9, in: 0x7f))]),
             ends(
-                "the lowest of a stream that is named twice",
-                [make([stream(end(9)), stream(end(4)), stream(end(12))])], [at(end(4))]),
+                "the greatest of a stream that one cut names several times",
+                [make([stream(end(9)), stream(end(4)), stream(end(12))])], [at(end(12))]),
             ends(
                 "before the first changeset, beside a later one",
                 [named, make([stream(.beforeFirst)])], [at(.beforeFirst)]),

@@ -116,12 +116,11 @@ extension RunVectors {
     }
 
     static func refusedOffers() throws -> [Vector] {
-        try outOfPlace() + poisoned() + badBodies() + oversized() + ahead() + frames()
+        try outOfPlace() + poisoned() + badBodies() + oversized() + ahead() + frames() + forks()
     }
 
     private static func outOfPlace() throws -> [Vector] {
-        let two = RunDraft(1, count: 2, body: note("a") + note("b", at: 1, over: [2]))
-        return [
+        [
             try offer("the second without the first", second, "GAP"),
             try offer(
                 "the third without the second",
@@ -130,27 +129,21 @@ extension RunVectors {
             try offer(
                 "a dep beyond what is held",
                 joined.changed { $0.dependencies[0].seq = 2 }, to: [first, other], "GAP"),
-            try offer("another first run", RunDraft(1, body: note("other")), to: [first], "FORK"),
             try offer(
-                "another second run", RunDraft(after: first, body: note("other", at: now + 1)),
-                to: [first, second], "FORK"),
-            try offer("a longer run over one that is held", two, to: [first], "FORK"),
-            try offer("a shorter run under one that is held", first, to: [two], "FORK"),
-            try offer(
-                "a run behind another first run",
+                "a run behind another first run, which is not held",
                 RunDraft(after: RunDraft(1, body: note("other")), body: note("b", at: now + 1)),
-                to: [first], "FORK"),
+                to: [first], "GAP"),
             try offer(
-                "a dep on another history",
+                "a dep on another history, which is not held",
                 joined.changed { $0.dependencies[0].run = Digest(sha256: []) },
-                to: [first, other], "FORK"),
+                to: [first, other], "GAP"),
             try offer(
                 "a dep within a run",
                 joined.changed {
                     $0.dependencies = [RunDraft(2, count: 2, body: []).dependency]
                     $0.dependencies[0].seq = 1
                 },
-                to: [first, RunDraft(2, count: 2, body: note("x") + note("y", at: 1))], "FORK"),
+                to: [first, RunDraft(2, count: 2, body: note("x") + note("y", at: 1))], "GAP"),
             try offer(
                 "a scope that is not replicated",
                 RunDraft(1, scope: "delegation/KZ", body: note("a")), "SCOPE"),

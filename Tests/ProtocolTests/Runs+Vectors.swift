@@ -128,7 +128,9 @@ enum RunVectors {
                     ]
                 }.header, "invalid"),
             try deps("a dep twice", "invalid", [dep, dep]),
-            try deps("two deps on one stream", "invalid", [at(1), at(2)]),
+            try header(
+                "deps on two runs of one stream",
+                joined.changed { $0.dependencies = [at(1), at(2)] }.header),
             try deps("a dep on seq 0", "outOfRange", [at(0)]),
             try deps("a dep on seq 2^63", "outOfRange", [at(1 << 63)]),
         ]

@@ -163,10 +163,7 @@ final class Receiver {
         let hash = JSON.hash(try replica.stateHash())
         switch result {
         case .applied:
-            let header = run.header
-            let changesets = try (header.firstSeq...header.lastSeq).compactMap {
-                try replica.changeset(Dot(header.stream, $0))
-            }
+            let changesets = try replica.changesets(of: RunStub(run)) ?? []
             return [
                 "result": "applied", "changesets": .array(changesets.map(JSON.changeset)),
                 "stateHash": hash,

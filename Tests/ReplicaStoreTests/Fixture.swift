@@ -122,7 +122,7 @@ func literal(_ id: RowID) -> String { "x'\(id)'" }
 /// Hands all of one replica's runs to another, as a hub or a courier would.
 func carry(from source: Replica, to target: Replica) throws {
     try source.seal()
-    let runs = try source.sealedRuns(after: target.versionVector())
+    let runs = try source.sealedRuns(beyond: target.sealedHeads())
     for result in try target.ingest(runs) {
         if case .refused(let refusal) = result { throw refusal }
     }

@@ -43,7 +43,7 @@ import Testing
                 Issue.record("a damaged run was taken: \(result)")
                 return
             }
-            #expect(Set([.poison, .gap, .fork]).contains(code))
+            #expect(Set([.poison, .gap]).contains(code))
             refused += 1
         }
         for index in run.headerBytes.indices {
@@ -91,65 +91,6 @@ import Testing
         #expect(try c.ingest([runs[1], runs[0]] + later).map(code) == [.gap, nil, .gap])
         try carry(from: b, to: c)
         #expect(try c.stateHash() == b.stateHash())
-    }
-
-    @Test func `another run in the place of one that is held is a fork`() throws {
-        let bench = try Bench()
-        let key = DeviceKey()
-        func twin(_ name: String) throws -> Replica {
-            try Replica.create(
-                at: bench.path(name), name: name, schema: Sample.schema,
-                environment: bench.environment, key: key)
-        }
-        let one = try twin("one")
-        let two = try twin("two")
-        #expect(one.stream == two.stream)
-        let left = try fill(one)
-        let right = try fill(two)
-        let b = try bench.create("b")
-        _ = try b.ingest([left[0]])
-        let before = try b.stateHash()
-        #expect(try b.ingest(right).map(code) == [.fork, .fork, .gap])
-        #expect(try b.ingest([left[1], right[2]]).map(code) == [nil, .fork])
-        #expect(try b.stateHash() != before)
-        _ = try b.ingest([left[2]])
-        #expect(try b.stateHash() == one.stateHash())
-        // Who depends on the other branch is refused as well.
-        let c = try bench.create("c")
-        try carry(from: two, to: c)
-        try c.write { try $0.upsert(Sample.person, key: [.text("A")], []) }
-        try c.seal()
-        let dependent = try c.sealedRuns(after: two.versionVector())
-        #expect(try b.ingest(dependent).map(code) == [.fork])
-        #expect(try b.stateHash() == one.stateHash())
-        // And the twin does not take in what the other wrote under its name.
-        try one.write { try $0.upsert(Sample.person, key: [.text("B")], []) }
-        #expect(try one.ingest(right).map(code) == [.fork, .fork, .fork])
-        #expect(try one.verify().problems == [])
-    }
-
-    @Test(arguments: 0...2)
-    func `the own stream is taken from elsewhere only while nothing waits to be sealed`(
-        waiting: Int
-    ) throws {
-        let bench = try Bench()
-        let key = DeviceKey()
-        func twin(_ name: String) throws -> Replica {
-            try Replica.create(
-                at: bench.path(name), name: name, schema: Sample.schema,
-                environment: bench.environment, key: key)
-        }
-        let (one, two) = (try twin("one"), try twin("two"))
-        let runs = try fill(two, 1)
-        for _ in 0..<waiting {
-            try one.write {
-                _ = try $0.insert(into: Sample.note, [.text("x"), nil, nil, nil, nil])
-            }
-        }
-        let before = try one.stateHash()
-        #expect(try one.ingest(runs).map(code) == [waiting > 0 ? .fork : nil])
-        #expect(try one.stateHash() == (waiting > 0 ? before : two.stateHash()))
-        #expect(try one.verify().problems == [])
     }
 
     @Test func `a run of another scope or by another key is refused`() throws {
