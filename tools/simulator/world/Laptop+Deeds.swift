@@ -132,11 +132,14 @@ extension Laptop {
         let item = Forum.schema.rowID(in: Forum.item, key: [.text("I0")])
         let zone = Value.text("Z\(random.below(2))")
         let amount = Int64(random.below(9)) - 3
-        return try write { transaction in
+        let wasKnown = ledger.beginCount()
+        let result = try write { transaction in
             let (row, _) = try transaction.upsert(
                 Forum.tally, key: [.blob(item.identifier.bytes), zone, .text("s")], [])
             _ = try transaction.count(Forum.tally, row, column, by: amount)
         }
+        ledger.endCount(amount, wasKnown: wasKnown)
+        return result
     }
 
     private func hide(_ random: inout SplitMix64) throws -> String {

@@ -22,6 +22,8 @@ final class Laptop {
     }
 
     let number: Int
+    /// The number of the laptop that it is a copy of; its own for one that is none.
+    let original: Int
     let path: String
     let disk: FaultyDisk
     let clock: SimulatedClock
@@ -45,18 +47,53 @@ final class Laptop {
     private(set) var crashCount = 0
     /// The latest that its wall clock has said.
     private(set) var latest: Int64
-    private let stream: StreamID
+    private var stream: StreamID
+    /// Copies of its files, as they lay at some time.
+    private(set) var kept: [KeptFiles] = []
     var cursor: Cursor?
     private var acknowledgedSeq: UInt64 = 0
 
     init(_ number: Int, path: String, clock: SimulatedClock, ledger: Ledger) throws {
         (self.number, self.path, self.clock, self.ledger) = (number, path, clock, ledger)
+        original = number
         disk = try FaultyDisk()
         latest = clock.wallMilliseconds
         replica = try Replica.create(
             at: path, name: "laptop \(number)", schema: Forum.schema,
             environment: clock.environment(on: disk))
         stream = replica.stream
+    }
+
+    /// A copy of another one's files, which may be open meanwhile.
+    ///
+    /// - Parameter wholeDisk: with all that lies beside: nothing tells one from the other.
+    init(
+        _ number: Int, copyOf other: Laptop, path: String, clock: SimulatedClock, wholeDisk: Bool
+    ) throws {
+        (self.number, self.path, self.clock, ledger) = (number, path, clock, other.ledger)
+        original = other.original
+        disk = try FaultyDisk()
+        latest = clock.wallMilliseconds
+        try KeptFiles(path: other.path, acknowledgedCount: 0).write(to: path, wholeDisk: wholeDisk)
+        replica = try Replica.open(
+            at: path, schema: Forum.schema, environment: clock.environment(on: disk))
+        stream = replica.stream
+    }
+
+    func keepFiles() {
+        kept.append(KeptFiles(path: path, acknowledgedCount: ledger.deedCount))
+    }
+
+    /// What it held since then is gone, as far as nobody else has it.
+    func putBack(_ files: KeptFiles, wholeDisk: Bool) throws {
+        session = nil
+        forms = []
+        cursor = nil
+        acknowledgedSeq = 0
+        replica.close()
+        try disk.restart()
+        try files.write(to: path, wholeDisk: wholeDisk)
+        try open()
     }
 
     func enrol(at hub: SimulatedHub) throws {
@@ -159,14 +196,22 @@ final class Laptop {
             try disk.restart()
             try open()
         }
-        guard replica.stream == stream else {
-            throw Violation("I8", "laptop \(number) goes on as \(replica.stream), not \(stream)")
-        }
+        try noteStream(replica.stream)
         let head = replica.versionVector()[stream]
         guard head >= acknowledgedSeq else {
             throw Violation(
                 "I2", "laptop \(number) was told of \(acknowledgedSeq) changes, and has \(head)")
         }
+    }
+
+    /// A file that was copied or put back goes on under another name, and no other one does.
+    private func noteStream(_ now: StreamID) throws {
+        guard now != stream else { return }
+        guard ledger.copied.contains(replica.device) else {
+            throw Violation("I8", "laptop \(number) goes on as \(now), not \(stream)")
+        }
+        stream = now
+        acknowledgedSeq = 0
     }
 
     func beginSession(_ session: SyncSession, _ action: SyncSession.Action) {
@@ -210,7 +255,8 @@ final class Laptop {
         let held = replica.versionVector()
         let receipt = try replica.write(author: "laptop \(number)") { try body($0) }.receipt
         for dot in receipt.dots {
-            ledger.acknowledge(dot)
+            try noteStream(dot.stream)
+            ledger.acknowledge(dot, by: self)
             ledger.saw(dot, held, form)
             acknowledgedSeq = max(acknowledgedSeq, dot.seq)
         }
@@ -221,8 +267,10 @@ final class Laptop {
             guard let changeset = try replica.changeset(dot) else {
                 throw Violation("I2", "\(dot) was acknowledged, and is not there")
             }
-            try ledger.acknowledge(changeset)
-            try ledger.checkTime(of: changeset, latest: latest)
+            try ledger.acknowledge(changeset, by: self)
+            if !ledger.copied.contains(replica.device) {
+                try ledger.checkTime(of: changeset, latest: latest)
+            }
             // What it says in full would fill the screen.
             words.append("\(dot.seq)/\(Digest(sha256: Array("\(changeset)".utf8)).short)")
         }
@@ -234,6 +282,7 @@ final class Laptop {
     /// I3: what one transaction wrote is there whole or not at all. I5: the cursor never goes back.
     func check() throws {
         try Self.checkGroups(replica, ledger, "laptop \(number)")
+        try noteStream(replica.stream)
         let now = try replica.cursor()
         if let cursor, let now, cursor.epoch == now.epoch, now.offset < cursor.offset {
             throw Violation(

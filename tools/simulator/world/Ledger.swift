@@ -1,5 +1,6 @@
 import Causality
 import Merge
+import ReplicaStore
 import SyncProtocol
 
 /// What people were told is kept, and what every changeset said: outside of all that can fail.
@@ -12,6 +13,15 @@ final class Ledger {
     private(set) var groups: [String: Int] = [:]
     private var valueCount = 0
     private var views: [View] = []
+    /// All that was acknowledged, in that order.
+    private var deeds: [LedgerDeed] = []
+    /// Devices of which several files write, or one that was put back: before they have met, a dot of
+    /// theirs may name several contents.
+    private(set) var copied: Set<DeviceID> = []
+    /// What people have counted, in all.
+    private(set) var counted: Int64 = 0
+    /// Nobody was left in doubt whether what he counted is there.
+    private(set) var isCountKnown = true
 
     /// A text that nobody has written before: what is read tells who wrote it.
     func nextValue() -> String {
@@ -28,14 +38,24 @@ final class Ledger {
     /// what `state` holds. Where a lost laptop's stream was cut, what lay behind the end is in no
     /// export, and nobody can say what somebody saw who held it.
     func viewLines(in state: VersionVector) -> [String] {
-        views.filter { $0.isWithin(state) }.map(\.line)
+        // What changes are called may be something else by now.
+        copied.isEmpty ? views.filter { $0.isWithin(state) }.map(\.line) : []
     }
 
     func begin(group nonce: String, of count: Int) { groups[nonce] = count }
 
-    func acknowledge(_ dot: Dot) { acknowledged[dot] = .some(nil) }
+    func acknowledge(_ dot: Dot, by laptop: Laptop) {
+        deeds.append(
+            LedgerDeed(dot: dot, device: laptop.replica.device, laptop: laptop.number))
+        guard !copied.contains(laptop.replica.device) else { return }
+        acknowledged[dot] = .some(nil)
+    }
 
-    func acknowledge(_ changeset: Changeset) throws {
+    /// What one that was just acknowledged says.
+    func acknowledge(_ changeset: Changeset, by laptop: Laptop) throws {
+        let index = deeds.lastIndex { $0.dot == changeset.dot && $0.laptop == laptop.number }
+        if let index { deeds[index].essence = Essence(changeset) }
+        guard !copied.contains(laptop.replica.device) else { return }
         acknowledged[changeset.dot] = changeset
         try learn(changeset)
     }
@@ -46,9 +66,14 @@ final class Ledger {
             contents[changeset.dot] = changeset
             return
         }
-        guard known == changeset else {
+        guard isSame(known, changeset) else {
             throw Violation("I8", "\(changeset.dot) names \(known) and \(changeset)")
         }
+    }
+
+    /// What the changes of copies are called may be something else by now, in what names them as well.
+    func isSame(_ known: Changeset, _ changeset: Changeset) -> Bool {
+        known == changeset || !copied.isEmpty && Essence(known) == Essence(changeset)
     }
 
     /// I7: a stream's times rise, and lead its device's clock by ten minutes at most.
@@ -70,6 +95,101 @@ final class Ledger {
     }
 
     var allContents: [Dot: Changeset] { contents }
+
+    // MARK: Copies
+
+    var deedCount: Int { deeds.count }
+
+    /// From now on what a device writes is told by what it says.
+    func noteCopies(of device: DeviceID) {
+        guard copied.insert(device).inserted else { return }
+        for deed in deeds where deed.device == device {
+            acknowledged[deed.dot] = nil
+            contents[deed.dot] = nil
+        }
+        // Others may have learnt what nobody was told of.
+        let streams = Set(deeds.filter { $0.device == device }.map(\.dot.stream))
+        contents = contents.filter { !streams.contains($0.key.stream) }
+    }
+
+    /// Older files were put in a laptop's place: what it wrote since may be gone.
+    func noteLoss(by laptop: Int, since count: Int) {
+        isCountKnown = false
+        for index in deeds.indices.dropFirst(count) where deeds[index].laptop == laptop {
+            deeds[index].mayBeLost = true
+        }
+    }
+
+    /// I2, I8: what files of one name wrote is there once each.
+    ///
+    /// - Parameter held: how often a replica holds what a device wrote.
+    func checkDeeds(of device: DeviceID, held: [Essence: Int], _ name: String) throws {
+        var expected: [Essence: (least: Int, most: Int)] = [:]
+        for deed in deeds where deed.device == device {
+            guard let essence = deed.essence else { continue }
+            let known = expected[essence] ?? (0, 0)
+            expected[essence] = (known.least + (deed.mayBeLost ? 0 : 1), known.most + 1)
+        }
+        for (essence, count) in expected {
+            let found = held[essence] ?? 0
+            guard found >= count.least else {
+                throw Violation("I2", "\(name) lacks what a copy wrote: \(essence)")
+            }
+        }
+        for (essence, found) in held where found > max(1, expected[essence]?.most ?? 1) {
+            throw Violation("I8", "\(name) holds \(found) times: \(essence)")
+        }
+    }
+
+    // MARK: Counting
+
+    /// Somebody begins to count, and may not be told what became of it.
+    func beginCount() -> Bool {
+        defer { isCountKnown = false }
+        return isCountKnown
+    }
+
+    func endCount(_ amount: Int64, wasKnown: Bool) {
+        isCountKnown = wasKnown
+        counted += amount
+    }
+
+    func loseCount() { isCountKnown = false }
+}
+
+private struct LedgerDeed {
+    var dot: Dot
+    var device: DeviceID
+    var laptop: Int
+    var essence: Essence?
+    var mayBeLost = false
+}
+
+/// What a changeset says, whatever it and those that it replaces are called, and whatever was counted
+/// before it.
+struct Essence: Hashable {
+    private var changeset: Changeset
+
+    init(_ changeset: Changeset) {
+        self.changeset = changeset
+        self.changeset.dot = Dot(StreamID(Identifier(high: 0, low: 0)), 1)
+        for row in changeset.rows.indices {
+            for index in changeset.rows[row].operations.indices {
+                let operation = changeset.rows[row].operations[index]
+                self.changeset.rows[row].operations[index] = Operation(
+                    operation.cell, Self.bare(operation.action))
+            }
+        }
+    }
+
+    private static func bare(_ action: Action) -> Action {
+        switch action {
+        case .put(let value) where Counter.isEntry(value): .put(.null)
+        case .put, .retract: action
+        case .resolve(let value, _): .resolve(value, covers: [])
+        case .delete: .delete(covers: [])
+        }
+    }
 }
 
 /// What an author was shown.

@@ -26,7 +26,9 @@ struct Quiescence {
         let hash = try hub.stateHash()
         try world.checkAside(hub, "the hub")
         try world.checkAdmitted()
-        for laptop in world.members.prefix(Self.sampleCount) {
+        try checkCount(hub)
+        // Copies of others come last.
+        for laptop in world.members.reversed().prefix(Self.sampleCount) {
             let name = "laptop \(laptop.number)"
             guard try laptop.replica.stateHash() == hash else {
                 throw Violation("I1", "\(name) has another state than the hub")
@@ -42,7 +44,13 @@ struct Quiescence {
     /// I2, I8: what was acknowledged is there, and says what it said.
     private func checkLog(_ replica: Replica, _ name: String) throws {
         var held: Set<Dot> = []
+        let copied = world.ledger.copied
+        var deeds: [DeviceID: [Essence: Int]] = [:]
         try replica.forEachChangeset { changeset, _ in
+            if let device = replica.device(of: changeset.dot.stream), copied.contains(device) {
+                deeds[device, default: [:]][Essence(changeset), default: 0] += 1
+                return
+            }
             held.insert(changeset.dot)
             try world.ledger.learn(changeset)
         }
@@ -51,7 +59,9 @@ struct Quiescence {
             guard held.contains(dot) || world.isOfRevoked(dot.stream) else {
                 throw Violation("I2", "\(name) lacks \(dot)")
             }
-            if let changeset, world.ledger.allContents[dot] != changeset {
+            if let changeset, let found = world.ledger.allContents[dot],
+                !world.ledger.isSame(changeset, found)
+            {
                 throw Violation("I2", "\(dot) says something else at \(name)")
             }
         }
@@ -60,6 +70,9 @@ struct Quiescence {
         }.count
         guard held.count == expected else {
             throw Violation("I1", "\(name) holds \(held.count) of \(expected) changes")
+        }
+        for device in copied.sorted() where !world.isRevoked(device) {
+            try world.ledger.checkDeeds(of: device, held: deeds[device] ?? [:], name)
         }
     }
 
@@ -71,6 +84,15 @@ struct Quiescence {
         let verification = try replica.verify()
         guard verification.problems.isEmpty else {
             throw Violation("I1", "\(name) is not whole: \(verification.problems)")
+        }
+    }
+
+    /// What people have counted comes to the same, whatever files they counted in.
+    private func checkCount(_ hub: Replica) throws {
+        guard world.ledger.isCountKnown else { return }
+        let sum = try hub.query("SELECT coalesce(sum(count), 0) FROM tally").first?.first
+        guard sum == .integer(world.ledger.counted) else {
+            throw Violation("I2", "\(world.ledger.counted) were counted, and the hub shows \(sum as Any)")
         }
     }
 

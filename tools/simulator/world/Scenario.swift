@@ -68,11 +68,17 @@ package enum Deed: String, CaseIterable, Sendable {
     case admit
     /// An older copy of the hub's store is put in its place.
     case hubRestore = "hub-restore"
+    /// A replica's file is copied to another laptop, which records as well.
+    case fileCopy = "file-copy"
+    /// So is the whole disk, and nothing tells one from the other.
+    case diskCopy = "disk-copy"
+    /// Older files are put in a laptop's place.
+    case putBack = "put-back"
 
     package var isFault: Bool {
         switch self {
         case .disk, .hubDisk, .network, .noise, .lie, .forge, .clock, .kill, .hubKill, .revoke,
-            .admit, .hubRestore:
+            .admit, .hubRestore, .fileCopy, .diskCopy, .putBack:
             true
         default: false
         }

@@ -10,16 +10,17 @@ import TestSupport
 extension World {
     /// The operator revokes a laptop, sometimes from an earlier time on. Two always stay.
     func revoke(_ laptop: Laptop, _ random: inout SplitMix64) throws -> String {
-        guard laptops.count - revoked.count > 2, !revoked.contains(laptop.number) else {
-            return "stays"
-        }
+        let those = laptops.filter { $0.original == laptop.original }.map(\.number)
+        guard laptops.count - revoked.count > those.count + 1, !revoked.contains(laptop.number)
+        else { return "stays" }
         let span = Int64(random.below(3_600_000))
         let isLate = random.chance(1, in: 2)
         let device = laptop.replica.device
         // After a failed sync nobody knows: an operator does it once more.
         for _ in 0..<10 where try !hub.revoke(device, span: isLate ? span : nil) {}
         count("fault: laptop lost")
-        revoked.insert(laptop.number)
+        ledger.loseCount()
+        revoked.formUnion(those)
         return isLate ? "is revoked from \(span) ms ago on" : "is revoked"
     }
 
@@ -60,7 +61,19 @@ extension World {
 
     /// Whether a stream is one of a laptop that was lost.
     func isOfRevoked(_ stream: StreamID) -> Bool {
-        laptops.contains { revoked.contains($0.number) && $0.replica.stream == stream }
+        guard !revoked.isEmpty, let device = device(of: stream) else { return false }
+        return isRevoked(device)
+    }
+
+    func isRevoked(_ device: DeviceID) -> Bool {
+        laptops.contains { revoked.contains($0.number) && $0.replica.device == device }
+    }
+
+    /// Whose stream or branch it is, by whoever knows it.
+    private func device(of stream: StreamID) -> DeviceID? {
+        let all = [hub.store?.replica].compactMap { $0 } + laptops.map(\.replica)
+        return all.lazy.compactMap { $0.device(of: stream) }.first
+            ?? all.lazy.compactMap { try? $0.knownOrigin(of: stream)?.device }.first
     }
 
     /// What a laptop keeps aside is of those that were lost.

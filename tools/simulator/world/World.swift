@@ -17,7 +17,8 @@ package final class World {
     let time = VirtualTime()
     let ledger = Ledger()
     let hub: SimulatedHub
-    let laptops: [Laptop]
+    /// Those that are copies of others come last.
+    var laptops: [Laptop]
     private let hubClock: SimulatedClock
     private let directory: URL
     let forgers: Forgers
@@ -50,13 +51,19 @@ package final class World {
         for number in 0..<scenario.laptopCount {
             let clock = SimulatedClock(time, seed: random.next())
             let laptop = try Laptop(
-                number, path: directory.appending(path: "laptop-\(number)").path, clock: clock,
+                number, path: Self.path(ofLaptop: number, in: directory), clock: clock,
                 ledger: ledger)
             try laptop.enrol(at: hub)
             laptops.append(laptop)
         }
         self.laptops = laptops
     }
+
+    private static func path(ofLaptop number: Int, in directory: URL) -> String {
+        directory.appending(path: "laptop-\(number)").path
+    }
+
+    func path(ofLaptop number: Int) -> String { Self.path(ofLaptop: number, in: directory) }
 
     deinit {
         hub.close()
@@ -101,16 +108,24 @@ package final class World {
         for (index, step) in scenario.steps.enumerated() {
             var random = SplitMix64(seed: step.draw)
             time.advance(by: Int64(1 + random.below(random.chance(1, in: 10) ? 600_000 : 2_000)))
-            let laptop = laptops[step.laptop]
+            let laptop = laptop(for: step)
             let result = try take(step, laptop, &random)
-            note("\(index) \(step.deed.rawValue) \(step.laptop): \(result)")
+            note("\(index) \(step.deed.rawValue) \(laptop.number): \(result)")
             // A damaged cursor makes a laptop begin anew, and a lost one gets nothing to go on with.
-            if laptop.isSessionNoisy, revoked.contains(step.laptop) { laptop.cursor = nil }
+            if laptop.isSessionNoisy, revoked.contains(laptop.number) { laptop.cursor = nil }
             try laptop.check()
         }
         try heal()
         try converge()
         try Quiescence(self).check()
+    }
+
+    /// A laptop, or one of its copies.
+    private func laptop(for step: Step) -> Laptop {
+        guard laptops.count > scenario.laptopCount else { return laptops[step.laptop] }
+        var random = SplitMix64(seed: ~step.draw)
+        let those = laptops.filter { $0.original == step.laptop }
+        return those[random.below(those.count)]
     }
 
     /// What the hub and the first laptops export, and what authors were shown.
@@ -173,6 +188,9 @@ package final class World {
         case .revoke: return try revoke(laptop, &random)
         case .admit: return try admit(&random)
         case .hubRestore: return try restoreHub(&random)
+        case .fileCopy: return try copy(laptop, wholeDisk: false, &random)
+        case .diskCopy: return try copy(laptop, wholeDisk: true, &random)
+        case .putBack: return try putBack(laptop, &random)
         case .hubKill:
             count("fault: hub ends")
             try hub.crash()
@@ -241,7 +259,7 @@ package final class World {
         var runs: [SealedRun] = []
         let result = try from.attempt { laptop in
             try laptop.replica.seal()
-            runs = try laptop.replica.sealedRuns(after: to.replica.versionVector())
+            runs = try laptop.replica.sealedRuns(beyond: to.replica.sealedHeads())
             return "gives \(runs.count) runs"
         }
         return try result + "; "
