@@ -81,6 +81,8 @@ extension Replica {
                 touched.insert(LogReplay.Key(table: change.table, row: change.row))
             }
             trust?.aside = nil
+            // What others name of it was read as naming nothing.
+            log.removeAll()
         }
         return hasAny
     }
@@ -102,9 +104,24 @@ extension Replica {
     /// count.
     private func asidePath(of stream: StreamID) throws(StoreError) -> [Int64] {
         let family = rows.streams.family(stream)
-        guard let record = family.first(where: \.isShortOfEnd), let end = record.end,
-            var next = end.run
-        else { return [] }
+        guard let record = family.first(where: \.isShortOfEnd), let end = record.end else {
+            return []
+        }
+        guard family.count > 1 else { return try asidePath(from: record, to: end, family) }
+        for cut in try cuts(of: record.device) {
+            for end in cut.ends(of: record.origin) ?? [] {
+                let path = try asidePath(from: record, to: end, family)
+                if !path.isEmpty { return path }
+            }
+        }
+        return []
+    }
+
+    private func asidePath(
+        from record: StreamRecord, to end: StreamEnd, _ family: [StreamRecord]
+    ) throws(StoreError) -> [Int64] {
+        guard var next = end.run else { return [] }
+        let stream = record.wire
         let statement = try connection.prepare(
             """
             SELECT head, sig, x'', no FROM sy_quar

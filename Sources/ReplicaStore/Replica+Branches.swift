@@ -17,24 +17,44 @@ extension Replica {
         return nil
     }
 
-    /// What the streams of a run's deps are called in the state; `nil` where none of them has branches.
+    /// What the streams of a run's deps are called in the state; `nil` where that is what the run calls
+    /// them.
     func names(of run: SealedRun) throws(StoreError) -> [StreamID]? {
-        guard rows.streams.hasBranches,
-            run.header.dependencies.contains(where: { rows.streams.isForked($0.stream) })
-        else { return nil }
-        return try run.header.dependencies.map { dependency throws(StoreError) in
+        let names = try run.header.dependencies.map { dependency throws(StoreError) in
             try name(of: dependency)
         }
+        return names == run.header.dependencies.map(\.stream) ? nil : names
     }
 
-    /// What is called so holds the dep's run. Where nothing does, that lies behind an end: it is called
-    /// like no stream.
+    /// What is called so holds the dep's run. Where nothing does, and the run is not behind the end of a
+    /// stream without branches, it lay on a branch that counts nowhere: it is called like no stream.
     func name(of dependency: Dependency) throws(StoreError) -> StreamID {
-        guard rows.streams.isForked(dependency.stream) else { return dependency.stream }
-        let stub = RunStub(
-            stream: dependency.stream, lastSeq: dependency.seq, hash: dependency.run)
-        return try holder(of: stub)?.stream
-            ?? StreamID(branchOf: dependency.stream, from: dependency.run)
+        let stream = dependency.stream
+        let isForked = rows.streams.isForked(stream)
+        if !isForked {
+            guard let record = rows.streams[stream], record.end != nil,
+                dependency.seq <= record.sealed
+            else { return stream }
+        }
+        let stub = RunStub(stream: stream, lastSeq: dependency.seq, hash: dependency.run)
+        return try holder(of: stub)?.stream ?? StreamID(branchOf: stream, from: dependency.run)
+    }
+
+    /// Branches that count nowhere: what they are called, and up to where dots in them name something.
+    typealias Strays = [StreamID: Dot]
+
+    /// Those on which a run depends.
+    ///
+    /// - Parameter named: as ``names(of:)`` says.
+    func strays(of run: SealedRun, _ named: [StreamID]?) -> Strays {
+        var strays: Strays = [:]
+        for (name, dependency) in zip(named ?? [], run.header.dependencies)
+        where rows.streams[name] == nil {
+            // Before a stream forks, there is one history.
+            let places = rows.streams.family(dependency.stream).compactMap(\.branch?.base)
+            strays[name] = Dot(dependency.stream, places.min() ?? 0)
+        }
+        return strays
     }
 
     // MARK: What a run says
@@ -45,15 +65,17 @@ extension Replica {
     /// - Parameters:
     ///   - changesets: with the deps' streams as ``names(of:)`` says.
     ///   - record: whose run it is.
+    ///   - strays: as ``strays(of:_:)`` says.
     func read(
-        _ changesets: [Changeset], of record: StreamRecord
+        _ changesets: [Changeset], of record: StreamRecord, _ strays: Strays = [:]
     ) throws(StoreError) -> [Changeset] {
         let streams = rows.streams
         let first = record.branch.map { $0.base + $0.sharedCount } ?? 0
         let counted = record.branch == nil ? [:] : try countedBefore(record)
-        func name(_ dot: Dot) -> Dot {
-            streams.canonical(
-                dot.stream == record.wire ? Dot(record.stream, dot.seq) : dot)
+        func name(_ dot: Dot) -> Dot? {
+            if dot.stream == record.wire { return streams.canonical(Dot(record.stream, dot.seq)) }
+            guard let stray = strays[dot.stream] else { return streams.canonical(dot) }
+            return dot.seq <= stray.seq ? Dot(stray.stream, dot.seq) : nil
         }
         var result: [Changeset] = []
         for var changeset in changesets where changeset.dot.seq > first {
@@ -489,20 +511,22 @@ struct CountedCell: Hashable {
 
 extension Operation {
     /// The same, with its dots called otherwise.
-    fileprivate func naming(_ name: (Dot) -> Dot) -> Operation {
+    ///
+    /// - Parameter name: `nil` for one that names nothing.
+    fileprivate func naming(_ name: (Dot) -> Dot?) -> Operation {
         var seen: Set<Dot> = []
         var operation = self
-        operation.over = over.map(name).filter { seen.insert($0).inserted }
+        operation.over = over.compactMap(name).filter { seen.insert($0).inserted }
         switch action {
         case .put, .retract: break
         case .resolve(let value, let covers):
             seen = []
             operation.action = .resolve(
-                value, covers: covers.map(name).filter { seen.insert($0).inserted })
+                value, covers: covers.compactMap(name).filter { seen.insert($0).inserted })
         case .delete(let covers):
             var seen: Set<CellDot> = []
             operation.action = .delete(
-                covers: covers.map { CellDot($0.cell, name($0.dot)) }
+                covers: covers.compactMap { cover in name(cover.dot).map { CellDot(cover.cell, $0) } }
                     .filter { seen.insert($0).inserted })
         }
         return operation

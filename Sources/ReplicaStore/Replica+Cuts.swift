@@ -326,6 +326,13 @@ extension Replica {
     ///
     /// What this device wrote itself stays: whoever has it sees what the forum doesn't take.
     package func endStreams() throws(StoreError) {
+        repeat {
+            mayReachEnd = false
+            try endStreamsOnce()
+        } while mayReachEnd
+    }
+
+    private func endStreamsOnce() throws(StoreError) {
         trust?.cuts = [:]
         var touched: Set<LogReplay.Key> = []
         var (extended, forked): ([StreamID], [StreamID]) = ([], [])

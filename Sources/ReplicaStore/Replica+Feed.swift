@@ -76,11 +76,14 @@ extension Replica {
         var position = start
         var entries: [FeedEntry] = []
         var size = 0
-        while position.offset < end.offset {
+        while position.offset < end.offset, entries.count < Self.entryLimit {
             let (stub, stream) = try feedEntry(behind: position)
-            if isCutOff(Dot(stream, stub.lastSeq)) {
+            guard let stream, !isCutOff(Dot(stream, stub.lastSeq)) else {
                 entries.append(.cut(stub))
-            } else if stub.lastSeq <= held[stream] {
+                position = position.advanced(by: stub)
+                continue
+            }
+            if stub.lastSeq <= held[stream] {
                 entries.append(.stub(stub))
             } else {
                 guard let run = try run(stub) else { throw rows.damaged("a run of the feed") }
@@ -89,7 +92,6 @@ extension Replica {
                 entries.append(.whole(run))
             }
             position = position.advanced(by: stub)
-            if entries.count >= Self.entryLimit { break }
         }
         return (entries, position, position.offset < end.offset)
     }
@@ -166,10 +168,11 @@ extension Replica {
         try feedEntry(behind: cursor).stub
     }
 
-    /// - Returns: what is next in the feed, and what the stream or the branch is called here.
+    /// - Returns: what is next in the feed, and the stream or the branch that it lies in; no stream when it
+    ///   was cut off.
     private func feedEntry(
         behind cursor: Cursor
-    ) throws(StoreError) -> (stub: RunStub, stream: StreamID) {
+    ) throws(StoreError) -> (stub: RunStub, stream: StreamID?) {
         let offset = cursor.offset + 1
         let found = try connection.rows(
             """
@@ -188,7 +191,7 @@ extension Replica {
         }
         guard let stub = try cutOffRun(record.wire, seq: seq, leadingTo: chain, from: cursor)
         else { throw rows.damaged("entry \(offset) of the feed") }
-        return (stub, record.stream)
+        return (stub, nil)
     }
 
     /// A run of the feed that was cut off since; others may be kept aside under its number.

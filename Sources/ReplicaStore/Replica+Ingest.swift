@@ -182,6 +182,7 @@ extension Replica {
             }
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
             let isEnded = record?.end != nil
+            if isEnded, rows.streams.isForked(run.header.stream) { mayReachEnd = true }
             accepted.append(
                 AcceptedRun(
                     contents, sid: sid, skippedCount: leftCount, isEnded: isEnded,
@@ -219,6 +220,7 @@ extension Replica {
         try forgetAside(run)
         try makeRows()
         if areCuts(contents.changes) { try endStreams() }
+        mayReachEnd = true
         return .applied(count)
     }
 
@@ -271,35 +273,14 @@ extension Replica {
 
     private func check(_ dependency: Dependency) throws {
         let family = rows.streams.family(dependency.stream)
-        guard family.count < 2 else { return try check(dependency, among: family) }
-        let other = family.first
-        // What lies behind an end never comes: all that is kept before it is enough.
-        if let other, let end = other.end, dependency.seq > end.lastSeq,
-            other.sealed >= end.lastSeq
-        {
-            return try noteNamed(dependency.seq, behindEndOf: other.sid)
-        }
-        guard let other, other.sealed >= dependency.seq else {
-            throw Refusal(
-                .gap, "it depends on \(dependency.stream):\(dependency.seq), which is not here")
-        }
-        guard try isHeld(dependency.run, at: dependency.seq, of: other) else {
-            throw Refusal(
-                .gap,
-                "it depends on another run \(dependency.stream):\(dependency.seq), which is not here"
-            )
-        }
-    }
-
-    private func check(_ dependency: Dependency, among family: [StreamRecord]) throws {
         let stub = RunStub(
             stream: dependency.stream, lastSeq: dependency.seq, hash: dependency.run)
         if try holder(of: stub) != nil { return }
-        // Where all branches end, what lies beside them never comes.
+        // What lies behind an end, or beside the way to it, never comes: all that is kept is enough.
         let isMet = family.allSatisfy { record in
             record.end.map { record.sealed >= $0.lastSeq } ?? false
         }
-        guard isMet else {
+        guard !family.isEmpty, isMet else {
             throw Refusal(
                 .gap, "it depends on \(dependency.stream):\(dependency.seq), which is not here")
         }
@@ -322,7 +303,7 @@ extension Replica {
             guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) }) else {
                 throw Refusal(.poison, "its stream's first run is missing")
             }
-            let changesets = try read(contents.changesets, of: record)
+            let changesets = try read(contents.changesets, of: record, strays(of: run, named))
             contents.changes = RunChanges(changesets)
             contents.order = try? contents.changes.order()
             return contents

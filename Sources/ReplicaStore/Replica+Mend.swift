@@ -14,6 +14,8 @@ extension Replica {
 
     /// Takes what waited for what came back, and makes the rows anew. Inside of a transaction.
     func mendIfNeeded() throws {
+        // Of a stream that forks, a run may show that others lie beside the way to an end.
+        if mayReachEnd { try endStreams() }
         guard try hasHoles() else { return }
         try takeBackAll()
         while try takeStranded().runCount > 0 {}

@@ -53,6 +53,8 @@ public final class Replica {
     var hasDoubted = false
     /// What the authors of branches had counted before these, by the branches' numbers.
     var countedBefore: [Int64: [CountedCell: Merge.Operation]] = [:]
+    /// A stream that forks, and ends, has got a run: others of it may lie beside the way to an end now.
+    var mayReachEnd = false
     /// Runs that were kept aside and are part of the log again, since somebody last asked.
     var takenBack = (runCount: 0 as UInt64, changesetCount: 0 as UInt64)
     private var isDurable = true

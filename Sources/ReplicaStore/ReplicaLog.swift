@@ -115,8 +115,8 @@ extension Replica {
             let contents = try run.contents(
                 namespace: schema.namespace, naming: named, earlier: vocabularies(of: record))
             vocabularies.insert(contents.vocabulary, of: run.hash)
-            guard rows.streams.hasBranches else { return contents.changesets }
-            return try read(contents.changesets, of: record)
+            guard named != nil || rows.streams.hasBranches else { return contents.changesets }
+            return try read(contents.changesets, of: record, strays(of: run, named))
         } catch let error as RunError {
             throw rows.damaged(
                 "run \(run.header.stream):\(run.header.lastSeq): \(error.explanation)")

@@ -328,8 +328,17 @@ package final class World {
                 }
             }
             if try isQuiet() { return note("quiet after round \(round)") }
+            try adopt()
         }
         throw Violation("I13", "not quiet after \(Self.roundLimit) rounds: \(try waiting())")
+    }
+
+    /// What waits for a file that is gone for good, somebody adopts.
+    private func adopt() throws {
+        for laptop in members where ledger.copied.contains(laptop.replica.device) {
+            let count = try laptop.replica.adoptLeft()
+            if count > 0 { note("laptop \(laptop.number) adopts \(count)") }
+        }
     }
 
     private func isQuiet() throws -> Bool { try waiting().isEmpty }
@@ -340,9 +349,17 @@ package final class World {
         return try members.compactMap { laptop in
             let pending = try laptop.replica.pending().count
             let isSame = try laptop.replica.stateHash() == hash
-            return pending == 0 && isSame
-                ? nil : "laptop \(laptop.number): \(pending) wait, the same: \(isSame)"
+            guard pending > 0 || !isSame else { return nil }
+            return "laptop \(laptop.number): \(pending) wait, the same: \(isSame)"
+                + Self.difference(laptop.replica.versionVector(), store.replica.versionVector())
         }
+    }
+
+    private static func difference(_ ours: VersionVector, _ hubs: VersionVector) -> String {
+        var streams = Set(ours.entries.map(\.stream))
+        streams.formUnion(hubs.entries.map(\.stream))
+        return streams.sorted().filter { ours[$0] != hubs[$0] }
+            .map { ", \($0.description.prefix(6)):\(ours[$0]) while the hub has \(hubs[$0])" }.joined()
     }
 }
 
