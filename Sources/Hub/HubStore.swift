@@ -279,13 +279,18 @@ package final class HubStore {
             }
         }
         try nameEnded(welcome)
-        var held: [StreamID: RunStub] = [:]
+        var held: [StreamID: [RunStub]] = [:]
+        func hold(_ run: SealedRun) {
+            // Of what goes on from it, the last.
+            held[run.header.stream, default: []].removeAll { $0.hash == run.header.previous }
+            held[run.header.stream, default: []].append(RunStub(run))
+        }
         let sender = DeviceID(publicKey: publicKey)
         let results = try replica.ingest(welcome)
         try finishTakingBack()
         for (run, result) in zip(welcome, results) {
             switch result {
-            case .applied, .duplicate: if !feeds { held[run.header.stream] = RunStub(run) }
+            case .applied, .duplicate: if !feeds { hold(run) }
             case .refused(let refusal):
                 // That there is no room for what a lost laptop left concerns nobody else.
                 if refusal.code != .tooLarge || replica.device(of: run.header.stream) == sender
@@ -294,9 +299,8 @@ package final class HubStore {
                     rejections.append(Rejection(run, refusal))
                 }
             case .setAside(let refusal):
-                let stream = run.header.stream
-                held[stream] = RunStub(run)
-                if try replica.knownOrigin(of: stream)?.device == sender {
+                hold(run)
+                if try replica.knownOrigin(of: run.header.stream)?.device == sender {
                     rejections.append(Rejection(run, refusal))
                 }
             }
@@ -306,8 +310,8 @@ package final class HubStore {
         var heads: [RunStub] = []
         var seen: Set<StreamID> = []
         for stream in streams where seen.insert(stream).inserted {
-            if let head = held[stream] {
-                heads.append(head)
+            if let stubs = held[stream] {
+                heads += stubs
             } else if feeds || isGap(in: stream, welcome, results),
                 try feeds || replica.knownOrigin(of: stream).map({ $0.device == sender }) ?? true
             {

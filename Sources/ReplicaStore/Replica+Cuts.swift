@@ -161,8 +161,14 @@ extension Replica {
             // A stream of which nothing is here ends all the same.
             let record = rows.streams[origin.stream] ?? StreamRecord(sid: 0, origin)
             guard let end = try end(of: record) else { return false }
-            return run.header.lastSeq > end.lastSeq
-                || run.header.lastSeq == end.lastSeq && run.hash != end.run
+            guard run.header.lastSeq <= end.lastSeq, run.hash != end.run else {
+                return run.hash != end.run
+            }
+            // Once all is here that leads to the end, others lie beside it.
+            guard record.sealed >= end.lastSeq || run.header.lastSeq == end.lastSeq else {
+                return false
+            }
+            return try holder(of: RunStub(run)) == nil
         }
         for cut in try cuts(of: origin.device) {
             guard let ends = cut.ends(of: origin) else { continue }

@@ -234,7 +234,7 @@ extension Replica {
         // power cut take the rest, the hub says it again.
         return try transaction(isDurable: !reply.entries.isEmpty) { () throws(StoreError) in
             var isBelieved = true
-            var (named, forked): (Set<Int64>, Set<StreamID>) = ([], [])
+            var named: Set<Int64> = []
             let peer = try peer()
             for head in reply.heads {
                 // What the hub keeps aside was cut off here by now.
@@ -245,10 +245,11 @@ extension Replica {
                 }
                 try setHas(head.lastSeq, of: record, peer)
                 named.insert(record.sid)
-                forked.insert(head.stream)
             }
-            // Branches of which a hub holds nothing are not among its heads.
-            for record in forked.sorted().flatMap({ rows.streams.family($0) })
+            // Where a run lacks what lies before it, the heads name all branches that the hub holds.
+            let lacking = Set(
+                reply.rejections.filter { $0.refusal.code == .gap }.map(\.stream))
+            for record in lacking.sorted().flatMap({ rows.streams.family($0) })
             where !named.contains(record.sid) && rows.streams.isForked(record.wire) {
                 try setHas(try base(of: record, under: reply.heads), of: record, peer)
             }

@@ -348,7 +348,10 @@ package final class World {
         let hash = try store.replica.stateHash()
         return try members.compactMap { laptop in
             let pending = try laptop.replica.pending().count
-            let isSame = try laptop.replica.stateHash() == hash
+            // A run may say nothing that another one doesn't.
+            let isSame =
+                try laptop.replica.stateHash() == hash
+                && Set(laptop.replica.sealedHeads()) == Set(store.replica.sealedHeads())
             guard pending > 0 || !isSame else { return nil }
             return "laptop \(laptop.number): \(pending) wait, the same: \(isSame)"
                 + Self.difference(laptop.replica.versionVector(), store.replica.versionVector())
