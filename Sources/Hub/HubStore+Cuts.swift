@@ -53,9 +53,7 @@ extension HubStore {
     }
 
     private func changesetCount(of device: DeviceID) -> UInt64 {
-        replica.versionVector().entries.reduce(0) { count, entry in
-            replica.device(of: entry.stream) == device ? count + entry.seq : count
-        }
+        replica.changesetCount(of: device)
     }
 
     /// Records cuts of one device, and ends what they end, in one transaction.

@@ -359,8 +359,10 @@ extension Replica {
             for record in rows.streams.family(stream) { try noteEnds(of: record.origin) }
         }
         try takeBack(extended, &touched)
-        guard forked.isEmpty else { return try makeRowsAnew() }
-        try remake(touched)
+        guard !forked.isEmpty else { return try remake(touched) }
+        areRowsStale = true
+        // What is being written is not in the log yet.
+        if !isWriting { try settleRows() }
     }
 
     /// The streams that cuts may end: those that are known, and those that the cuts name, be they of

@@ -81,8 +81,11 @@ extension Replica {
         }
     }
 
-    /// As below, in a place where nothing fails but the store.
-    func makeRowsAnew() throws(StoreError) {
+    /// Makes the rows anew after branches have got other names, or lost what they held. Inside of a
+    /// transaction, when all that it wrote is in the log.
+    func settleRows() throws(StoreError) {
+        guard areRowsStale else { return }
+        areRowsStale = false
         do {
             try makeRows()
         } catch let error as StoreError {

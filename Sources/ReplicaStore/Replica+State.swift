@@ -87,11 +87,14 @@ extension Replica {
         try read { () throws(StoreError) in
             guard case .integer(let runs)? = try connection.value("SELECT count(*) FROM sy_run")
             else { return (0, 0, 0) }
-            let changesets = self.rows.streams.sorted.reduce(0) { count, record in
-                count + Int64(record.head - record.base - (record.branch?.sharedCount ?? 0))
-            }
+            let changesets = self.rows.streams.sorted.reduce(0) { $0 + Int64($1.changesetCount) }
             return (try self.rows.count(), changesets, runs)
         }
+    }
+
+    /// How many changesets of a device are part of the state.
+    package func changesetCount(of device: DeviceID) -> UInt64 {
+        rows.streams.sorted.reduce(0) { $1.device == device ? $0 + $1.changesetCount : $0 }
     }
 
     /// The last sealed run of a stream, or of each of its branches; a name of nothing when there is none.

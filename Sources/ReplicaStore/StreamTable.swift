@@ -38,6 +38,9 @@ struct StreamRecord: Sendable {
     /// The last changeset before its own.
     var base: UInt64 { branch?.base ?? 0 }
 
+    /// So many changesets are its own.
+    var changesetCount: UInt64 { head - base - (branch?.sharedCount ?? 0) }
+
     /// It holds changesets behind its end.
     var isBeyondEnd: Bool { end.map { head > $0.lastSeq } ?? false }
 

@@ -196,9 +196,12 @@ extension Replica {
             try drain()
             let transaction = WriteTransaction(
                 self, author: author, claimedMilliseconds: claimed, source: source)
+            isWriting = true
+            defer { isWriting = false }
             let result = try body(transaction)
             try transaction.end()
             if seals { try sealTail() }
+            try settleRows()
             return (result, transaction.receipt)
         }
     }
