@@ -82,8 +82,18 @@ extension World {
     ///   depends on these waits, where that is known, until the hub hears of it again and says where they end.
     func checkAside(_ replica: Replica, _ name: String, mayWait: Bool = false) throws {
         for kept in try replica.quarantinedRuns() where !isOfRevoked(kept.run.header.stream) {
-            guard !mayWait || !kept.reason.hasPrefix("GAP") else { continue }
-            throw Violation("I4", "\(name) put an honest run aside: \(kept.reason)")
+            let isGap = kept.reason.hasPrefix("GAP")
+            guard !mayWait || !isGap else { continue }
+            // Words of a hub that went back, of which those before reached nobody.
+            if isGap, hub.wentBack, device(of: kept.run.header.stream) == hub.store?.replica.device {
+                continue
+            }
+            let stub = RunStub(kept.run)
+            let isHeld = try replica.run(stub) != nil
+            throw Violation(
+                "I4",
+                "\(name) put an honest run \(stub.stream):\(stub.lastSeq) aside: \(kept.reason); held: "
+                    + "\(isHeld)")
         }
     }
 }
