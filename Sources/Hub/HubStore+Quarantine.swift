@@ -56,27 +56,24 @@ extension HubStore {
                     + "one stream")
         }
         let end = StreamEnd(lastSeq: last.run.header.lastSeq, run: last.run.hash) ?? .beforeFirst
-        let old = try replica.cuts(of: origin.device).filter { cut in
-            cut.end(of: origin).map { $0 < end } ?? false
-        }
+        let old = try replica.cuts(keepingAside: path.map(\.run), of: origin)
         guard !old.isEmpty else {
             throw StoreError.invalid(
                 "\(last.number) is not kept aside by an operator's word: \(last.reason)")
         }
-        let new = try old.flatMap { cut in
-            guard let new = cut.ending(origin, at: end) else {
+        let new = try old.flatMap { cut, others in
+            guard let new = cut.ending(origin, at: end, beside: others) else {
                 throw StoreError.invalid(
                     "\(last.number) can't be admitted: its device has more streams than a cut can name"
                 )
             }
             return new
         }
-        try record(new, insteadOf: old, in: transaction)
-        let standing = try replica.standing(of: stream)
-        guard standing.lastSeq >= end.lastSeq else {
+        try record(new, insteadOf: old.map(\.cut), in: transaction)
+        guard try replica.run(RunStub(last.run)) != nil else {
+            let reason = try replica.standing(of: stream).reason
             throw StoreError.invalid(
-                "\(last.number) can't be admitted now: \(standing.reason ?? "it could not be taken")"
-            )
+                "\(last.number) can't be admitted now: \(reason ?? "it could not be taken")")
         }
         return Admission(
             device: origin.device, changeCount: path.reduce(0) { $0 + $1.run.header.count },

@@ -27,7 +27,10 @@ extension Replica {
     }
 
     private func takeBackAll(_ touched: inout Set<LogReplay.Key>) throws(StoreError) {
-        let streams = Set(rows.streams.sorted.filter(\.isShortOfEnd).map(\.wire))
+        var streams: Set<StreamID> = []
+        for record in rows.streams.sorted where record.branch == nil && record.end != nil {
+            if try endsBeyondHeld(record) { streams.insert(record.wire) }
+        }
         try takeBack(streams.sorted(), &touched)
     }
 
@@ -99,53 +102,40 @@ extension Replica {
         }
     }
 
-    /// The runs that are kept aside and lead from where a stream stands to its end, by their numbers.
-    /// None where one of them is missing: others that go on from there may be of a branch that doesn't
-    /// count.
+    /// The runs that are kept aside and lead from what is held of a stream to one of its ends, by their
+    /// numbers. None where one of them is missing: others that go on from there may be of a branch that
+    /// doesn't count.
     private func asidePath(of stream: StreamID) throws(StoreError) -> [Int64] {
-        let family = rows.streams.family(stream)
-        guard let record = family.first(where: \.isShortOfEnd), let end = record.end else {
-            return []
-        }
-        guard family.count > 1 else { return try asidePath(from: record, to: end, family) }
-        for cut in try cuts(of: record.device) {
-            for end in cut.ends(of: record.origin) ?? [] {
-                let path = try asidePath(from: record, to: end, family)
-                if !path.isEmpty { return path }
-            }
-        }
-        return []
-    }
-
-    private func asidePath(
-        from record: StreamRecord, to end: StreamEnd, _ family: [StreamRecord]
-    ) throws(StoreError) -> [Int64] {
-        guard var next = end.run else { return [] }
-        let stream = record.wire
+        guard let record = rows.streams[stream], let end = record.end else { return [] }
+        let said = try cuts(of: record.device).flatMap { $0.ends(of: record.origin) ?? [] }
+        let ends = Set(said + [end]).filter { $0.run != nil }.sorted()
+        guard let greatest = ends.last else { return [] }
         let statement = try connection.prepare(
-            """
-            SELECT head, sig, x'', no FROM sy_quar
-            WHERE stream = ? AND last_seq BETWEEN ? AND ? ORDER BY no DESC
-            """)
+            "SELECT head, sig, x'', no FROM sy_quar WHERE stream = ? AND last_seq <= ? ORDER BY no DESC"
+        )
         defer { statement.finalize() }
         statement.bind(1, stream.identifier)
-        statement.bind(2, family.count > 1 ? 1 : Int64(record.sealed + 1))
-        statement.bind(3, Int64(end.lastSeq))
-        var aside: [Digest: (number: Int64, before: UInt64, previous: Digest?)] = [:]
+        statement.bind(2, Int64(greatest.lastSeq))
+        var aside: [Digest: (number: Int64, run: SealedRun)] = [:]
         while try statement.step() {
             let run = try sealedRun(statement)
-            aside[run.hash] = (
-                statement.integer(3), run.header.firstSeq - 1, run.header.previous
-            )
+            aside[run.hash] = (statement.integer(3), run)
         }
-        var path: [Int64] = []
-        while let run = aside.removeValue(forKey: next) {
-            path.append(run.number)
-            if run.previous == record.runHash { return path.reversed() }
-            guard let previous = run.previous else { return [] }
-            let stub = RunStub(stream: stream, lastSeq: run.before, hash: previous)
-            if family.count > 1, try holder(of: stub) != nil { return path.reversed() }
-            next = previous
+        for end in ends {
+            var path: [Int64] = []
+            var next = end.run
+            while let hash = next, let (number, run) = aside[hash] {
+                path.append(number)
+                next = run.header.previous
+                if let next {
+                    let stub = RunStub(
+                        stream: stream, lastSeq: run.header.firstSeq - 1, hash: next)
+                    guard try holder(of: stub) != nil else { continue }
+                }
+                // Another cut may end the stream before that.
+                if try !isBehindEnd(run) { return path.reversed() }
+                break
+            }
         }
         return []
     }

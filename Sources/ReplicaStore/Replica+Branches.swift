@@ -526,8 +526,9 @@ extension Operation {
         case .delete(let covers):
             var seen: Set<CellDot> = []
             operation.action = .delete(
-                covers: covers.compactMap { cover in name(cover.dot).map { CellDot(cover.cell, $0) } }
-                    .filter { seen.insert($0).inserted })
+                covers: covers.compactMap { cover in name(cover.dot).map { CellDot(cover.cell, $0) }
+                }
+                .filter { seen.insert($0).inserted })
         }
         return operation
     }

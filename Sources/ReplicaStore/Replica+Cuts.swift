@@ -157,31 +157,79 @@ extension Replica {
     /// Whether a run lies behind the end of its stream, or beside the branch that was kept of it.
     func isBehindEnd(_ run: SealedRun) throws(StoreError) -> Bool {
         guard let origin = try origin(of: run), origin.device != own.device else { return false }
-        guard rows.streams.isForked(origin.stream) else {
-            // A stream of which nothing is here ends all the same.
-            let record = rows.streams[origin.stream] ?? StreamRecord(sid: 0, origin)
-            guard let end = try end(of: record) else { return false }
-            guard run.header.lastSeq <= end.lastSeq, run.hash != end.run else {
-                return run.hash != end.run
-            }
-            // Once all is here that leads to the end, others lie beside it.
-            guard record.sealed >= end.lastSeq || run.header.lastSeq == end.lastSeq else {
-                return false
-            }
-            return try holder(of: RunStub(run)) == nil
-        }
-        for cut in try cuts(of: origin.device) {
+        let cuts = try cuts(of: origin.device)
+        let hasHoles = try hasHoles()
+        guard !cuts.isEmpty || hasHoles, try holder(of: RunStub(run)) == nil else { return false }
+        for cut in cuts {
             guard let ends = cut.ends(of: origin) else { continue }
-            var counts = false
-            for end in ends {
-                guard let last = end.run else { continue }
-                let stub = RunStub(stream: origin.stream, lastSeq: end.lastSeq, hash: last)
-                if last == run.hash { counts = true }
-                if run.header.lastSeq < end.lastSeq, try holder(of: stub) == nil { counts = true }
-            }
-            if !counts { return try holder(of: RunStub(run)) == nil }
+            if try !mayCount(run, upTo: ends) { return true }
+        }
+        // The record of a cut may be among what a repair lost.
+        guard let end = rows.streams[origin.stream]?.end, hasHoles else { return false }
+        return run.header.lastSeq > end.lastSeq
+    }
+
+    /// Whether a run that is not held may lie on the way to one of the ends of its stream.
+    private func mayCount(
+        _ run: SealedRun, upTo ends: [StreamEnd]
+    ) throws(StoreError) -> Bool {
+        for end in ends {
+            guard let last = end.run else { continue }
+            if last == run.hash { return true }
+            let stub = RunStub(stream: run.header.stream, lastSeq: end.lastSeq, hash: last)
+            if run.header.lastSeq < end.lastSeq, try holder(of: stub) == nil { return true }
         }
         return false
+    }
+
+    /// Whether a stream, or a branch of it, ends with a run that is not here.
+    func endsBeyondHeld(_ record: StreamRecord) throws(StoreError) -> Bool {
+        if record.isShortOfEnd { return true }
+        for end in try cuts(of: record.device).flatMap({ $0.ends(of: record.origin) ?? [] }) {
+            guard let run = end.run else { continue }
+            let stub = RunStub(stream: record.wire, lastSeq: end.lastSeq, hash: run)
+            if try holder(of: stub) == nil { return true }
+        }
+        return false
+    }
+
+    /// The cuts by which runs are kept aside that go on, one after the other, from what counts of a stream;
+    /// each with the ends of other branches that it names.
+    package func cuts(
+        keepingAside path: [SealedRun], of origin: StreamOrigin
+    ) throws(StoreError) -> [(cut: Cut, others: [StreamEnd])] {
+        guard let first = path.first, let last = path.last else { return [] }
+        let isForked =
+            rows.streams.isForked(origin.stream)
+            || first.header.previous != rows.streams[origin.stream]?.runHash
+        var found: [(cut: Cut, others: [StreamEnd])] = []
+        for cut in try cuts(of: origin.device) {
+            guard let ends = cut.ends(of: origin) else { continue }
+            if isForked {
+                guard try !mayCount(last, upTo: ends) else { continue }
+            } else {
+                guard let end = ends.max(), end.lastSeq < last.header.lastSeq else { continue }
+            }
+            var others: [StreamEnd] = []
+            for end in ends where isForked && end.run != nil {
+                if try !leads(end, to: path) { others.append(end) }
+            }
+            found.append((cut, others))
+        }
+        return found
+    }
+
+    /// Whether an end lies on the way to runs that are kept aside, or among them.
+    private func leads(_ end: StreamEnd, to path: [SealedRun]) throws(StoreError) -> Bool {
+        guard let run = end.run, let first = path.first?.header else { return false }
+        if path.contains(where: { $0.hash == run }) { return true }
+        guard let previous = first.previous else { return false }
+        let before = RunStub(stream: first.stream, lastSeq: first.firstSeq - 1, hash: previous)
+        let stub = RunStub(stream: first.stream, lastSeq: end.lastSeq, hash: run)
+        guard let place = try holder(of: stub), let start = try holder(of: before),
+            stub.lastSeq <= before.lastSeq
+        else { return false }
+        return rows.streams.holder(of: stub.lastSeq, in: start).sid == place.sid
     }
 
     /// Whose run it is; `nil` where neither the log nor what is kept aside says so.
@@ -351,7 +399,10 @@ extension Replica {
                 if family.count > 1 { forked.append(origin.stream) }
             }
             let isCut = family.contains(where: \.isBeyondEnd)
-            if before != family.map(\.end), !isCut { extended.append(origin.stream) }
+            guard !isCut, let first = family.first else { continue }
+            let isMoved = before != family.map(\.end)
+            let isShort = try endsBeyondHeld(first)
+            if isMoved || isShort { extended.append(origin.stream) }
         }
         // Of a stream of which a branch is gone, another one may go on.
         for stream in Set(forked).sorted() {

@@ -76,29 +76,20 @@ extension Replica {
         }
     }
 
-    /// The runs from where the stream goes on counting to one that is kept aside, in their order.
+    /// The runs from what counts of a stream to one that is kept aside, in their order.
     ///
-    /// - Returns: `nil` where one of them is not here, or lies on a branch that left the kept one earlier.
+    /// - Returns: `nil` where one of them is not here.
     package func path(to kept: QuarantinedRun) throws(StoreError) -> [QuarantinedRun]? {
         let stream = kept.run.header.stream
         let aside = Dictionary(
             try quarantinedRuns().filter { $0.run.header.stream == stream }
                 .map { ($0.run.hash, $0) },
             uniquingKeysWith: { first, _ in first })
-        let end = rows.streams[stream]?.runHash
         var path = [kept]
-        while let first = path.last, first.run.header.previous != end {
-            let header = first.run.header
-            if rows.streams.isForked(stream), let previous = header.previous,
-                try holder(
-                    of: RunStub(stream: stream, lastSeq: header.firstSeq - 1, hash: previous))
-                    != nil
-            {
-                break
-            }
-            guard let previous = first.run.header.previous, let before = aside[previous] else {
-                return nil
-            }
+        while let header = path.last?.run.header, let previous = header.previous {
+            let stub = RunStub(stream: stream, lastSeq: header.firstSeq - 1, hash: previous)
+            if try holder(of: stub) != nil { break }
+            guard let before = aside[previous] else { return nil }
             path.append(before)
         }
         return path.reversed()

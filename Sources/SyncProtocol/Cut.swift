@@ -92,13 +92,17 @@ public struct Cut: Hashable, Sendable {
 
     /// The same, with another end of one stream of the device.
     ///
+    /// - Parameter others: the ends that its other branches keep.
     /// - Returns: with a second cut where this one has no room for the stream's name: a stream of which
     ///   nothing counts has its name there. `nil` when there is none of these.
-    public func ending(_ origin: StreamOrigin, at end: StreamEnd) -> [Cut]? {
+    public func ending(
+        _ origin: StreamOrigin, at end: StreamEnd, beside others: [StreamEnd] = []
+    ) -> [Cut]? {
         var cut = self
         cut.streams = zip(origins, streams).filter { $0.0 != origin }.map(\.1)
-        cut.streams.append(
-            Stream(scope: origin.scope, incarnation: origin.incarnation, end: end))
+        cut.streams += (others + [end]).map {
+            Stream(scope: origin.scope, incarnation: origin.incarnation, end: $0)
+        }
         guard cut.streams.count > Limits.cutStreams else { return [cut] }
         // A whole one ends it all the same; who knows nothing of it finds its name.
         guard isWhole,

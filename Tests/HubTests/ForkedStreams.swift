@@ -104,6 +104,34 @@ struct ForkedStreams {
         #expect(values.candidates.count == 2, "by the second and by the reader")
     }
 
+    @Test
+    func `of a lost laptop whose disk was copied, all branches end, and each may be admitted`()
+        throws
+    {
+        let (one, reader) = (try forum.member("L1"), try forum.member("L2"))
+        let stream = one.replica.stream
+        try one.note("sent")
+        try forum.sync(one)
+        let two = try forum.clone(of: one, as: "copy")
+        try one.note("by the first")
+        forum.pass(1)
+        try two.note("by the second")
+        try forum.sync(one)
+        forum.pass(10_000)
+        try forum.sync(two)
+        try forum.agree([reader])
+        #expect(try notes(reader).count == 3)
+        // The hub has had what the second sent for a short time only.
+        try forum.revoke(one, receivedBy: forum.now - 5_000)
+        try forum.agree([reader])
+        #expect(try notes(reader) == ["by the first", "sent"])
+        #expect(try reader.replica.quarantined().count >= 1)
+        let kept = try forum.hub.replica.quarantinedRuns()
+        try forum.hub.admit(kept.filter { $0.run.header.stream == stream })
+        try forum.agree([reader])
+        #expect(try notes(reader) == ["by the first", "by the second", "sent"])
+    }
+
     @Test(arguments: 0..<8)
     func `in every order of meeting, all agree and nothing is lost`(part: Int) throws {
         for seed in 0..<6 {

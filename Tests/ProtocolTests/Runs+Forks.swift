@@ -86,7 +86,8 @@ extension RunVectors {
                 "a dep on a branch", reader("r", of: [branch], over: [1, 1], dots: 1),
                 to: [stem, branch]),
             try offer(
-                "a dep on the stream that it leaves", reader("r", of: [stem], over: [1, 1], dots: 1),
+                "a dep on the stream that it leaves",
+                reader("r", of: [stem], over: [1, 1], dots: 1),
                 to: [stem, branch]),
             try offer(
                 "a dep on a branch that nobody knew of",

@@ -195,7 +195,8 @@ import ReplicaStore
         try check(repaired)
     }
 
-    @Test func `what an older build wrote of one history is read by one that knows branches`() throws
+    @Test func `what an older build wrote of one history is read by one that knows branches`()
+        throws
     {
         let one = try twin("one")
         let runs = try fill(one, ["a", "b"])

@@ -92,7 +92,8 @@ struct Quiescence {
         guard world.ledger.isCountKnown else { return }
         let sum = try hub.query("SELECT coalesce(sum(count), 0) FROM tally").first?.first
         guard sum == .integer(world.ledger.counted) else {
-            throw Violation("I2", "\(world.ledger.counted) were counted, and the hub shows \(sum as Any)")
+            throw Violation(
+                "I2", "\(world.ledger.counted) were counted, and the hub shows \(sum as Any)")
         }
     }
 

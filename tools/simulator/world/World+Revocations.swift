@@ -85,7 +85,8 @@ extension World {
             let isGap = kept.reason.hasPrefix("GAP")
             guard !mayWait || !isGap else { continue }
             // Words of a hub that went back, of which those before reached nobody.
-            if isGap, hub.wentBack, device(of: kept.run.header.stream) == hub.store?.replica.device {
+            if isGap, hub.wentBack, device(of: kept.run.header.stream) == hub.store?.replica.device
+            {
                 continue
             }
             let stub = RunStub(kept.run)

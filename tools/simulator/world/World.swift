@@ -362,7 +362,8 @@ package final class World {
         var streams = Set(ours.entries.map(\.stream))
         streams.formUnion(hubs.entries.map(\.stream))
         return streams.sorted().filter { ours[$0] != hubs[$0] }
-            .map { ", \($0.description.prefix(6)):\(ours[$0]) while the hub has \(hubs[$0])" }.joined()
+            .map { ", \($0.description.prefix(6)):\(ours[$0]) while the hub has \(hubs[$0])" }
+            .joined()
     }
 }
 
