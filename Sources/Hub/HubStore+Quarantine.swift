@@ -70,10 +70,9 @@ extension HubStore {
             return new
         }
         try record(new, insteadOf: old.map(\.cut), in: transaction)
-        guard try replica.run(RunStub(last.run)) != nil else {
-            let reason = try replica.standing(of: stream).reason
-            throw StoreError.invalid(
-                "\(last.number) can't be admitted now: \(reason ?? "it could not be taken")")
+        // Why the first of them was not taken was just noted.
+        if let left = try replica.firstAside(of: path) {
+            throw StoreError.invalid("\(last.number) can't be admitted now: \(left.reason)")
         }
         return Admission(
             device: origin.device, changeCount: path.reduce(0) { $0 + $1.run.header.count },

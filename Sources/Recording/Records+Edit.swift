@@ -31,10 +31,12 @@ public struct Assignment: Hashable, Sendable {
 extension Records {
     /// Sets columns of a row, which must exist; a row with a natural key is made when it doesn't.
     ///
-    /// - Parameter basis: the dots that the author was shown; `nil` for what the row shows now.
+    /// - Parameter basis: what the author was shown; `nil` for what the row shows now.
     /// - Returns: the row, and whether anything had to be written.
+    /// - Throws: ``RecordError`` also where what was shown is called otherwise by now: a dot could mean
+    ///   what nobody saw.
     public func set(
-        _ table: Table, _ key: String, _ assignments: [Assignment], basis: [Dot]?, author: String
+        _ table: Table, _ key: String, _ assignments: [Assignment], basis: Basis?, author: String
     ) throws -> (row: RowID, isChanged: Bool, receipt: WriteReceipt) {
         guard table != Forum.observation else {
             throw RecordError("observations are never changed; use `karvan attend … --undo`")
@@ -56,13 +58,18 @@ extension Records {
             (column, try Self.amount(assignment, column))
         }
         let (isChanged, receipt) = try replica.write(author: author) { transaction in
+            if let basis, basis.naming != replica.naming() {
+                throw RecordError(
+                    "what this was based on has got other names, since two files of one laptop were "
+                        + "found: look at it again, and set it then")
+            }
             var isChanged = false
             if natural != nil, try !exists(table, id) {
                 isChanged = try transaction.upsert(
                     table, key: try naturalKey(table, key), registers
                 ).isChanged
             } else if !registers.isEmpty {
-                isChanged = try transaction.set(table, id, registers, basis: basis)
+                isChanged = try transaction.set(table, id, registers, basis: basis?.dots)
             }
             for (assignment, column) in changes where column.isSet {
                 if try change(table, id, column, assignment, in: transaction) { isChanged = true }

@@ -57,6 +57,17 @@ extension Replica {
         return strays
     }
 
+    /// What changes are called at present where streams have branches, as a short hash; empty where none
+    /// has. Dots that were read under another one may mean something else by now.
+    public func naming() -> String {
+        guard rows.streams.hasBranches else { return "" }
+        var bytes: [UInt8] = []
+        for record in rows.streams.sorted where record.branch != nil {
+            bytes += record.stream.identifier.bytes + record.wire.identifier.bytes
+        }
+        return String(Digest(sha256: bytes).description.prefix(8))
+    }
+
     // MARK: What a run says
 
     /// The changesets of a run as the state has them: with the dots that they have on their branch,

@@ -410,8 +410,8 @@ extension Replica {
             for record in rows.streams.family(stream) { try noteEnds(of: record.origin) }
         }
         try takeBack(extended, &touched)
-        guard !forked.isEmpty else { return try remake(touched) }
-        areRowsStale = true
+        if !forked.isEmpty { areRowsStale = true }
+        guard areRowsStale else { return try remake(touched) }
         // What is being written is not in the log yet.
         if !isWriting { try settleRows() }
     }

@@ -218,7 +218,8 @@ extension Replica {
         vocabularies.insert(contents.vocabulary, of: run.hash)
         try noteTakenBack(run, record.publicKey)
         try forgetAside(run)
-        try makeRows()
+        areRowsStale = true
+        if !isWriting { try settleRows() }
         if areCuts(contents.changes) { try endStreams() }
         mayReachEnd = true
         return .applied(count)

@@ -95,16 +95,13 @@ extension Replica {
         return path.reversed()
     }
 
-    /// Where a stream ends in the log, and why the run behind that is kept aside.
-    package func standing(
-        of stream: StreamID
-    ) throws(StoreError) -> (lastSeq: UInt64, reason: String?) {
-        let family = rows.streams.family(stream)
-        let ends = Set(family.map(\.runHash))
-        let next = try quarantinedRuns().first { kept in
-            kept.run.header.stream == stream && ends.contains(kept.run.header.previous)
+    /// The first of these runs that is kept aside, with the reason for that as it is now.
+    package func firstAside(of runs: [QuarantinedRun]) throws(StoreError) -> QuarantinedRun? {
+        let aside = try quarantinedRuns()
+        for kept in runs where try holder(of: RunStub(kept.run)) == nil {
+            return aside.first { $0.run == kept.run } ?? kept
         }
-        return (family.map(\.sealed).max() ?? 0, next?.reason)
+        return nil
     }
 
     /// What a run that is kept aside says. It may refer to runs before it, in the log or kept aside.

@@ -25,24 +25,16 @@ struct Set: ParsableCommand {
     var key: String
     @Argument(help: "COLUMN=VALUE; for sets also COLUMN+=ELEMENT and COLUMN-=ELEMENT.")
     var assignments: [String]
-    @Option(help: "The dots that were shown, separated by commas.")
+    @Option(help: "The dots that were shown, as `karvan show --json` prints them.")
     var basis: String?
 
     func run() throws {
         let records = try common.records("set")
         defer { records.replica.close() }
         let table = try records.table(self.table)
-        let dots = try basis.map { text in
-            try text.split(separator: ",").map { part in
-                guard let dot = Dot(part) else {
-                    throw RecordError(
-                        "'\(part)' is not a dot: STREAM:SEQ, as `show --json` prints it")
-                }
-                return dot
-            }
-        }
+        let basis = try basis.map { text in try Basis(text) }
         let (row, isChanged, receipt) = try records.set(
-            table, key, try assignments.map { try Assignment($0) }, basis: dots,
+            table, key, try assignments.map { try Assignment($0) }, basis: basis,
             author: common.author)
         let name = try records.name(of: row, in: table)
         try common.print(

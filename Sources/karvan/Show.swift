@@ -33,6 +33,8 @@ struct Show: ParsableCommand {
         let table = try records.table(self.table)
         let point = try past.point(records, item: records.item(ofRow: key, in: table))
         guard !blame else { return try showBlame(records, table, point) }
+        // Before what it names is read: what was called otherwise meanwhile is then found out.
+        let naming = records.replica.naming()
         let (row, cells): (RowID, [ShownCell])
         if let point {
             (row, cells) = try records.show(table, key, at: point)
@@ -42,7 +44,7 @@ struct Show: ParsableCommand {
         }
         let note = try point?.json(records) ?? []
         try common.print(
-            text(records, table, row, cells, point), json(table, row, note, cells))
+            text(records, table, row, cells, point), json(table, row, note, cells, naming))
     }
 
     private func showBlame(
@@ -84,7 +86,8 @@ struct Show: ParsableCommand {
     }
 
     private func json(
-        _ table: Table, _ row: RowID, _ note: [(String, JSONValue)], _ cells: [ShownCell]
+        _ table: Table, _ row: RowID, _ note: [(String, JSONValue)], _ cells: [ShownCell],
+        _ naming: String
     ) -> JSONValue {
         .object(
             [
@@ -116,7 +119,7 @@ struct Show: ParsableCommand {
                                 ("others", .integer(Int64(cell.siblingCount))),
                                 (
                                     "basis",
-                                    .string(cell.basis.map(\.description).joined(separator: ","))
+                                    .string(Basis(cell.basis, naming: naming).description)
                                 ),
                             ])
                         })

@@ -66,11 +66,13 @@ import ReplicaStore
         let right = try fill(two, ["x", "y", "z"])
         let b = try bench.create("b")
         _ = try b.ingest([left[0]])
+        #expect(b.naming() == "")
         #expect(try b.ingest([right[1]]).map(code) == [.gap], "the one before it is missing")
         #expect(try b.ingest(right).map(code) == [nil, nil, nil])
         #expect(try b.ingest(right).allSatisfy { if case .duplicate = $0 { true } else { false } })
         #expect(try b.ingest([left[1], right[2], left[2]]).map(code) == [nil, nil, nil])
         #expect(try titles(b) == ["a", "b", "c", "x", "y", "z"])
+        #expect(b.naming() != "")
         try check(b)
         // The other way round, it is the same.
         let c = try bench.create("c")

@@ -189,13 +189,15 @@ extension Laptop {
             Form(
                 row: row, column: column,
                 basis: state.basis(of: CellKey(column.id), policy: column.policy),
-                held: replica.versionVector()))
+                held: replica.versionVector(), naming: replica.naming()))
         return "shown \(forms.last?.basis.count ?? 0)"
     }
 
     private func saveForm(_ random: inout SplitMix64) throws -> String {
         guard !forms.isEmpty else { return "no form" }
         let form = forms.remove(at: random.below(forms.count))
+        // A page asks to look again.
+        guard form.naming == replica.naming() else { return "what was shown is called otherwise" }
         return try write(from: form) { transaction in
             _ = try transaction.set(
                 Forum.person, form.row, [(form.column, nextText())], basis: form.basis)

@@ -19,6 +19,8 @@ final class Laptop {
         var basis: [Dot]
         /// What the replica held then.
         var held: VersionVector
+        /// What changes were called then.
+        var naming: String
     }
 
     let number: Int
