@@ -191,7 +191,9 @@ extension Replica {
             queues.append((record, try runs(of: record, after: held[record.stream], .all)))
         }
         var result: [SealedRun] = []
-        while let index = try firstReady(queues.map { ($0.record, $0.runs.first) }, held) {
+        while let index = try firstReady(
+            in: queues.indices, held, { (queues[$0].record, queues[$0].runs.first) })
+        {
             let run = queues[index].runs.removeFirst()
             held[queues[index].record.stream] = run.header.lastSeq
             result.append(run)
@@ -233,7 +235,9 @@ extension Replica {
         var held = VersionVector(
             rows.streams.sorted.map { ($0.stream, heads[$0.sid]?.has ?? $0.base) })
         var size = 0
-        while let index = try firstReady(queues.map { ($0.record, $0.next) }, held) {
+        while let index = try firstReady(
+            in: queues.indices, held, { (queues[$0].record, queues[$0].next) })
+        {
             let record = queues[index].record
             let before = held[record.stream]
             guard let run = try runs(of: record, after: before, .first).first else { break }
@@ -249,12 +253,13 @@ extension Replica {
 
     /// The place of a run that may go next; cuts come before what counts by them.
     private func firstReady(
-        _ queues: [(record: StreamRecord, next: SealedRun?)], _ held: VersionVector
+        in queues: Range<Int>, _ held: VersionVector,
+        _ queue: (Int) -> (record: StreamRecord, next: SealedRun?)
     ) throws(StoreError) -> Int? {
         for orCutOff in [false, true] {
-            for (index, queue) in queues.enumerated()
-            where try isReady(queue.next, of: queue.record, held, orCutOff: orCutOff) {
-                return index
+            for index in queues {
+                let (record, next) = queue(index)
+                if try isReady(next, of: record, held, orCutOff: orCutOff) { return index }
             }
         }
         return nil
