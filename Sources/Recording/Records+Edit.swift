@@ -58,7 +58,7 @@ extension Records {
             (column, try Self.amount(assignment, column))
         }
         let (isChanged, receipt) = try replica.write(author: author) { transaction in
-            if let basis, basis.naming != replica.naming() {
+            if let basis, try basis.naming != replica.naming() {
                 throw RecordError(
                     "what this was based on has got other names, since two files of one laptop were "
                         + "found: look at it again, and set it then")

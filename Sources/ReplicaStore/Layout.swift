@@ -307,6 +307,8 @@ enum MetaKey {
     static let takenBack = "taken_back"
     /// Where branches of streams leave: see ``Branch``.
     static let branches = "branches"
+    /// How often changes have got other names.
+    static let naming = "naming"
     /// Changes are missing that others here rest on; see ``Replica/mend()``.
     static let holes = "holes"
     /// The last change of a stream that something here names, while the stream ended before it.

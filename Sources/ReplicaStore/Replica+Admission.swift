@@ -73,7 +73,10 @@ extension Replica {
                 takenBack.runCount += 1
                 takenBack.changesetCount += UInt64(count)
                 hasAny = true
-            case .duplicate: hasAny = true
+            case .duplicate:
+                // It came by another way, when nothing ended its stream.
+                try forgetAside(run)
+                continue
             case .setAside: return hasAny
             case .refused(let refusal):
                 try note(refusal, of: run)
@@ -124,7 +127,9 @@ extension Replica {
         for end in ends {
             var path: [Int64] = []
             var next = end.run
-            while let hash = next, let (number, run) = aside[hash] {
+            while let hash = next, let (number, run) = aside[hash],
+                try holder(of: RunStub(run)) == nil
+            {
                 path.append(number)
                 next = run.header.previous
                 if let next {

@@ -57,15 +57,17 @@ extension Replica {
         return strays
     }
 
-    /// What changes are called at present where streams have branches, as a short hash; empty where none
-    /// has. Dots that were read under another one may mean something else by now.
-    public func naming() -> String {
-        guard rows.streams.hasBranches else { return "" }
-        var bytes: [UInt8] = []
-        for record in rows.streams.sorted where record.branch != nil {
-            bytes += record.stream.identifier.bytes + record.wire.identifier.bytes
-        }
-        return String(Digest(sha256: bytes).description.prefix(8))
+    /// How often changes of streams that fork have got other names here; empty where none ever has. Dots
+    /// that were read before may mean something else now.
+    public func naming() throws(StoreError) -> String {
+        guard case .integer(let count)? = try connection.meta(MetaKey.naming) else { return "" }
+        return "\(count)"
+    }
+
+    private func countNaming() throws(StoreError) {
+        var count: Int64 = 0
+        if case .integer(let known)? = try connection.meta(MetaKey.naming) { count = known }
+        try connection.setMeta(MetaKey.naming, .integer(count + 1))
     }
 
     // MARK: What a run says
@@ -301,6 +303,7 @@ extension Replica {
         try shareAlike(lines)
         try rows.streams.writeBranches(to: connection)
         try findOwn(lines, stream)
+        try countNaming()
         log.removeAll()
         countedBefore = [:]
         trust = nil

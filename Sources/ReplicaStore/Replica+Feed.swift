@@ -189,6 +189,17 @@ extension Replica {
             // Another one of its number may have been cut off, and this one admitted in its place.
             if cursor.advanced(by: stub).chain.bytes == chain { return (stub, record.stream) }
         }
+        // One that was cut off with its branch and admitted lies where the tree has it now.
+        for other in rows.streams.family(record.wire) {
+            for run in try connection.rows(
+                "SELECT hash FROM sy_run WHERE sid = ? AND last_seq = ?", .integer(other.sid),
+                .integer(seq))
+            {
+                guard case .blob(let bytes) = run[0], let hash = Digest(bytes) else { continue }
+                let stub = RunStub(stream: record.wire, lastSeq: UInt64(seq), hash: hash)
+                if cursor.advanced(by: stub).chain.bytes == chain { return (stub, other.stream) }
+            }
+        }
         guard let stub = try cutOffRun(record.wire, seq: seq, leadingTo: chain, from: cursor)
         else { throw rows.damaged("entry \(offset) of the feed") }
         return (stub, nil)

@@ -244,20 +244,13 @@ extension Replica {
     ) throws(StoreError) -> Int {
         var count = 0
         for record in leaving {
-            guard try isChosen(record), try !isForked(record) else { continue }
+            guard try isChosen(record) else { continue }
             // One that names what an earlier one left follows it.
             guard try !leftChangesets(record).contains(where: { namesUnsealed($0, in: record) })
             else { continue }
             count += try sealLeft(record)
         }
         return count
-    }
-
-    /// Whether a run of the stream came that does not fit.
-    private func isForked(_ record: StreamRecord) throws(StoreError) -> Bool {
-        try connection.value(
-            "SELECT 1 FROM sy_quar WHERE stream = ? AND last_seq > ?",
-            .blob(record.stream.identifier.bytes), .integer(Int64(record.sealed))) != nil
     }
 
     private func sealLeft(_ record: StreamRecord) throws(StoreError) -> Int {

@@ -335,7 +335,7 @@ extension Replica {
         try rows.streams.update(record, in: connection)
         if record.sid == own.sid {
             own = record
-            writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
+            writer = BodyWriter(stream: own.wire, previousRun: own.runHash)
         }
         own.clock = clock.last
         return record.sid

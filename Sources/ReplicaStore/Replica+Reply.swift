@@ -65,8 +65,10 @@ extension Replica {
                     let count = UInt64(taken.runCount - taken.refusedCount)
                     applied.quarantinedCount -= min(count, applied.quarantinedCount)
                 }
+                if mayReachEnd { try endStreams() }
             }
         }
+        try renewIfForked()
         if try cursor() == stored { try noteAdmitted(applied.missed) }
         // What was put aside just now, and admitted behind that.
         applied.quarantinedCount -= min(takenBack.runCount, applied.quarantinedCount)
@@ -123,6 +125,7 @@ extension Replica {
                 rest.removeFirst()
             }
             try apply(&accepted)
+            if mayReachEnd { try endStreams() }
             try rows.streams.update(own, in: connection)
             try moveCursor(&known, to: cursor, peer)
         }

@@ -85,7 +85,7 @@ extension Replica {
 
     /// A tail of which there is nothing.
     private func startTail() {
-        writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
+        writer = BodyWriter(stream: own.wire, previousRun: own.runHash)
         (tailCount, tailRowCount) = (0, 0)
         tailBody.removeAll(keepingCapacity: tailBody.capacity <= Limits.runStoredBytes)
     }

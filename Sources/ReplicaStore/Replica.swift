@@ -80,7 +80,7 @@ public final class Replica {
             let own = rows.streams[sid: sid]
         else { throw .damaged(path: path, detail: "its own stream is missing") }
         self.own = own
-        writer = BodyWriter(stream: own.stream, previousRun: own.runHash)
+        writer = BodyWriter(stream: own.wire, previousRun: own.runHash)
         keepsFeed = try connection.meta("feed") == .integer(1)
         if case .integer(let version)? = try connection.value("PRAGMA user_version") {
             hasSums = version >= 4

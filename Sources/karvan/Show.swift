@@ -34,7 +34,7 @@ struct Show: ParsableCommand {
         let point = try past.point(records, item: records.item(ofRow: key, in: table))
         guard !blame else { return try showBlame(records, table, point) }
         // Before what it names is read: what was called otherwise meanwhile is then found out.
-        let naming = records.replica.naming()
+        let naming = try records.replica.naming()
         let (row, cells): (RowID, [ShownCell])
         if let point {
             (row, cells) = try records.show(table, key, at: point)

@@ -185,11 +185,12 @@ extension Laptop {
         guard let row = try row(in: Forum.person, &random) else { return "nobody there" }
         let column = Self.names[random.below(Self.names.count)]
         let state = try replica.state(Forum.person.id, row)
+        let naming = try replica.naming()
         forms.append(
             Form(
                 row: row, column: column,
                 basis: state.basis(of: CellKey(column.id), policy: column.policy),
-                held: replica.versionVector(), naming: replica.naming()))
+                held: replica.versionVector(), naming: naming))
         return "shown \(forms.last?.basis.count ?? 0)"
     }
 
@@ -197,7 +198,7 @@ extension Laptop {
         guard !forms.isEmpty else { return "no form" }
         let form = forms.remove(at: random.below(forms.count))
         // A page asks to look again.
-        guard form.naming == replica.naming() else { return "what was shown is called otherwise" }
+        guard try form.naming == replica.naming() else { return "what was shown is called otherwise" }
         return try write(from: form) { transaction in
             _ = try transaction.set(
                 Forum.person, form.row, [(form.column, nextText())], basis: form.basis)
