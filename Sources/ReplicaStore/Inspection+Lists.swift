@@ -129,8 +129,14 @@ extension Inspection {
                 return stub
             }
         }
+        let chain = statement.blob(1)
+        if let (stub, _) = try replica.movedRun(record, Int64(seq), leadingTo: chain, from: cursor)
+        {
+            named.insert(stub)
+            return stub
+        }
         return try replica.cutOffRun(
-            record.wire, seq: Int64(seq), leadingTo: statement.blob(1), from: cursor)
+            record.wire, seq: Int64(seq), leadingTo: chain, from: cursor)
     }
 
     // MARK: Peers

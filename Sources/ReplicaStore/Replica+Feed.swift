@@ -189,20 +189,27 @@ extension Replica {
             // Another one of its number may have been cut off, and this one admitted in its place.
             if cursor.advanced(by: stub).chain.bytes == chain { return (stub, record.stream) }
         }
-        // One that was cut off with its branch and admitted lies where the tree has it now.
+        if let moved = try movedRun(record, seq, leadingTo: chain, from: cursor) { return moved }
+        guard let stub = try cutOffRun(record.wire, seq: seq, leadingTo: chain, from: cursor)
+        else { throw rows.damaged("entry \(offset) of the feed") }
+        return (stub, nil)
+    }
+
+    /// A run of the feed that was cut off with its branch and admitted: it lies where the tree has it now.
+    func movedRun(
+        _ record: StreamRecord, _ seq: Int64, leadingTo chain: [UInt8], from cursor: Cursor
+    ) throws(StoreError) -> (stub: RunStub, stream: StreamID?)? {
         for other in rows.streams.family(record.wire) {
-            for run in try connection.rows(
+            for row in try connection.rows(
                 "SELECT hash FROM sy_run WHERE sid = ? AND last_seq = ?", .integer(other.sid),
                 .integer(seq))
             {
-                guard case .blob(let bytes) = run[0], let hash = Digest(bytes) else { continue }
+                guard case .blob(let bytes) = row[0], let hash = Digest(bytes) else { continue }
                 let stub = RunStub(stream: record.wire, lastSeq: UInt64(seq), hash: hash)
                 if cursor.advanced(by: stub).chain.bytes == chain { return (stub, other.stream) }
             }
         }
-        guard let stub = try cutOffRun(record.wire, seq: seq, leadingTo: chain, from: cursor)
-        else { throw rows.damaged("entry \(offset) of the feed") }
-        return (stub, nil)
+        return nil
     }
 
     /// A run of the feed that was cut off since; others may be kept aside under its number.

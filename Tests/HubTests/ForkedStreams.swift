@@ -130,6 +130,10 @@ struct ForkedStreams {
         try forum.hub.admit(kept.filter { $0.run.header.stream == stream })
         try forum.agree([reader])
         #expect(try notes(reader) == ["by the first", "by the second", "sent"])
+        // Who reads the feed from its start finds each where it lies now.
+        let fresh = try forum.member("L3")
+        try forum.agree([fresh, reader])
+        #expect(try notes(fresh) == notes(reader))
     }
 
     @Test(arguments: 0..<8)

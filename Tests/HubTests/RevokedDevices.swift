@@ -285,7 +285,8 @@ extension TrustedForum {
         // Whoever was let in last made a record of it.
         for laptop in laptops { #expect(try sync(laptop).isEmpty) }
         let hash = try hub.replica.stateHash()
-        #expect(try hub.replica.verify().problems == [])
+        let found = try hub.replica.verify().problems
+        #expect(found == [], "\(found)")
         for laptop in laptops {
             #expect(try laptop.replica.stateHash() == hash)
             let problems = try laptop.replica.verify().problems
