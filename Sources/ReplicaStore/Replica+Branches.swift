@@ -313,6 +313,7 @@ extension Replica {
     /// the one that it leaves.
     private func lines(of family: [StreamRecord]) throws(StoreError) -> [Line] {
         var children: [Digest?: [Node]] = [:]
+        var count = 0
         for record in family {
             let statement = try connection.prepare(
                 "SELECT head, x'', x'' FROM sy_run WHERE sid = ? ORDER BY last_seq")
@@ -320,6 +321,7 @@ extension Replica {
             statement.bind(1, record.sid)
             while try statement.step() {
                 let run = try sealedRun(statement)
+                count += 1
                 children[run.header.previous, default: []].append(
                     Node(
                         sid: record.sid, firstSeq: run.header.firstSeq,
@@ -342,6 +344,9 @@ extension Replica {
                 lines[line].nodes.append(first)
                 previous = first.hash
             }
+        }
+        guard lines.reduce(0, { $0 + $1.nodes.count }) == count else {
+            throw rows.damaged("stream \(family[0].wire): a run before others is missing")
         }
         return lines
     }

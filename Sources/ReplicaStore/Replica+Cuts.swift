@@ -393,7 +393,8 @@ extension Replica {
         for origin in try namedOrigins() where origin.device != own.device {
             let before = rows.streams.family(origin.stream).map(\.end)
             let family = try noteEnds(of: origin)
-            for record in family {
+            // What leaves a branch goes before that: a place that is not held can't be found.
+            for record in family.sorted(by: { $0.depth > $1.depth }) {
                 guard let end = record.end, record.isBeyondEnd else { continue }
                 try cutOff(record, at: end, &touched)
                 if family.count > 1 { forked.append(origin.stream) }

@@ -38,6 +38,9 @@ struct StreamRecord: Sendable {
     /// The last changeset before its own.
     var base: UInt64 { branch?.base ?? 0 }
 
+    /// Greater than that of what it leaves.
+    var depth: UInt64 { branch.map { $0.base + 1 } ?? 0 }
+
     /// So many changesets are its own.
     var changesetCount: UInt64 { head - base - (branch?.sharedCount ?? 0) }
 
