@@ -156,28 +156,39 @@ extension Replica {
 
     /// Whether a run lies behind the end of its stream, or beside the branch that was kept of it.
     func isBehindEnd(_ run: SealedRun) throws(StoreError) -> Bool {
-        guard let origin = try origin(of: run), origin.device != own.device else { return false }
+        guard let origin = try origin(of: run) else { return false }
+        return try isBehindEnd(RunStub(run), of: origin)
+    }
+
+    /// As above, by name; a stream that is not known here has no end.
+    func isBehindEnd(_ stub: RunStub) throws(StoreError) -> Bool {
+        guard let record = rows.streams[stub.stream] else { return false }
+        return try isBehindEnd(stub, of: record.origin)
+    }
+
+    private func isBehindEnd(
+        _ stub: RunStub, of origin: StreamOrigin
+    ) throws(StoreError) -> Bool {
+        guard origin.device != own.device else { return false }
         let cuts = try cuts(of: origin.device)
         let hasHoles = try hasHoles()
-        guard !cuts.isEmpty || hasHoles, try holder(of: RunStub(run)) == nil else { return false }
+        guard !cuts.isEmpty || hasHoles, try holder(of: stub) == nil else { return false }
         for cut in cuts {
             guard let ends = cut.ends(of: origin) else { continue }
-            if try !mayCount(run, upTo: ends) { return true }
+            if try !mayCount(stub, upTo: ends) { return true }
         }
         // The record of a cut may be among what a repair lost.
         guard let end = rows.streams[origin.stream]?.end, hasHoles else { return false }
-        return run.header.lastSeq > end.lastSeq
+        return stub.lastSeq > end.lastSeq
     }
 
     /// Whether a run that is not held may lie on the way to one of the ends of its stream.
-    private func mayCount(
-        _ run: SealedRun, upTo ends: [StreamEnd]
-    ) throws(StoreError) -> Bool {
+    private func mayCount(_ stub: RunStub, upTo ends: [StreamEnd]) throws(StoreError) -> Bool {
         for end in ends {
             guard let last = end.run else { continue }
-            if last == run.hash { return true }
-            let stub = RunStub(stream: run.header.stream, lastSeq: end.lastSeq, hash: last)
-            if run.header.lastSeq < end.lastSeq, try holder(of: stub) == nil { return true }
+            if last == stub.hash { return true }
+            let tip = RunStub(stream: stub.stream, lastSeq: end.lastSeq, hash: last)
+            if stub.lastSeq < end.lastSeq, try holder(of: tip) == nil { return true }
         }
         return false
     }
@@ -206,7 +217,7 @@ extension Replica {
         for cut in try cuts(of: origin.device) {
             guard let ends = cut.ends(of: origin) else { continue }
             if isForked {
-                guard try !mayCount(last, upTo: ends) else { continue }
+                guard try !mayCount(RunStub(last), upTo: ends) else { continue }
             } else {
                 guard let end = ends.max(), end.lastSeq < last.header.lastSeq else { continue }
             }

@@ -240,10 +240,9 @@ extension Replica {
             var named: Set<Int64> = []
             let peer = try peer()
             for head in reply.heads {
-                // What the hub keeps aside was cut off here by now.
-                if isCutOff(Dot(head.stream, head.lastSeq)) { continue }
                 guard let record = try holder(of: head) ?? stem(without: head) else {
-                    isBelieved = false
+                    // What the hub keeps aside was cut off here by now.
+                    if try !isBehindEnd(head) { isBelieved = false }
                     continue
                 }
                 try setHas(head.lastSeq, of: record, peer)
