@@ -70,6 +70,7 @@ extension HubStore {
         try transaction.remove(table, row, column, old.map { .blob($0.encode()) })
         // One by one: a device may have made so many streams that they fit into no changeset.
         for cut in cuts { try transaction.add(table, row, column, [.blob(cut.encode())]) }
+        try transaction.end()
         try replica.endStreams()
     }
 

@@ -16,14 +16,14 @@ extension Replica {
         accepted = []
         guard isEnded else { return }
         try takeBackAll(&touched)
-        try remake(touched)
+        if areRowsStale { try settleRows() } else { try remake(touched) }
     }
 
     /// Takes back what is kept aside of streams that go further than they are held, and lacks nothing now.
     func takeBackAll() throws(StoreError) {
         var touched: Set<LogReplay.Key> = []
         try takeBackAll(&touched)
-        try remake(touched)
+        if areRowsStale { try settleRows() } else { try remake(touched) }
     }
 
     private func takeBackAll(_ touched: inout Set<LogReplay.Key>) throws(StoreError) {
@@ -55,6 +55,29 @@ extension Replica {
     func noteNamed(_ seq: UInt64, behindEndOf sid: Int64) throws(StoreError) {
         guard try seq > namedBehindEnd(of: sid) else { return }
         try connection.setMeta(MetaKey.named(sid), .integer(Int64(clamping: seq)))
+    }
+
+    /// A stream without branches goes to another seq than before. Who depends on a run of it in between that
+    /// is not here is read otherwise from now on: then the rows have to be made anew.
+    func noteReread(
+        of record: StreamRecord, from seq: UInt64, to other: UInt64
+    ) throws(StoreError) {
+        log.removeAll()
+        guard !areRowsStale, !rows.streams.isForked(record.wire) else { return }
+        let statement = try connection.prepare("SELECT head, x'', x'' FROM sy_run")
+        defer { statement.finalize() }
+        while try statement.step() {
+            for dependency in try sealedRun(statement).header.dependencies
+            where dependency.stream == record.wire && dependency.seq > seq
+                && dependency.seq <= other
+            {
+                let stub = RunStub(
+                    stream: record.wire, lastSeq: dependency.seq, hash: dependency.run)
+                guard try holder(of: stub) == nil else { continue }
+                areRowsStale = true
+                return
+            }
+        }
     }
 
     /// Takes runs that are kept aside into the log again, as far as their stream goes now.

@@ -64,12 +64,6 @@ extension Replica {
         return "\(count)"
     }
 
-    private func countNaming() throws(StoreError) {
-        var count: Int64 = 0
-        if case .integer(let known)? = try connection.meta(MetaKey.naming) { count = known }
-        try connection.setMeta(MetaKey.naming, .integer(count + 1))
-    }
-
     // MARK: What a run says
 
     /// The changesets of a run as the state has them: with the dots that they have on their branch,
@@ -87,8 +81,7 @@ extension Replica {
         let counted = record.branch == nil ? [:] : try countedBefore(record)
         func name(_ dot: Dot) -> Dot? {
             if dot.stream == record.wire { return streams.canonical(Dot(record.stream, dot.seq)) }
-            guard let stray = strays[dot.stream] else { return streams.canonical(dot) }
-            return dot.seq <= stray.seq ? Dot(stray.stream, dot.seq) : nil
+            return streams.canonical(dot, strays)
         }
         var result: [Changeset] = []
         for var changeset in changesets where changeset.dot.seq > first {
@@ -203,25 +196,32 @@ extension Replica {
             : Refusal(.gap, "the run before it, \(header.stream):\(base), is not here")
     }
 
-    /// What is not sealed yet must mean the same when a stream gets branches: its names are those of now.
+    /// What is not sealed has the names of now: it is sealed before the branches of a stream get others.
     ///
-    /// - Throws: ``Refusal`` GAP when that has to wait.
-    func sealBeforeFork(of stream: StreamID) throws {
-        if tailCount > 0 {
-            _ = try sealTail()
-            guard tailCount == 0 else {
-                throw Refusal(.gap, "what was recorded here waits for what it is about")
-            }
-        }
+    /// - Returns: `false` when that has to wait for what a repair lost.
+    func sealBeforeNaming(_ stream: StreamID) throws(StoreError) -> Bool {
+        try sealTail()
         let family = Set(rows.streams.family(stream).map(\.stream))
-        for record in rows.streams.sorted where record.sid != own.sid && record.head > record.sealed
-        {
-            let names = try leftChangesets(record).flatMap(\.namedDots)
-            guard record.wire != stream, !names.contains(where: { family.contains($0.stream) })
-            else {
-                throw Refusal(.gap, "what an earlier life of this file recorded waits for it")
-            }
+        let isAnyAbout = try isAnyLeft(about: family, of: stream)
+        if tailCount > 0 || isAnyAbout {
+            // Where another file seals it as well, it counts once.
+            _ = try adopt { _ throws(StoreError) in true }
+            try sealTail()
         }
+        guard tailCount == 0 else { return false }
+        return try !isAnyLeft(about: family, of: stream)
+    }
+
+    /// Whether an earlier incarnation left changes of a stream, or changes that name branches of it.
+    private func isAnyLeft(
+        about family: Set<StreamID>, of stream: StreamID
+    ) throws(StoreError) -> Bool {
+        for record in leaving {
+            if record.wire == stream { return true }
+            let names = try leftChangesets(record).flatMap(\.namedDots)
+            if names.contains(where: { family.contains($0.stream) }) { return true }
+        }
+        return false
     }
 
     /// Takes a run that begins a branch, and makes everything anew. Inside of a transaction.
@@ -238,7 +238,9 @@ extension Replica {
                 "the device \(record.device.short) has written under one name in more than "
                     + "\(Self.branchLimit) files: enrol it anew")
         }
-        try sealBeforeFork(of: record.wire)
+        guard try sealBeforeNaming(record.wire) else {
+            throw Refusal(.gap, "what was recorded here waits for what a repair has lost")
+        }
         let branch = Branch(
             parent: record.sid, base: run.header.firstSeq - 1, previous: run.header.previous,
             firstRun: run.hash)
@@ -300,10 +302,9 @@ extension Replica {
         try move(lines)
         try note(lines, of: family)
         try write(heads)
-        try shareAlike(lines)
-        try rows.streams.writeBranches(to: connection)
         try findOwn(lines, stream)
-        try countNaming()
+        try shareAlike()
+        try rows.streams.countNaming(in: connection)
         log.removeAll()
         countedBefore = [:]
         trust = nil
@@ -410,53 +411,94 @@ extension Replica {
         }
     }
 
-    /// Runs that follow one run may begin alike.
-    private func shareAlike(_ lines: [Line]) throws(StoreError) {
-        // By the place that they leave: the stream that goes on there is the first.
-        var places: [[Int]: [Int]] = [:]
-        for (index, line) in lines.enumerated() {
-            guard let parent = line.parent else { continue }
-            places[[parent, Int(line.base)], default: []].append(index)
+    /// Notes what runs begin with alike that follow the same one. What they say names other changesets, which
+    /// may be shared as well: so this is done until nothing more is found.
+    func shareAlike() throws(StoreError) {
+        guard rows.streams.hasBranches else {
+            return try rows.streams.writeBranches(to: connection)
         }
-        for (place, others) in places.sorted(by: { $0.key[0] < $1.key[0] }) {
-            let (parent, base) = (place[0], UInt64(place[1]))
-            let next = lines[parent].nodes.first { $0.firstSeq == base + 1 }
-            var siblings = others.map { (sid: lines[$0].sid, node: lines[$0].nodes[0]) }
-            siblings.sort { $0.node.hash.bytes.lexicographicallyPrecedes($1.node.hash.bytes) }
-            if let next { siblings.insert((lines[parent].sid, next), at: 0) }
-            let contents = try siblings.map { sibling throws(StoreError) in
-                try compared(sibling.node, in: sibling.sid)
+        for var record in rows.streams.sorted where record.branch?.shared.isEmpty == false {
+            record.branch?.shared = []
+            rows.streams.note(record)
+        }
+        let places = try places()
+        var isMoving = true
+        while isMoving {
+            isMoving = false
+            for place in places where shareAlike(at: place) { isMoving = true }
+        }
+        try rows.streams.writeBranches(to: connection)
+        own.branch = rows.streams[sid: own.sid]?.branch
+    }
+
+    /// A run that follows the same one as others do.
+    private struct Sibling {
+        var record: StreamRecord
+        var changesets: [Changeset]
+        var strays: Strays
+    }
+
+    /// The runs that follow one run, where there are several, in the order of their hashes.
+    private func places() throws(StoreError) -> [[Sibling]] {
+        let branches = rows.streams.sorted.filter { $0.branch != nil }
+        let places = Dictionary(grouping: branches) { [$0.branch?.parent ?? 0, Int64($0.base)] }
+        return try places.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map {
+            _, others throws(StoreError) in
+            var records = others.sorted {
+                let (a, b) = ($0.branch?.firstRun.bytes ?? [], $1.branch?.firstRun.bytes ?? [])
+                return a.lexicographicallyPrecedes(b)
             }
-            for index in siblings.indices.dropFirst() {
-                var shared: [Branch.Shared] = []
-                for earlier in 0..<index {
-                    let alike = zip(contents[index], contents[earlier]).prefix { $0 == $1 }.count
-                    let last = base + UInt64(alike)
-                    if last > shared.last?.last ?? base {
-                        shared.append(Branch.Shared(owner: siblings[earlier].sid, last: last))
-                    }
-                }
-                guard var record = rows.streams[sid: siblings[index].sid] else { continue }
-                record.branch?.shared = shared
-                try rows.streams.update(record, in: connection)
+            // The stream that goes on there has the least.
+            if let parent = records[0].branch?.parent, let next = rows.streams[sid: parent] {
+                records.insert(next, at: 0)
             }
+            let base = others[0].base
+            var siblings: [Sibling] = []
+            for record in records {
+                guard let run = try runs(of: record, after: base, .first).first else { continue }
+                siblings.append(
+                    Sibling(
+                        record: record, changesets: try rawChangesets(of: run, record),
+                        strays: strays(of: run, try names(of: run))))
+            }
+            return siblings
         }
     }
 
-    /// What a run says, in names that don't depend on whose branch it is.
-    private func compared(_ node: Node, in sid: Int64) throws(StoreError) -> [Changeset] {
-        guard let record = rows.streams[sid: sid],
-            let run = try runs(of: record, after: node.firstSeq - 1, .first).first
-        else { throw rows.damaged("a run of stream \(sid)") }
-        let streams = rows.streams
-        return try rawChangesets(of: run, record).map { changeset in
-            var changeset = changeset
-            for row in changeset.rows.indices {
-                for index in changeset.rows[row].operations.indices {
-                    changeset.rows[row].operations[index] =
-                        changeset.rows[row].operations[index]
-                        .naming { $0.stream == record.wire ? $0 : streams.canonical($0) }
+    /// - Returns: whether more is shared than before.
+    private func shareAlike(at siblings: [Sibling]) -> Bool {
+        let contents = siblings.map(compared)
+        var hasMore = false
+        for index in siblings.indices {
+            guard var record = rows.streams[sid: siblings[index].record.sid],
+                let first = siblings[index].changesets.first?.dot.seq, let branch = record.branch,
+                first == branch.base + 1
+            else { continue }
+            var shared: [Branch.Shared] = []
+            for earlier in 0..<index {
+                let alike = zip(contents[index], contents[earlier]).prefix { $0 == $1 }.count
+                let last = branch.base + UInt64(alike)
+                if last > shared.last?.last ?? branch.base {
+                    shared.append(
+                        Branch.Shared(owner: siblings[earlier].record.sid, last: last))
                 }
+            }
+            guard shared != branch.shared else { continue }
+            record.branch?.shared = shared
+            rows.streams.note(record)
+            hasMore = true
+        }
+        return hasMore
+    }
+
+    /// What a run says, in names that don't depend on whose branch it is.
+    private func compared(_ sibling: Sibling) -> [Changeset] {
+        let streams = rows.streams
+        return sibling.changesets.map { changeset in
+            var changeset = changeset
+            changeset.name { dot in
+                if dot.stream == sibling.record.wire { return dot }
+                return streams.canonical(dot, sibling.strays)
             }
             return changeset
         }
@@ -526,6 +568,25 @@ extension Replica {
 struct CountedCell: Hashable {
     var key: LogReplay.Key
     var cell: CellKey
+}
+
+extension StreamTable {
+    /// As ``canonical(_:)``; `nil` for a dot that names nothing.
+    fileprivate func canonical(_ dot: Dot, _ strays: Replica.Strays) -> Dot? {
+        guard let stray = strays[dot.stream] else { return canonical(dot) }
+        return dot.seq <= stray.seq ? Dot(stray.stream, dot.seq) : nil
+    }
+}
+
+extension Changeset {
+    /// Calls the dots that its ops name otherwise.
+    fileprivate mutating func name(_ name: (Dot) -> Dot?) {
+        for row in rows.indices {
+            for index in rows[row].operations.indices {
+                rows[row].operations[index] = rows[row].operations[index].naming(name)
+            }
+        }
+    }
 }
 
 extension Operation {

@@ -95,25 +95,22 @@ extension Replica {
     package func revocation(
         of publicKey: [UInt8], receivedBy limit: Int64?, note: String
     ) throws(StoreError) -> [Cut] {
-        var ended: [Cut.Stream] = []
+        var streams: [[Cut.Stream]] = []
+        var places: [StreamID: Int] = [:]
         // Those first that were known first: a thief can't push its owner's out of the whole cut.
         let known = rows.streams.sorted.filter { $0.publicKey == publicKey }
         for record in known.sorted(by: { $0.sid < $1.sid }) {
             let end = try end(of: record, receivedBy: limit)
             // What a branch left is named by itself.
             if record.branch != nil, end == .beforeFirst { continue }
-            ended.append(
+            let place = places[record.wire] ?? streams.count
+            if place == streams.count { streams.append([]) }
+            places[record.wire] = place
+            streams[place].append(
                 Cut.Stream(scope: record.scope, incarnation: record.incarnation, end: end))
         }
-        let now = environment.wallMilliseconds()
-        // The whole one ends before their first changeset those that it doesn't name, whatever others say.
-        for index in ended.indices.dropFirst(Limits.cutStreams) { ended[index].end = .beforeFirst }
-        return stride(from: 0, to: max(ended.count, 1), by: Limits.cutStreams).map { start in
-            Cut(
-                .revoked, of: publicKey,
-                at: Array(ended.dropFirst(start).prefix(Limits.cutStreams)), isWhole: start == 0,
-                decidedMilliseconds: now, note: note)
-        }
+        return Cut.revoking(
+            publicKey, at: streams, decidedMilliseconds: environment.wallMilliseconds(), note: note)
     }
 
     private func end(
@@ -403,7 +400,12 @@ extension Replica {
         var (extended, forked): ([StreamID], [StreamID]) = ([], [])
         for origin in try namedOrigins() where origin.device != own.device {
             let before = rows.streams.family(origin.stream).map(\.end)
-            let family = try noteEnds(of: origin)
+            var family = try noteEnds(of: origin)
+            if family.count > 1, family.contains(where: \.isBeyondEnd) {
+                // What a repair lost ends this again when it comes.
+                guard try sealBeforeNaming(origin.stream) else { continue }
+                family = rows.streams.family(origin.stream)
+            }
             // What leaves a branch goes before that: a place that is not held can't be found.
             for record in family.sorted(by: { $0.depth > $1.depth }) {
                 guard let end = record.end, record.isBeyondEnd else { continue }
@@ -423,9 +425,7 @@ extension Replica {
         }
         try takeBack(extended, &touched)
         if !forked.isEmpty { areRowsStale = true }
-        guard areRowsStale else { return try remake(touched) }
-        // What is being written is not in the log yet.
-        if !isWriting { try settleRows() }
+        if areRowsStale { try settleRows() } else { try remake(touched) }
     }
 
     /// The streams that cuts may end: those that are known, and those that the cuts name, be they of
@@ -472,6 +472,9 @@ extension Replica {
         try connection.run(
             "UPDATE sy_peer_head SET has = min(has, ?2), fed = min(fed, ?2) WHERE sid = ?1", sid,
             seq)
+        if try namedBehindEnd(of: record.sid) > 0 {
+            try noteReread(of: record, from: end.lastSeq, to: record.sealed)
+        }
         // Others in the log may name it.
         try noteNamed(record.head, behindEndOf: record.sid)
         var record = record

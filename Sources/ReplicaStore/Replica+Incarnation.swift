@@ -110,7 +110,7 @@ extension Replica {
     // MARK: What was left
 
     /// Streams of earlier incarnations with changesets that no run holds.
-    private var leaving: [StreamRecord] {
+    var leaving: [StreamRecord] {
         rows.streams.sorted.filter { $0.sid != own.sid && $0.head > $0.sealed }
             .sorted { $0.sid < $1.sid }
     }
@@ -239,7 +239,7 @@ extension Replica {
         }
     }
 
-    private func adopt(
+    func adopt(
         _ isChosen: (StreamRecord) throws(StoreError) -> Bool
     ) throws(StoreError) -> Int {
         var count = 0

@@ -33,6 +33,9 @@ struct IncomingRun {
 
     var run: SealedRun
     var contents: Result<Contents, any Error>?
+    /// What the streams of its deps were called when it was read, and how often names had changed.
+    var names: [StreamID]?
+    var naming: Int64 = 0
 
     /// What it does to rows; as long as that was not read, a row for each changeset.
     var rowCount: Int {
@@ -136,7 +139,9 @@ extension Replica {
         guard case .next(let record)? = try? place(of: run),
             let publicKey = record?.publicKey ?? run.header.origin?.publicKey
         else { return IncomingRun(run: run) }
-        return IncomingRun(run: run, contents: Result { try read(run, of: record, publicKey) })
+        return IncomingRun(
+            run: run, contents: Result { try read(run, of: record, publicKey) },
+            names: try? names(of: run), naming: rows.streams.naming)
     }
 
     /// Takes a run into the log. What it does to rows is left to whoever ends the transaction: runs
@@ -152,7 +157,9 @@ extension Replica {
             if try isHeld(run) { return .duplicate }
             let isOwn = run.header.stream == own.wire
             // It goes on elsewhere as well.
-            if isOwn, tailCount > 0 { try sealBeforeFork(of: own.wire) }
+            if isOwn, tailCount > 0, try !sealBeforeNaming(own.wire) {
+                throw Refusal(.gap, "what was recorded here waits for what a repair has lost")
+            }
             var record: StreamRecord?
             var isFork = false
             switch try place(of: run) {
@@ -162,9 +169,10 @@ extension Replica {
             for dependency in run.header.dependencies { try check(dependency) }
             let contents = try contents(of: incoming, record)
             let publicKey = record?.publicKey ?? run.header.origin?.publicKey
-            try authorize(contents, publicKey, &accepted)
-            // What was kept aside may have been taken meanwhile.
-            if try isHeld(run) { return .duplicate }
+            if try authorize(contents, publicKey, &accepted) {
+                // What was kept aside may have been taken meanwhile, and changed what names mean.
+                return try accept(incoming, into: &accepted)
+            }
             if isOwn, !keepsFeed { try connection.setMeta(MetaKey.renew, MetaKey.forked) }
             if isFork, let record {
                 return try takeBranch(run, contents, of: record, &accepted)
@@ -182,11 +190,15 @@ extension Replica {
             }
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
             let isEnded = record?.end != nil
+            let isLate = try isEnded && run.header.firstSeq <= namedBehindEnd(of: sid)
+            if isLate, let record {
+                try noteReread(
+                    of: record, from: run.header.firstSeq - 1, to: run.header.lastSeq)
+            }
             if isEnded, rows.streams.isForked(run.header.stream) { mayReachEnd = true }
             accepted.append(
                 AcceptedRun(
-                    contents, sid: sid, skippedCount: leftCount, isEnded: isEnded,
-                    isLate: try isEnded && run.header.firstSeq <= namedBehindEnd(of: sid)))
+                    contents, sid: sid, skippedCount: leftCount, isEnded: isEnded, isLate: isLate))
             vocabularies.insert(contents.vocabulary, of: run.hash)
             try noteTakenBack(run, publicKey)
             // It may have come while its stream ended before it.
@@ -219,7 +231,7 @@ extension Replica {
         try noteTakenBack(run, record.publicKey)
         try forgetAside(run)
         areRowsStale = true
-        if !isWriting { try settleRows() }
+        try settleRows()
         if areCuts(contents.changes) { try endStreams() }
         mayReachEnd = true
         return .applied(count)
@@ -232,24 +244,27 @@ extension Replica {
     }
 
     /// What allows a run may have come just before it, and not be in the tables yet.
+    ///
+    /// - Returns: whether that was put there now: what was read of the run may say something else then.
     private func authorize(
         _ contents: IncomingRun.Contents, _ publicKey: [UInt8]?, _ accepted: inout [AcceptedRun]
-    ) throws {
-        guard let publicKey, var denial = try denial(of: contents.changes, by: publicKey) else {
-            return
+    ) throws -> Bool {
+        guard let publicKey, let denial = try denial(of: contents.changes, by: publicKey) else {
+            return false
         }
-        if !accepted.isEmpty {
-            try apply(&accepted)
-            guard let again = try self.denial(of: contents.changes, by: publicKey) else { return }
-            denial = again
-        }
-        throw denial
+        guard !accepted.isEmpty else { throw denial }
+        try apply(&accepted)
+        return true
     }
 
     private func contents(
         of incoming: IncomingRun, _ record: StreamRecord?
     ) throws -> IncomingRun.Contents {
-        if let contents = incoming.contents { return try contents.get() }
+        if let contents = incoming.contents, incoming.naming == rows.streams.naming,
+            try incoming.names == names(of: incoming.run)
+        {
+            return try contents.get()
+        }
         guard let publicKey = record?.publicKey ?? incoming.run.header.origin?.publicKey else {
             throw Refusal(.poison, "its stream's first run is missing")
         }

@@ -57,8 +57,6 @@ public final class Replica {
     var mayReachEnd = false
     /// Branches have got other names: the rows are made anew before the transaction ends.
     var areRowsStale = false
-    /// Somebody's changes are being written, and not all in the log yet.
-    var isWriting = false
     /// Runs that were kept aside and are part of the log again, since somebody last asked.
     var takenBack = (runCount: 0 as UInt64, changesetCount: 0 as UInt64)
     private var isDurable = true

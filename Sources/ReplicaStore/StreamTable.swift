@@ -84,6 +84,8 @@ struct StreamTable {
     private var names: [StreamID?] = []
     /// The branches of the streams that have some, by what their runs call them.
     private var families: [StreamID: [Int64]] = [:]
+    /// How often changes have got other names.
+    private(set) var naming: Int64 = 0
 
     init() {}
 
@@ -132,6 +134,7 @@ struct StreamTable {
             else { throw Self.damaged(connection, row[0]) }
             insert(record)
         }
+        if case .integer(let count)? = try connection.meta(MetaKey.naming) { naming = count }
         // A write touches its tail only, and not the row of its stream.
         if case .integer(let sid)? = try connection.meta("own"),
             case .integer(let last)? = try connection.value("SELECT max(seq) FROM sy_tail")
@@ -153,7 +156,13 @@ struct StreamTable {
         return .damaged(path: connection.path, detail: "row \(sid) of sy_stream")
     }
 
-    /// Keeps a record whose tail has grown.
+    /// Changes have got other names.
+    mutating func countNaming(in connection: Connection) throws(StoreError) {
+        naming += 1
+        try connection.setMeta(MetaKey.naming, .integer(naming))
+    }
+
+    /// Keeps a record that has changed, and not in the file.
     mutating func note(_ record: StreamRecord) { records[record.sid] = record }
 
     private mutating func insert(_ record: StreamRecord) {
@@ -229,6 +238,9 @@ struct StreamTable {
     /// Forgets a branch of which nothing is left.
     mutating func remove(_ record: StreamRecord, from connection: Connection) throws(StoreError) {
         try connection.run("DELETE FROM sy_stream WHERE sid = ?", .integer(record.sid))
+        // Another stream may get its number.
+        try connection.run(
+            "DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.named(record.sid)))
         records[record.sid] = nil
         numbers[record.stream] = nil
         names[Int(record.sid)] = nil

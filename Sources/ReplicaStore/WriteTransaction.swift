@@ -51,8 +51,8 @@ public final class WriteTransaction {
         isOpen = true
     }
 
-    /// Ends the changeset under way.
-    func end() throws(StoreError) {
+    /// Ends the changeset under way, and all that was written is in the log.
+    package func end() throws(StoreError) {
         guard isOpen else { return }
         isOpen = false
         guard !replica.writer.isEmpty else { return replica.writer.abandon() }
@@ -196,12 +196,9 @@ extension Replica {
             try drain()
             let transaction = WriteTransaction(
                 self, author: author, claimedMilliseconds: claimed, source: source)
-            isWriting = true
-            defer { isWriting = false }
             let result = try body(transaction)
             try transaction.end()
             if seals { try sealTail() }
-            try settleRows()
             return (result, transaction.receipt)
         }
     }

@@ -71,6 +71,32 @@ public struct Cut: Hashable, Sendable {
         self.decidedMilliseconds = decidedMilliseconds
     }
 
+    /// What revokes a device: a whole cut, and others for streams that it has no room for. These end before
+    /// their first changeset, for the whole one ends all that it doesn't name.
+    ///
+    /// - Parameter streams: those that come first are named first; of each the ends of all its branches.
+    public static func revoking(
+        _ publicKey: [UInt8], at streams: [[Stream]], decidedMilliseconds: Int64, note: String
+    ) -> [Cut] {
+        var (named, others): ([Stream], [Stream]) = ([], [])
+        for ends in streams {
+            if named.count + ends.count <= Limits.cutStreams {
+                named += ends
+            } else if var stream = ends.first {
+                stream.end = .beforeFirst
+                others.append(stream)
+            }
+        }
+        let rest = stride(from: 0, to: others.count, by: Limits.cutStreams).map { start in
+            Array(others.dropFirst(start).prefix(Limits.cutStreams))
+        }
+        return ([named] + rest).enumerated().map { index, streams in
+            Cut(
+                .revoked, of: publicKey, at: streams, isWhole: index == 0,
+                decidedMilliseconds: decidedMilliseconds, note: note)
+        }
+    }
+
     public var device: DeviceID { DeviceID(publicKey: publicKey) }
 
     /// The streams that it names, one for each of ``streams``.
@@ -103,14 +129,15 @@ public struct Cut: Hashable, Sendable {
         cut.streams += (others + [end]).map {
             Stream(scope: origin.scope, incarnation: origin.incarnation, end: $0)
         }
-        guard cut.streams.count > Limits.cutStreams else { return [cut] }
-        // A whole one ends it all the same; who knows nothing of it finds its name.
-        guard isWhole,
-            let place = cut.streams.firstIndex(where: { $0.end == .beforeFirst })
-        else { return nil }
         var other = self
-        (other.streams, other.isWhole) = ([cut.streams.remove(at: place)], false)
-        return [cut, other]
+        (other.streams, other.isWhole) = ([], false)
+        while cut.streams.count > Limits.cutStreams {
+            // A whole one ends it all the same; who knows nothing of it finds its name.
+            guard isWhole, let place = cut.streams.firstIndex(where: { $0.end == .beforeFirst })
+            else { return nil }
+            other.streams.append(cut.streams.remove(at: place))
+        }
+        return other.streams.isEmpty ? [cut] : [cut, other]
     }
 
     public func encode() -> [UInt8] {

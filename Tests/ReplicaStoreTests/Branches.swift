@@ -197,6 +197,41 @@ import ReplicaStore
         try check(repaired)
     }
 
+    @Test func `what another program wrote and can't be sent stays when a stream forks`() throws {
+        let (one, two) = (try twin("one"), try twin("two"))
+        let runs = [try fill(one, ["a"])[0], try fill(two, ["x"])[0]]
+        let b = try bench.create("b")
+        _ = try b.ingest([runs[0]])
+        let own = try ["own", "to go", "whole"].map { try note(b, $0) }
+        let text = { (id: RowID) in "x'\(id.identifier.bytes.hexadecimal)'" }
+        // No texts: they can't be taken in.
+        try bench.shell(
+            "b",
+            """
+            UPDATE note SET title = CAST(x'ff' AS TEXT) WHERE title IN ('a', 'own');
+            INSERT INTO note(id, title) VALUES(randomblob(16), CAST(x'fe' AS TEXT));
+            DELETE FROM note WHERE title = 'to go';
+            UPDATE note SET title = CAST(x'fd' AS TEXT) WHERE id = \(text(own[1]));
+            REPLACE INTO note(id, title) VALUES(\(text(own[2])), CAST(x'fc' AS TEXT));
+            """)
+        _ = try b.ingest([runs[1]])
+        let found = try b.query("SELECT hex(title) FROM note ORDER BY hex(title)").map { $0[0] }
+        #expect(found == ["78", "FC", "FE", "FF", "FF"].map { .text($0) })
+        try bench.shell(
+            "b",
+            """
+            UPDATE note SET title = 'mended ' || hex(title) || ' ' || hex(tags)
+            WHERE hex(title) IN ('FC', 'FE', 'FF')
+            """)
+        try b.takeForeignWrites()
+        #expect(
+            try titles(b) == [
+                "mended FC ", "mended FE ", "mended FF 5B2274225D", "mended FF 5B2274225D", "x",
+            ])
+        #expect(try b.unreadableForeignWrites().isEmpty)
+        try check(b)
+    }
+
     @Test func `what an older build wrote of one history is read by one that knows branches`()
         throws
     {

@@ -53,4 +53,38 @@ import Testing
         #expect(named.ending(origin(9_999), at: end(2)) == nil)
         #expect(cut(full + [.beforeFirst], isWhole: false).ending(origin(9_999), at: end(2)) == nil)
     }
+
+    @Test func `several branches need as much room as there are`() throws {
+        let full = Array(repeating: end(1), count: Limits.cutStreams - 2)
+        let before = cut(full + [.beforeFirst, .beforeFirst])
+        let others = [end(3), end(4)]
+        #expect(before.ending(origin(9_999), at: end(2), beside: others) == nil)
+        let after = try #require(
+            before.ending(origin(9_999), at: end(2), beside: [others[0]]))
+        #expect(after.map(\.streams.count) == [Limits.cutStreams, 2])
+        #expect(after[0].ends(of: origin(9_999)) == [end(3), end(2)])
+        #expect(after.end(of: origin(UInt64(Limits.cutStreams))) == .beforeFirst)
+    }
+
+    /// Else a stream would end by each cut where the other doesn't name a branch.
+    @Test func `all ends of one stream are named by one cut`() throws {
+        func streams(_ count: Int, of incarnation: UInt64) -> [Cut.Stream] {
+            (0..<count).map {
+                Cut.Stream(
+                    scope: "forum", incarnation: incarnation, end: end(UInt64($0 + 1)))
+            }
+        }
+        let named = (1...Limits.cutStreams - 2).map { streams(1, of: UInt64($0)) }
+        let cuts = Cut.revoking(
+            key, at: named + [streams(3, of: 1_000), streams(2, of: 1_001), streams(1, of: 1_002)],
+            decidedMilliseconds: 5, note: "lost")
+        #expect(cuts.map(\.isWhole) == [true, false])
+        #expect(cuts.map(\.streams.count) == [Limits.cutStreams, 2])
+        #expect(cuts[0].ends(of: origin(1_001))?.count == 2)
+        #expect(cuts.end(of: origin(1_000)) == .beforeFirst)
+        #expect(cuts.end(of: origin(1_002)) == .beforeFirst)
+        for cut in cuts { #expect(try Cut(decoding: cut.encode()) == cut) }
+        #expect(
+            Cut.revoking(key, at: [], decidedMilliseconds: 5, note: "").map(\.isWhole) == [true])
+    }
 }
