@@ -164,10 +164,7 @@ struct Inspection {
                     "run \(header.stream):\(header.lastSeq) does not continue its chain")
             }
             do {
-                let changesets =
-                    replica.rows.streams.hasBranches
-                    ? try replica.decode(run, of: record) : try reader.changesets(of: run)
-                for changeset in changesets { add(changeset) }
+                for changeset in try changesets(of: run, record, &reader) { add(changeset) }
             } catch {
                 miss(record.stream, header.firstSeq...header.lastSeq)
             }
@@ -177,6 +174,15 @@ struct Inspection {
         if last > record.sealed || last == record.sealed && previous != record.runHash {
             result.otherProblems.append("stream \(record.stream) ends elsewhere than is noted")
         }
+    }
+
+    private func changesets(
+        of run: SealedRun, _ record: StreamRecord, _ reader: inout StreamReader
+    ) throws -> [Changeset] {
+        if replica.rows.streams.hasBranches { return try replica.decode(run, of: record) }
+        let changesets = try reader.changesets(of: run)
+        return try replica.names(of: run) == nil
+            ? changesets : try replica.decode(run, of: record)
     }
 
     private mutating func add(_ changeset: Changeset) {

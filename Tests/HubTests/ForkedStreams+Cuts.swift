@@ -92,23 +92,37 @@ struct ForkedStreamsThatEnd {
         #expect(try forum.hub.replica.verify().problems == [])
     }
 
-    /// More streams than one cut can name, of which some fork.
-    @Test func `all that a lost laptop's branches hold is ended where it stands`() throws {
+    @Test func `who builds on a branch that nobody else holds is read alike by all`() throws {
         let one = try forum.member("L1")
-        var copies: [TrustedLaptop] = []
-        try one.note("sent")
+        let (old, other) = (try one.note("old").row, try one.note("other").row)
         try forum.sync(one)
-        for number in 0..<3 {
-            let copy = try forum.clone(of: one, as: "copy \(number)")
-            try copy.note("by copy \(number)")
-            forum.pass(1)
-            copies.append(copy)
-        }
-        for copy in copies { try forum.sync(copy) }
         let reader = try forum.member("L2")
-        let all = try notes(reader)
-        try forum.revoke(one)
+        let two = try forum.clone(of: one, as: "copy")
+        forum.pass(10_000)
+        let limit = forum.now
+        forum.pass(10_000)
+        for number in 1...3 {
+            try one.set(old, "by the first \(number)")
+            try two.set(old, "by the second \(number)")
+            _ = (try one.seal(), try two.seal())
+        }
+        try forum.sync(one)
+        // What the copy wrote counts nowhere, ever.
+        try reader.meet(two)
+        try reader.set(old, "old, by the reader")
+        try reader.set(other, "other, by the reader")
+        try forum.revoke(one, receivedBy: limit)
         try forum.agree([reader, try forum.member("L3")])
-        #expect(try notes(reader) == all)
+        #expect(try notes(reader) == ["old, by the reader", "other, by the reader"])
+        let its = try one.replica.sealedRuns(after: VersionVector())
+        let kept = try forum.hub.replica.quarantinedRuns().filter { its.contains($0.run) }
+        #expect(kept.count == 3)
+        try forum.hub.admit(kept)
+        try forum.agree([reader, try forum.member("L4")])
+        // What he had seen of the first's edits can't be told any more: they are shown beside.
+        let state = try reader.replica.state(Forum.note.id, old)
+        let values = RegisterFold(
+            state[CellKey(Forum.note.declared("text").id)], policy: .latest)
+        #expect(values.candidates.count == 2)
     }
 }
