@@ -127,7 +127,9 @@ extension HubStore {
             let unknown = streams.filter { replica.device(of: $0) == nil }
             // Those that were known before a cut came that doesn't name them.
             let unnamed = try streams.filter(replica.endsUnnamed)
-            guard !unknown.isEmpty || !unnamed.isEmpty, try isOfMember(run) else { continue }
+            guard !unknown.isEmpty || !unnamed.isEmpty,
+                try isOfMember(run, of: first[run.header.stream]?.1)
+            else { continue }
             ended.formUnion(try unnamed.compactMap(replica.knownOrigin))
             for stream in unknown {
                 var origin = try replica.knownOrigin(of: stream)
@@ -150,9 +152,10 @@ extension HubStore {
     }
 
     /// Whether a device that is welcome has signed it.
-    private func isOfMember(_ run: SealedRun) throws -> Bool {
-        guard
-            let origin = try run.header.origin ?? replica.knownOrigin(of: run.header.stream),
+    ///
+    /// - Parameter named: whose stream it is, where its first run comes with it.
+    private func isOfMember(_ run: SealedRun, of named: StreamOrigin?) throws -> Bool {
+        guard let origin = try named ?? replica.knownOrigin(of: run.header.stream),
             try revocation(of: origin.device) == nil, try scopes(ofKey: origin.publicKey) != nil
         else { return false }
         return (try? run.verify(publicKey: origin.publicKey)) != nil

@@ -251,6 +251,7 @@ extension Replica {
         try keep(run, of: &added, received: environment.wallMilliseconds())
         try rows.streams.update(added, in: connection)
         try arrange(record.wire)
+        try noteEnds(of: record.origin)
         return contents.changes.heads.count
     }
 

@@ -322,7 +322,7 @@ extension Replica {
 
     /// Makes a stream known, if it ends and isn't yet, and notes where it and its branches end.
     @discardableResult
-    private func noteEnds(of origin: StreamOrigin) throws(StoreError) -> [StreamRecord] {
+    func noteEnds(of origin: StreamOrigin) throws(StoreError) -> [StreamRecord] {
         var family = rows.streams.family(origin.stream)
         if family.isEmpty {
             guard try end(of: StreamRecord(sid: 0, origin)) != nil else { return [] }

@@ -198,7 +198,9 @@ extension Laptop {
         guard !forms.isEmpty else { return "no form" }
         let form = forms.remove(at: random.below(forms.count))
         // A page asks to look again.
-        guard try form.naming == replica.naming() else { return "what was shown is called otherwise" }
+        guard try form.naming == replica.naming() else {
+            return "what was shown is called otherwise"
+        }
         return try write(from: form) { transaction in
             _ = try transaction.set(
                 Forum.person, form.row, [(form.column, nextText())], basis: form.basis)
