@@ -26,7 +26,7 @@ enum Layout {
         "hub_key", MetaKey.pins, MetaKey.pinsSince, "hub_ca", "role", "last_sync", "clock_offset",
         "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
-        MetaKey.refusal, MetaKey.kept, MetaKey.takenBack, MetaKey.branches,
+        MetaKey.refusal, MetaKey.kept, MetaKey.takenBack, MetaKey.branches, MetaKey.naming,
     ]
 
     static let tables = """
@@ -313,6 +313,7 @@ enum MetaKey {
     static let holes = "holes"
     /// The last change of a stream that something here names, while the stream ended before it.
     static func named(_ sid: Int64) -> String { "named_\(sid)" }
+    static let namedPattern = "named_*"
     /// The last change of a stream that was known here, where the file lacks it.
     static func known(_ sid: Int64) -> String { "known_\(sid)" }
     /// In a backup only: the device's private key, and when it was made.

@@ -14,8 +14,8 @@ extension Replica {
         let isEnded = accepted.contains(where: \.isEnded)
         try rows.apply(accepted.filter { !$0.isLate })
         accepted = []
-        guard isEnded else { return }
-        try takeBackAll(&touched)
+        guard isEnded || areRowsStale else { return }
+        if isEnded { try takeBackAll(&touched) }
         if areRowsStale { try settleRows() } else { try remake(touched) }
     }
 
@@ -55,29 +55,6 @@ extension Replica {
     func noteNamed(_ seq: UInt64, behindEndOf sid: Int64) throws(StoreError) {
         guard try seq > namedBehindEnd(of: sid) else { return }
         try connection.setMeta(MetaKey.named(sid), .integer(Int64(clamping: seq)))
-    }
-
-    /// A stream without branches goes to another seq than before. Who depends on a run of it in between that
-    /// is not here is read otherwise from now on: then the rows have to be made anew.
-    func noteReread(
-        of record: StreamRecord, from seq: UInt64, to other: UInt64
-    ) throws(StoreError) {
-        log.removeAll()
-        guard !areRowsStale, !rows.streams.isForked(record.wire) else { return }
-        let statement = try connection.prepare("SELECT head, x'', x'' FROM sy_run")
-        defer { statement.finalize() }
-        while try statement.step() {
-            for dependency in try sealedRun(statement).header.dependencies
-            where dependency.stream == record.wire && dependency.seq > seq
-                && dependency.seq <= other
-            {
-                let stub = RunStub(
-                    stream: record.wire, lastSeq: dependency.seq, hash: dependency.run)
-                guard try holder(of: stub) == nil else { continue }
-                areRowsStale = true
-                return
-            }
-        }
     }
 
     /// Takes runs that are kept aside into the log again, as far as their stream goes now.

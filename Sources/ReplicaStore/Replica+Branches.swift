@@ -50,12 +50,87 @@ extension Replica {
         var strays: Strays = [:]
         for (name, dependency) in zip(named ?? [], run.header.dependencies)
         where rows.streams[name] == nil {
-            // Before a stream forks, there is one history.
-            let places = rows.streams.family(dependency.stream).compactMap(\.branch?.base)
-            strays[name] = Dot(dependency.stream, places.min() ?? 0)
+            strays[name] = Dot(dependency.stream, place(without: dependency.stream))
         }
         return strays
     }
+
+    /// Before a stream forks, there is one history.
+    private func place(without stream: StreamID) -> UInt64 {
+        rows.streams.family(stream).compactMap(\.branch?.base).min() ?? 0
+    }
+
+    // MARK: Deps on what is not here
+
+    /// What dots mean that a run names by a dep.
+    struct Reading: Equatable {
+        /// As ``name(of:)`` says.
+        var name: StreamID
+        /// Of a branch that counts nowhere, up to where they name something; 0 of others.
+        var place: UInt64
+    }
+
+    private func reading(_ dependency: Dependency) throws(StoreError) -> Reading {
+        let name = try name(of: dependency)
+        guard rows.streams[name] == nil else { return Reading(name: name, place: 0) }
+        return Reading(name: name, place: place(without: dependency.stream))
+    }
+
+    /// How the deps of the log's runs are read that are met, and are not here: the rows are as these say.
+    /// Read before anything changes that they depend on, and held against that afterwards.
+    func keepReadings() throws(StoreError) {
+        guard readings == nil else { return }
+        readings = [:]
+        // None is met before a stream ends.
+        let isAnyMet = try connection.value(
+            "SELECT 1 FROM sy_meta WHERE key GLOB ? LIMIT 1", .text(MetaKey.namedPattern))
+        guard isAnyMet != nil else { return }
+        try keepReadings { dependency throws(StoreError) in
+            let record = rows.streams[dependency.stream]
+            guard let record, record.end != nil else { return false }
+            let stub = RunStub(
+                stream: dependency.stream, lastSeq: dependency.seq, hash: dependency.run)
+            return try holder(of: stub) == nil
+        }
+    }
+
+    /// As above, those of the deps that are to be looked at again.
+    func keepReadings(
+        where isMeant: (Dependency) throws(StoreError) -> Bool
+    ) throws(StoreError) {
+        let statement = try connection.prepare("SELECT head, x'', x'' FROM sy_run")
+        defer { statement.finalize() }
+        while try statement.step() {
+            for dependency in try sealedRun(statement).header.dependencies
+            where readings?[dependency] == nil {
+                if try isMeant(dependency) { readings?[dependency] = try reading(dependency) }
+            }
+        }
+    }
+
+    /// The deps of a run that has just been taken are read as they are now.
+    func keepReadings(of run: SealedRun) throws(StoreError) {
+        for dependency in run.header.dependencies where rows.streams[dependency.stream]?.end != nil
+        {
+            readings?[dependency] = try reading(dependency)
+        }
+    }
+
+    /// Where a dep means something else than before, the rows are made anew.
+    ///
+    /// - Parameter stream: of which a run came or went; `nil` for all.
+    func holdReadings(of stream: StreamID? = nil) throws(StoreError) {
+        guard let known = readings, !known.isEmpty else { return }
+        for (dependency, before) in known where stream == nil || dependency.stream == stream {
+            let now = try reading(dependency)
+            guard now != before else { continue }
+            readings?[dependency] = now
+            log.removeAll()
+            areRowsStale = true
+        }
+    }
+
+    // MARK: Names
 
     /// How often changes of streams that fork have got other names here; empty where none ever has. Dots
     /// that were read before may mean something else now.
@@ -247,6 +322,7 @@ extension Replica {
         var added = try rows.streams.add(branch, of: record, to: connection)
         if let last = contents.changes.heads.last {
             clock.observe(last.time, wallMilliseconds: environment.wallMilliseconds())
+            own.clock = clock.last
         }
         try keep(run, of: &added, received: environment.wallMilliseconds())
         try rows.streams.update(added, in: connection)
@@ -402,6 +478,8 @@ extension Replica {
         let kept = Set(lines.map(\.sid))
         guard let stem = lines.first?.sid else { return }
         for record in family where !kept.contains(record.sid) {
+            // Some of the log's runs may have named it.
+            try noteNamed(namedBehindEnd(of: record.sid), behindEndOf: stem)
             if keepsFeed {
                 // What was cut off is found by what it is called on the way.
                 try connection.run(

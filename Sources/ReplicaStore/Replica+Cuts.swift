@@ -396,14 +396,16 @@ extension Replica {
 
     private func endStreamsOnce() throws(StoreError) {
         trust?.cuts = [:]
+        try keepReadings()
         var touched: Set<LogReplay.Key> = []
         var (extended, forked): ([StreamID], [StreamID]) = ([], [])
         for origin in try namedOrigins() where origin.device != own.device {
             let before = rows.streams.family(origin.stream).map(\.end)
             var family = try noteEnds(of: origin)
-            if family.count > 1, family.contains(where: \.isBeyondEnd) {
-                // What a repair lost ends this again when it comes.
-                guard try sealBeforeNaming(origin.stream) else { continue }
+            if family.contains(where: \.isBeyondEnd) {
+                // What a repair lost ends a stream that forks again when it comes.
+                let isSealed = try sealBeforeNaming(origin.stream)
+                guard isSealed || family.count == 1 else { continue }
                 family = rows.streams.family(origin.stream)
             }
             // What leaves a branch goes before that: a place that is not held can't be found.
@@ -425,6 +427,7 @@ extension Replica {
         }
         try takeBack(extended, &touched)
         if !forked.isEmpty { areRowsStale = true }
+        try holdReadings()
         if areRowsStale { try settleRows() } else { try remake(touched) }
     }
 
@@ -445,8 +448,7 @@ extension Replica {
     private func cutOff(
         _ record: StreamRecord, at end: StreamEnd, _ touched: inout Set<LogReplay.Key>
     ) throws(StoreError) {
-        // What is held beside the branch that was kept waits until that is here.
-        if let run = end.run, try !isHeld(run, at: end.lastSeq, of: record) { return }
+        try keepReadings { $0.stream == record.wire && $0.seq > end.lastSeq }
         let statement = try connection.prepare(
             "SELECT head, sig, body FROM sy_run WHERE sid = ? AND last_seq > ? ORDER BY last_seq")
         defer { statement.finalize() }
@@ -469,16 +471,20 @@ extension Replica {
             """, .text(record.scope), .blob(record.wire.identifier.bytes),
             .text("\(refusal.code.name): \(refusal.explanation)"), sid, seq)
         try connection.run("DELETE FROM sy_run WHERE sid = ? AND last_seq > ?", sid, seq)
-        try connection.run(
-            "UPDATE sy_peer_head SET has = min(has, ?2), fed = min(fed, ?2) WHERE sid = ?1", sid,
-            seq)
-        if try namedBehindEnd(of: record.sid) > 0 {
-            try noteReread(of: record, from: end.lastSeq, to: record.sealed)
-        }
         // Others in the log may name it.
         try noteNamed(record.head, behindEndOf: record.sid)
         var record = record
-        (record.head, record.sealed, record.runHash) = (end.lastSeq, end.lastSeq, end.run)
+        // The run that it ends with may not be here yet, and what lies beside the way to that still is.
+        let last = try connection.rows(
+            "SELECT last_seq, hash FROM sy_run WHERE sid = ? ORDER BY last_seq DESC LIMIT 1", sid)
+        (record.sealed, record.runHash) = (record.base, record.branch?.previous)
+        if case .integer(let seq)? = last.first?[0], case .blob(let hash)? = last.first?[1] {
+            (record.sealed, record.runHash) = (UInt64(clamping: seq), Digest(hash))
+        }
+        record.head = record.sealed
+        try connection.run(
+            "UPDATE sy_peer_head SET has = min(has, ?2), fed = min(fed, ?2) WHERE sid = ?1", sid,
+            .integer(Int64(record.sealed)))
         record.named = min(record.named, record.sealed)
         try rows.streams.update(record, in: connection)
         log.removeAll()

@@ -180,6 +180,7 @@ extension Replica {
             record =
                 record.flatMap { rows.streams[sid: $0.sid] }
                 ?? rows.streams[run.header.stream]
+            try keepReadings()
             // So many of the changesets are part of the state already.
             guard let leftCount = try leftCount(in: contents.changes, record) else {
                 // Others stand in their place: both count.
@@ -191,10 +192,9 @@ extension Replica {
             let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
             let isEnded = record?.end != nil
             let isLate = try isEnded && run.header.firstSeq <= namedBehindEnd(of: sid)
-            if isLate, let record {
-                try noteReread(
-                    of: record, from: run.header.firstSeq - 1, to: run.header.lastSeq)
-            }
+            if isLate { log.removeAll() }
+            try keepReadings(of: run)
+            try holdReadings(of: run.header.stream)
             if isEnded, rows.streams.isForked(run.header.stream) { mayReachEnd = true }
             accepted.append(
                 AcceptedRun(

@@ -90,6 +90,7 @@ extension Replica {
         try shareAlike()
         do {
             try makeRows()
+            readings = nil
         } catch let error as StoreError {
             throw error
         } catch {

@@ -159,6 +159,9 @@ extension Replica {
             let replica = try Replica(
                 path: swap.partial, schema: schema, environment: environment,
                 connection: connection)
+            try connection.execute("BEGIN IMMEDIATE")
+            try replica.makeRows()
+            try connection.execute("COMMIT")
             let result = try replica.verify()
             guard result.problems.isEmpty else {
                 throw StoreError.damaged(

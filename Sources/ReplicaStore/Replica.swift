@@ -57,6 +57,8 @@ public final class Replica {
     var mayReachEnd = false
     /// Branches have got other names: the rows are made anew before the transaction ends.
     var areRowsStale = false
+    /// How deps are read that are met, and not here; `nil` before that was looked at.
+    var readings: [Dependency: Reading]?
     /// Runs that were kept aside and are part of the log again, since somebody last asked.
     var takenBack = (runCount: 0 as UInt64, changesetCount: 0 as UInt64)
     private var isDurable = true
@@ -324,6 +326,7 @@ public final class Replica {
         trust = nil
         knownKept = nil
         countedBefore = [:]
+        readings = nil
         rows.forget()
     }
 

@@ -125,4 +125,91 @@ struct ForkedStreamsThatEnd {
             state[CellKey(Forum.note.declared("text").id)], policy: .latest)
         #expect(values.candidates.count == 2)
     }
+
+    /// A copy's branch of two runs, and a reader who edits what is in them and what was before.
+    private func branchOfTwo() throws -> (
+        one: TrustedLaptop, two: TrustedLaptop, reader: TrustedLaptop, limits: [Int64]
+    ) {
+        let one = try forum.member("L1")
+        let sent = try one.note("sent").row
+        try forum.sync(one)
+        let two = try forum.clone(of: one, as: "copy")
+        let reader = try forum.member("L2")
+        forum.pass(10_000)
+        var limits = [forum.now - 5_000]
+        try one.note("by the first")
+        _ = try one.seal()
+        try one.note("by the first, too")
+        try forum.sync(one)
+        forum.pass(10_000)
+        limits.append(forum.now - 5_000)
+        var rows = [sent, try two.note("by the second").row]
+        _ = try two.seal()
+        rows.append(try two.note("by the second, too").row)
+        try forum.sync(two)
+        try forum.sync(reader)
+        for row in rows { try reader.set(row, "edited") }
+        try forum.sync(reader)
+        return (one, two, reader, limits)
+    }
+
+    @Test(arguments: 0..<4)
+    func `a branch comes back run by run to who never had it`(turn: Int) throws {
+        let lost = try branchOfTwo()
+        try forum.revoke(lost.one, receivedBy: lost.limits[1])
+        let late = try forum.member("L3")
+        try forum.agree([lost.reader, late])
+        #expect(try notes(late).filter { $0 == "edited" }.count == 3)
+        try forum.hub.admit(forum.hub.replica.quarantinedRuns())
+        try forum.agree([lost.reader, late, try forum.member("L4")])
+        #expect(
+            try notes(late) == ["by the first", "by the first, too", "edited", "edited", "edited"])
+        #expect(try late.replica.openConflicts().isEmpty)
+    }
+
+    @Test(arguments: 0..<4)
+    func `a stream that forked ends once more, before that`(turn: Int) throws {
+        let lost = try branchOfTwo()
+        try forum.revoke(lost.one, receivedBy: lost.limits[1])
+        try forum.agree([lost.reader, try forum.member("L3")])
+        try forum.revoke(lost.one, receivedBy: lost.limits[0])
+        try forum.agree([lost.reader, try forum.member("L4")])
+        #expect(try notes(lost.reader) == ["edited", "edited", "edited"])
+    }
+
+    @Test(arguments: 0..<4)
+    func `a file that knew a branch is repaired when that is gone`(turn: Int) throws {
+        let lost = try branchOfTwo()
+        try forum.revoke(lost.one, receivedBy: lost.limits[1])
+        try forum.agree([lost.reader])
+        let path = lost.reader.replica.path
+        let hash = try lost.reader.replica.stateHash()
+        lost.reader.replica.close()
+        let environment = lost.one.replica.environment
+        let repair = try Replica.repair(at: path, schema: Forum.schema, environment: environment)
+        #expect(repair.lost.isEmpty && repair.stateHash == hash)
+        let reader = TrustedLaptop(
+            replica: try Replica.open(at: path, schema: Forum.schema, environment: environment))
+        try reader.note("after that")
+        try forum.agree([reader, try forum.member("L3")])
+    }
+
+    /// The file holds a branch, and has lost changes of its own: it goes on as another incarnation.
+    @Test(arguments: 0..<4)
+    func `a file with branches is repaired that lost changes of its own`(turn: Int) throws {
+        let lost = try branchOfTwo()
+        try lost.reader.note("lost")
+        let (path, environment) = (lost.reader.replica.path, lost.one.replica.environment)
+        lost.reader.replica.close()
+        try Shell.run(path, "DELETE FROM sy_tail")
+        try Shell.run(
+            path, "DELETE FROM sy_run WHERE sid = (SELECT value FROM sy_meta WHERE key = 'own')")
+        _ = try Replica.repair(at: path, schema: Forum.schema, environment: environment)
+        let reader = TrustedLaptop(
+            replica: try Replica.open(at: path, schema: Forum.schema, environment: environment))
+        try forum.sync(reader)
+        try reader.note("after that")
+        try forum.agree([reader, try forum.member("L3")])
+        #expect(try notes(reader).filter { $0 == "edited" }.count == 3)
+    }
 }

@@ -4,7 +4,7 @@ internal import Merge
 internal import RecordSchema
 internal import SyncProtocol
 
-/// Writes a new file from what was read of a damaged one: the log as it was, and the rows from it.
+/// Writes a new file from what was read of a damaged one: the log as it was. The rows are made from it.
 struct Rebuild {
     let file: SalvagedFile
     let plan: RepairPlan
@@ -25,7 +25,6 @@ struct Rebuild {
         for (name, table) in file.others.sorted(by: { $0.key < $1.key }) {
             try write(table, as: name)
         }
-        try writeRows()
         try connection.execute("PRAGMA application_id = \(Layout.applicationID)")
         try connection.execute("PRAGMA user_version = \(Layout.version)")
         try connection.execute("COMMIT")
@@ -64,6 +63,8 @@ struct Rebuild {
     private func writeMeta() throws(StoreError) {
         for (key, value) in file.meta.sorted(by: { $0.key < $1.key })
         where Layout.metaKeys.contains(key) || key.hasPrefix("known_") {
+            // They are found again, by runs that are taken in anew.
+            guard key != MetaKey.branches else { continue }
             try connection.setMeta(key, value.value)
         }
         if plan.lost.isEmpty {
@@ -254,19 +255,6 @@ struct Rebuild {
             return
         }
         for row in table.rows { try insert(row.values, into: name) }
-    }
-
-    /// Every row as the log says.
-    private func writeRows() throws(StoreError) {
-        let rows = RowStore(connection, schema: schema)
-        rows.streams = try StreamTable(reading: connection)
-        var replay = LogReplay()
-        for changeset in plan.changesets { replay.add(changeset) }
-        let states = replay.rows()
-        for key in states.keys.sorted() {
-            guard let state = states[key], !state.cells.isEmpty else { continue }
-            try rows.store(key.table, key.row, state, replacing: nil)
-        }
     }
 }
 
