@@ -79,7 +79,7 @@ struct RepairPlan {
             entry.run.header.firstSeq > sealed
                 || isForked && !stream.runs.contains { $0.hash == entry.hash }
         }
-            .sorted { $0.run.header.firstSeq < $1.run.header.firstSeq }
+        .sorted { $0.run.header.firstSeq < $1.run.header.firstSeq }
         stream.known =
             [record.head, record.sealed, file.shown[record.sid] ?? 0]
             .filter { $0 < Self.seqLimit }.max() ?? 0
