@@ -398,7 +398,7 @@ extension Replica {
         trust?.cuts = [:]
         try keepReadings()
         var touched: Set<LogReplay.Key> = []
-        var (extended, forked): ([StreamID], [StreamID]) = ([], [])
+        var (cut, extended, forked): ([StreamID], [StreamID], [StreamID]) = ([], [], [])
         for origin in try namedOrigins() where origin.device != own.device {
             let before = rows.streams.family(origin.stream).map(\.end)
             var family = try noteEnds(of: origin)
@@ -415,7 +415,10 @@ extension Replica {
                 if family.count > 1 { forked.append(origin.stream) }
             }
             let isCut = family.contains(where: \.isBeyondEnd)
-            guard !isCut, let first = family.first else { continue }
+            guard !isCut, let first = family.first else {
+                cut.append(origin.stream)
+                continue
+            }
             let isMoved = before != family.map(\.end)
             let isShort = try endsBeyondHeld(first)
             if isMoved || isShort { extended.append(origin.stream) }
@@ -428,6 +431,10 @@ extension Replica {
         try takeBack(extended, &touched)
         if !forked.isEmpty { areRowsStale = true }
         try holdReadings()
+        // Of two branches that cuts of two hubs let count, neither may be left, and one comes back.
+        for record in cut.compactMap({ rows.streams[$0] }) where try endsBeyondHeld(record) {
+            mayReachEnd = true
+        }
         if areRowsStale { try settleRows() } else { try remake(touched) }
     }
 

@@ -109,8 +109,7 @@ extension Replica {
             guard isClosed else { return }
             isClosed = changeset.namedDots.allSatisfy { vector.contains($0) || isCutOff($0) }
         }
-        let noted = try notedTables()
-        try keepNoted(noted)
+        let noted = try keepNoted()
         for table in schema.tables { try connection.execute("DELETE FROM \(table.name)") }
         for beside in ["sy_row", "sy_live"] { try connection.execute("DELETE FROM \(beside)") }
         rows.forget()
@@ -119,64 +118,7 @@ extension Replica {
             guard let state = states[key], !state.cells.isEmpty else { continue }
             try rows.store(key.table, key.row, state, replacing: nil)
         }
-        try putNotedBack(noted)
+        try putBack(noted)
         return isClosed
-    }
-
-    // MARK: What other programs wrote
-
-    private func notedTables() throws(StoreError) -> [Table] {
-        let numbers = try connection.rows("SELECT DISTINCT tbl FROM sy_dirty").map { $0[0] }
-        return schema.tables.filter { numbers.contains(.integer(Int64($0.id))) }
-    }
-
-    /// Keeps what other programs wrote and nobody has taken in yet, as it stands in the tables.
-    private func keepNoted(_ tables: [Table]) throws(StoreError) {
-        for table in tables {
-            try connection.execute("DROP TABLE IF EXISTS temp.noted_\(table.name)")
-            try connection.execute(
-                """
-                CREATE TEMP TABLE noted_\(table.name) AS SELECT * FROM main.\(table.name)
-                WHERE id IN (SELECT id FROM sy_dirty WHERE tbl = \(table.id))
-                """)
-        }
-    }
-
-    /// Writes over what the log says what was kept: the columns that are noted.
-    private func putNotedBack(_ tables: [Table]) throws(StoreError) {
-        for table in tables {
-            let (name, kept) = (table.name, "temp.noted_\(table.name)")
-            let ofTable = "tbl = \(table.id) AND sy_dirty.id = \(name).id"
-            for column in table.columns {
-                for part in column.sqlColumns.map(\.name) {
-                    try connection.execute(
-                        """
-                        UPDATE \(name) SET \(part) = (
-                            SELECT \(part) FROM \(kept) AS k WHERE k.id = \(name).id)
-                        WHERE id IN (SELECT id FROM \(kept)) AND EXISTS(
-                            SELECT 1 FROM sy_dirty WHERE \(ofTable) AND col IN (0, \(column.id)))
-                        """)
-                }
-            }
-            // What the log doesn't show, or knows nothing of.
-            try connection.execute(
-                """
-                UPDATE \(kept) SET \(Layout.clockColumn) = NULL;
-                INSERT OR IGNORE INTO \(name) SELECT * FROM \(kept)
-                """)
-            // What was taken away keeps its clocks, as it did then.
-            let isGone = """
-                id IN (SELECT id FROM sy_dirty WHERE tbl = \(table.id) AND col = 0)
-                AND id NOT IN (SELECT id FROM \(kept))
-                """
-            try connection.execute(
-                """
-                INSERT OR REPLACE INTO sy_row
-                SELECT \(table.id), id, \(Layout.clockColumn) FROM \(name) WHERE \(isGone);
-                DELETE FROM \(name) WHERE \(isGone);
-                DROP TABLE \(kept)
-                """)
-        }
-        rows.forget()
     }
 }

@@ -212,4 +212,39 @@ struct ForkedStreamsThatEnd {
         try forum.agree([reader, try forum.member("L3")])
         #expect(try notes(reader).filter { $0 == "edited" }.count == 3)
     }
+
+    /// A hub that went back has cut one branch, and cuts the other one now.
+    @Test(arguments: 0..<4)
+    func `of branches that two cuts let count, one is left, whoever hears of them first`(
+        turn: Int
+    ) throws {
+        let one = try forum.member("L1")
+        try one.note("sent")
+        try forum.sync(one)
+        let two = try forum.clone(of: one, as: "copy")
+        let (early, late) = (try forum.member("L2"), try forum.member("L3"))
+        let both = try forum.member("L4")
+        let backup = forum.folder.file("backup")
+        _ = try forum.hub.backUp(to: backup)
+        for number in 1...4 { try one.note("by the first \(number)") }
+        for number in 1...3 { try two.note("by the second \(number)") }
+        try forum.sync(one)
+        for laptop in [early, late, both] { try forum.sync(laptop) }
+        if turn % 2 == 0 { try both.meet(two) }
+        try forum.revoke(one)
+        try forum.sync(early)
+        try forum.restoreHub(backup)
+        try forum.sync(two)
+        try forum.revoke(one)
+        let new = try forum.member("L5")
+        for laptop in turn < 2 ? [early, late, both] : [both, late, early] {
+            try forum.sync(laptop)
+        }
+        for laptop in [early, late, both, new, early, late, both] { try forum.sync(laptop) }
+        try forum.agree([early, late, both, new, try forum.member("L6")])
+        #expect(
+            try notes(new) == [
+                "by the second 1", "by the second 2", "by the second 3", "sent",
+            ])
+    }
 }

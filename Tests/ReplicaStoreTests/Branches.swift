@@ -232,6 +232,29 @@ import ReplicaStore
         try check(b)
     }
 
+    @Test func `what others changed is not undone by what another program wrote before`() throws {
+        let one = try twin("one")
+        let id = try note(one, "a")
+        try one.seal()
+        let two = try bench.clone("one", as: "two")
+        try fill(one, ["of the first"])
+        try two.write { transaction in
+            try transaction.set(Sample.note, id, [(Sample.column("count"), .integer(7))])
+            try transaction.add(Sample.note, id, Sample.column("tags"), [.text("u")])
+        }
+        let b = try bench.create("b")
+        try carry(from: one, to: b)
+        try bench.shell(
+            "b",
+            "UPDATE note SET title = CAST(x'ff' AS TEXT), count = 5, tags = '[]' WHERE title = 'a'")
+        try carry(from: two, to: b)
+        try bench.shell("b", "UPDATE note SET title = 'mended' WHERE hex(title) = 'FF'")
+        try b.takeForeignWrites()
+        let row = try b.query("SELECT title, count, tags FROM note WHERE title = 'mended'").first
+        #expect(row == [.text("mended"), .integer(7), .text(#"["t","u"]"#)])
+        try check(b)
+    }
+
     @Test func `what an older build wrote of one history is read by one that knows branches`()
         throws
     {
