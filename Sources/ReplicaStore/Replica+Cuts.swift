@@ -402,11 +402,13 @@ extension Replica {
         for origin in try namedOrigins() where origin.device != own.device {
             let before = rows.streams.family(origin.stream).map(\.end)
             var family = try noteEnds(of: origin)
-            if family.contains(where: \.isBeyondEnd) {
-                // What a repair lost ends a stream that forks again when it comes.
-                let isSealed = try sealBeforeNaming(origin.stream)
-                guard isSealed || family.count == 1 else { continue }
+            if family.count > 1, family.contains(where: \.isBeyondEnd) {
+                // Else it ends when what a repair lost comes.
+                guard try sealBeforeNaming(origin.stream) else { continue }
                 family = rows.streams.family(origin.stream)
+            } else if family.contains(where: \.isBeyondEnd) {
+                // By its seq alone it couldn't be told from another branch's, once one comes.
+                try sealTail()
             }
             // What leaves a branch goes before that: a place that is not held can't be found.
             for record in family.sorted(by: { $0.depth > $1.depth }) {

@@ -11,6 +11,8 @@ public enum NewIncarnation: Hashable, Sendable {
     /// An older state of the file lies in its place: a copy that was put back, or a disk that lost
     /// the last writes.
     case putBack
+    /// Another file writes to the same stream, with the same key: a whole disk was copied.
+    case forked
 }
 
 /// A file that was copied, put back or cut short goes on as a new incarnation: the numbers behind
@@ -66,7 +68,9 @@ extension Replica {
         try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.renew))
         try connection.run("COMMIT")
         try install.sync(InstallFile.Mark(own, kept: keptCount))
-        if !isAnnounced { environment.onNewIncarnation(isPutBack ? .putBack : .copied) }
+        guard !isAnnounced else { return }
+        let isForked = renewal == MetaKey.forked
+        environment.onNewIncarnation(isForked ? .forked : isPutBack ? .putBack : .copied)
     }
 
     // MARK: A hub's own words

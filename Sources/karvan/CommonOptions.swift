@@ -41,6 +41,10 @@ struct CommonOptions: ParsableArguments {
                 "This file is older than the one that lay here before: from here on it records under "
                     + "a new name. What the hub has comes back with `karvan sync`; what was recorded "
                     + "since and not sent is only in the newer file, if you still have it."
+            case .forked:
+                "Another laptop records with a copy of this one's disk, and with its key. All that both "
+                    + "recorded counts, and from here on this one records under a name of its own. If "
+                    + "nobody of yours made that copy, tell the hub's operator."
             }
         StandardError.print("karvan: \(text)")
     }
