@@ -38,7 +38,12 @@ extension Replica {
     /// Where the cuts say that a stream or a branch ends.
     func said(of record: StreamRecord) throws(StoreError) -> StreamEnd? {
         let cuts = try cuts(of: record.device)
-        guard rows.streams.isForked(record.wire) else { return cuts.end(of: record.origin) }
+        if !rows.streams.isForked(record.wire) {
+            let end = cuts.end(of: record.origin)
+            let isOnItsWay =
+                end.map { record.sealed < $0.lastSeq || record.runHash == $0.run } ?? true
+            if cuts.count == 1 && isOnItsWay || end == nil { return end }
+        }
         var end: StreamEnd?
         for cut in cuts {
             guard let ends = cut.ends(of: record.origin) else { continue }
@@ -55,8 +60,12 @@ extension Replica {
     ) throws(StoreError) -> StreamEnd? {
         guard let run = end.run else { return nil }
         let stub = RunStub(stream: record.wire, lastSeq: end.lastSeq, hash: run)
-        // One that is not here may still come on any of them.
-        guard var holder = try holder(of: stub) else { return end }
+        guard var holder = try holder(of: stub) else {
+            // It may still come on any of them, if no other cut keeps it out.
+            let isKeptOut = try isBehindEnd(stub, of: record.origin)
+            guard record.sealed >= end.lastSeq || isKeptOut else { return end }
+            return try last(of: record, before: end.lastSeq)
+        }
         if holder.sid == record.sid { return end }
         while let branch = holder.branch, let parent = rows.streams[sid: branch.parent] {
             if parent.sid == record.sid {
@@ -65,6 +74,20 @@ extension Replica {
             holder = parent
         }
         return nil
+    }
+
+    /// What is held of a stream or a branch that may lie on the way to an end that is not.
+    private func last(
+        of record: StreamRecord, before seq: UInt64
+    ) throws(StoreError) -> StreamEnd? {
+        let found = try connection.rows(
+            """
+            SELECT last_seq, hash FROM sy_run WHERE sid = ? AND last_seq < ?
+            ORDER BY last_seq DESC LIMIT 1
+            """, .integer(record.sid), .integer(Int64(seq)))
+        guard case .integer(let seq)? = found.first?[0], case .blob(let hash)? = found.first?[1]
+        else { return nil }
+        return StreamEnd(lastSeq: UInt64(clamping: seq), run: Digest(hash))
     }
 
     /// Streams that are known here and end before their first changeset, and that no cut names: who

@@ -195,7 +195,10 @@ extension Replica {
             if isLate { log.removeAll() }
             try keepReadings(of: run)
             try holdReadings(of: run.header.stream)
-            if isEnded, rows.streams.isForked(run.header.stream) { mayReachEnd = true }
+            let isBeyond = rows.streams[sid: sid]?.isBeyondEnd ?? false
+            if isEnded, isBeyond || rows.streams.isForked(run.header.stream) {
+                mayReachEnd = true
+            }
             accepted.append(
                 AcceptedRun(
                     contents, sid: sid, skippedCount: leftCount, isEnded: isEnded, isLate: isLate))
