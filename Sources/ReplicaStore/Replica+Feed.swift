@@ -104,13 +104,8 @@ extension Replica {
                 held[stub.stream] = max(held[stub.stream], stub.lastSeq)
                 continue
             }
-            guard var record = try holder(of: stub) else { continue }
-            var seq = stub.lastSeq
-            held[record.stream] = max(held[record.stream], seq)
-            while let branch = record.branch, let parent = rows.streams[sid: branch.parent] {
-                (record, seq) = (parent, branch.base)
-                held[record.stream] = max(held[record.stream], seq)
-            }
+            guard let record = try holder(of: stub) else { continue }
+            rows.streams.add(record, upTo: stub.lastSeq, to: &held)
         }
         return held
     }

@@ -169,13 +169,8 @@ extension Replica {
     public func sealedRuns(beyond heads: [RunStub]) throws(StoreError) -> [SealedRun] {
         var held = VersionVector()
         for head in heads {
-            guard var record = try holder(of: head) else { continue }
-            var seq = head.lastSeq
-            held[record.stream] = max(held[record.stream], seq)
-            while let branch = record.branch, let parent = rows.streams[sid: branch.parent] {
-                (record, seq) = (parent, branch.base)
-                held[record.stream] = max(held[record.stream], seq)
-            }
+            guard let record = try holder(of: head) else { continue }
+            rows.streams.add(record, upTo: head.lastSeq, to: &held)
         }
         return try sealedRuns(after: held)
     }

@@ -222,6 +222,16 @@ struct StreamTable {
         return record
     }
 
+    /// Adds to what somebody holds all that lies on the way to a changeset.
+    func add(_ record: StreamRecord, upTo seq: UInt64, to held: inout VersionVector) {
+        var (record, seq) = (record, seq)
+        held[record.stream] = max(held[record.stream], seq)
+        while let branch = record.branch, let parent = records[branch.parent] {
+            (record, seq) = (parent, branch.base)
+            held[record.stream] = max(held[record.stream], seq)
+        }
+    }
+
     /// Makes a branch known; its number is the next.
     mutating func add(
         _ branch: Branch, of stream: StreamRecord, to connection: Connection

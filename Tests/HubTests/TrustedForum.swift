@@ -147,19 +147,18 @@ final class TrustedForum {
 
     /// A copy goes on under another stream.
     func copy(of laptop: TrustedLaptop, as name: String) throws -> TrustedLaptop {
-        for suffix in ["", "-wal", ".key"] {
-            try FileManager.default.copyItem(
-                atPath: laptop.replica.path + suffix, toPath: folder.file(name) + suffix)
-        }
-        return TrustedLaptop(
-            replica: try Replica.open(
-                at: folder.file(name), schema: Forum.schema,
-                environment: laptop.replica.environment))
+        try copy(of: laptop, as: name, with: ["", "-wal", ".key"])
     }
 
     /// A copy of all that a disk holds: nothing tells it from the first one.
     func clone(of laptop: TrustedLaptop, as name: String) throws -> TrustedLaptop {
-        for suffix in ["", "-wal", ".key", ".install"] {
+        try copy(of: laptop, as: name, with: ["", "-wal", ".key", ".install"])
+    }
+
+    private func copy(
+        of laptop: TrustedLaptop, as name: String, with suffixes: [String]
+    ) throws -> TrustedLaptop {
+        for suffix in suffixes {
             try FileManager.default.copyItem(
                 atPath: laptop.replica.path + suffix, toPath: folder.file(name) + suffix)
         }
