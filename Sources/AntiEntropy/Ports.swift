@@ -64,10 +64,18 @@ public struct SyncStopped: Error, Hashable, Sendable {
 
 /// The replica's side of a session. Every call is durable when it returns.
 public protocol ReplicaPort: AnyObject {
-    /// Seals what is not sealed, and gathers the next batch.
+    /// The scopes that it takes part in, that of the whole forum first.
+    func scopes() throws -> [String]
+
+    /// Seals what is not sealed, and gathers the next batch of a scope.
     ///
-    /// - Parameter asksForBodies: leave ``Outgoing/ahead`` empty, so that all bodies come.
-    func prepare(scope: String, asksForBodies: Bool) throws -> Outgoing
+    /// - Parameters:
+    ///   - asksForBodies: leave ``Outgoing/ahead`` empty, so that all bodies come.
+    ///   - room: the most that the batch's runs take, in bytes; a whole batch's room holds any one run.
+    func prepare(scope: String, asksForBodies: Bool, room: Int) throws -> Outgoing
+
+    /// Notes which scopes the hub lets be read, before anything of the answer is taken in.
+    func note(scopes: [String]) throws
 
     /// Takes in a reply: its entries, then its cursor, then what the hub now holds.
     ///
@@ -75,14 +83,14 @@ public protocol ReplicaPort: AnyObject {
     ///   which ends it as well.
     func apply(_ reply: ExchangeReply, scope: String, from cursor: Cursor?) throws -> Applied
 
-    /// Forgets the cursor and what the hub was known to hold: it is not the hub it was.
+    /// Forgets the cursor of a scope and what the hub was known to hold of it: it is not the hub it was.
     func forgetHub(scope: String) throws
 }
 
 /// The hub's side of a session: one request, one answer.
 public protocol HubPort: AnyObject {
     /// Blocks until the answer is there, or a limit is reached.
-    func exchange(_ request: ExchangeRequest) throws(TransportFailure) -> ExchangeReply
+    func exchange(_ request: SyncRequest) throws(TransportFailure) -> SyncReply
 }
 
 /// Why no answer came that could be used. Nothing was lost by any of these.

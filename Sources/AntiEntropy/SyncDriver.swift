@@ -15,23 +15,27 @@ public struct SyncDriver {
         self.wallMilliseconds = wallMilliseconds
     }
 
-    /// Runs one session to its end.
+    /// Runs one session to its end, over all scopes that the replica takes part in.
     ///
     /// - Parameter observe: called after each answer that was applied.
     /// - Throws: what the replica throws; a failure of the network is an outcome.
     public func run(
-        scope: String, observe: (SyncSession.Progress) -> Void = { _ in }
+        observe: (SyncSession.Progress) -> Void = { _ in }
     ) throws -> (outcome: SyncSession.Outcome, progress: SyncSession.Progress) {
-        var session = SyncSession(scope: scope)
+        var session = SyncSession(scopes: try replica.scopes())
         var event = SyncSession.Event.started
         while true {
             switch session.handle(event) {
-            case .prepare(let asksForBodies):
-                let outgoing = try replica.prepare(scope: scope, asksForBodies: asksForBodies)
+            case .prepare(let scope, let asksForBodies, let room):
+                let outgoing = try replica.prepare(
+                    scope: scope, asksForBodies: asksForBodies, room: room)
                 event = .prepared(outgoing, wallMilliseconds: wallMilliseconds())
             case .exchange(let request):
                 event = answer(to: request)
-            case .apply(let reply, let cursor):
+            case .note(let scopes):
+                try replica.note(scopes: scopes)
+                event = .noted
+            case .apply(let reply, let scope, let cursor):
                 do {
                     event = .applied(try replica.apply(reply, scope: scope, from: cursor))
                 } catch let stop as SyncStopped {
@@ -40,7 +44,7 @@ public struct SyncDriver {
                     event = .failed(.refused(refusal))
                 }
                 observe(session.progress)
-            case .forgetHub:
+            case .forgetHub(let scope):
                 try replica.forgetHub(scope: scope)
                 event = .forgotHub
             case .finish(let outcome):
@@ -49,7 +53,7 @@ public struct SyncDriver {
         }
     }
 
-    private func answer(to request: ExchangeRequest) -> SyncSession.Event {
+    private func answer(to request: SyncRequest) -> SyncSession.Event {
         do throws(TransportFailure) {
             let reply = try hub.exchange(request)
             return .replied(reply, wallMilliseconds: wallMilliseconds())

@@ -1,14 +1,21 @@
 public import SyncProtocol
 
-/// One sync of one scope, as a state machine: event in, action out. It does no I/O and keeps no
-/// data; what it decides is what to ask next, and when to stop.
+/// One sync of all scopes that a replica takes part in, as a state machine: event in, action out. It does
+/// no I/O and keeps no data; what it decides is what to ask next, and when to stop.
+///
+/// All scopes go in one request. That of the whole forum is first in it, and what the hub gives of it is
+/// taken in first: what the others rest on is there before them.
 public struct SyncSession: Sendable {
     /// What the driver has to do next.
     public enum Action: Sendable {
-        case prepare(asksForBodies: Bool)
-        case exchange(ExchangeRequest)
-        case apply(ExchangeReply, from: Cursor?)
-        case forgetHub
+        /// - Parameter room: the bytes of runs that it may bring; with nothing else in the request, one
+        ///   run more.
+        case prepare(scope: String, asksForBodies: Bool, room: Int)
+        case exchange(SyncRequest)
+        /// Note which scopes the hub lets be read.
+        case note(scopes: [String])
+        case apply(ExchangeReply, scope: String, from: Cursor?)
+        case forgetHub(scope: String)
         case finish(Outcome)
     }
 
@@ -16,9 +23,10 @@ public struct SyncSession: Sendable {
     public enum Event: Sendable {
         case started
         case prepared(Outgoing, wallMilliseconds: Int64)
-        case replied(ExchangeReply, wallMilliseconds: Int64)
+        case replied(SyncReply, wallMilliseconds: Int64)
         /// There is no reply, or one that the replica can't take in.
         case failed(TransportFailure)
+        case noted
         case applied(Applied)
         /// A part of the reply was applied, and somebody wants to end.
         case stopped(Applied)
@@ -49,162 +57,196 @@ public struct SyncSession: Sendable {
         public var remainingChangesets: UInt64 = 0
         /// The hub's clock minus this one's, in milliseconds; `nil` before the first answer.
         public var clockOffsetMilliseconds: Int64?
+
+        mutating func add(_ other: Progress) {
+            restarts += other.restarts
+            sentChangesets += other.sentChangesets
+            receivedChangesets += other.receivedChangesets
+            quarantinedRuns += other.quarantinedRuns
+            remainingChangesets += other.remainingChangesets
+        }
     }
 
     private enum State {
-        case idle, preparing, applying, forgetting, finished
-        case exchanging(Outgoing, sentAt: Int64)
+        case idle
+        /// The scopes that are still to be prepared, the next one last.
+        case preparing(rest: [Int])
+        case exchanging
+        case noting(SyncReply)
+        /// What is still to be taken of the reply, the next one last.
+        case applying(Int, rest: [(Int, SyncReply.Part)])
+        case finished
     }
 
-    /// Exchanges in a row that may change nothing on either side.
-    static let idleLimit = 3
-    /// How often one session starts over because the hub is not the hub it was.
-    static let restartLimit = 2
-
-    public let scope: String
-    public private(set) var progress = Progress()
+    private var scopes: [ScopeSession]
+    private var outcomes: [Int: Outcome] = [:]
     private var state = State.idle
-    private var asksForBodies = false
-    private var wantsMore = false
-    private var isRecovering = false
-    /// The hub takes what it gets, and there is more.
-    private var isSending = false
-    private var rejections: [Rejection] = []
-    /// What the hub keeps, and doesn't count.
-    private var setAside: [Rejection] = []
-    private var damage: Refusal?
-    private var idleExchanges = 0
-    private var lastHeads: [RunStub] = []
+    /// Those that go on, with what they ask for.
+    private var waiting: [Int: Bool] = [:]
+    /// What the next request brings.
+    private var request = SyncRequest(
+        parts: [], pendingCount: 0, wallMilliseconds: 0, schemaVersion: 0)
+    private var asked: [Int] = []
+    private var room = 0
+    private var roundTrips = 0
+    private var clockOffsetMilliseconds: Int64?
 
-    public init(scope: String) {
-        self.scope = scope
+    /// - Parameter scopes: that of the whole forum first.
+    public init(scopes: [String]) {
+        self.scopes = scopes.map { ScopeSession(scope: $0) }
+    }
+
+    public var progress: Progress {
+        var sum = Progress()
+        for scope in scopes { sum.add(scope.progress) }
+        (sum.roundTrips, sum.clockOffsetMilliseconds) = (roundTrips, clockOffsetMilliseconds)
+        return sum
     }
 
     /// Takes an event and says what comes next. An event that doesn't fit is a bug of the driver.
     public mutating func handle(_ event: Event) -> Action {
         switch (state, event) {
-        case (.idle, .started), (.forgetting, .forgotHub):
-            return prepare()
-        case (.preparing, .prepared(let outgoing, let now)):
-            return exchange(outgoing, now)
-        case (.exchanging(let outgoing, let sentAt), .replied(let reply, let now)):
-            return take(reply, for: outgoing, sentAt: sentAt, now)
+        case (.idle, .started):
+            for index in scopes.indices { start(index) }
+            return next()
+        case (.preparing(let rest), .prepared(let outgoing, let now)):
+            return add(outgoing, now, rest)
+        case (.exchanging, .replied(let reply, let now)):
+            return take(reply, now)
         case (.exchanging, .failed(let failure)):
-            return recover(from: failure)
-        case (.applying, .applied(let applied)):
-            return settle(applied)
-        case (.applying, .stopped(let applied)):
-            count(applied)
-            return finish(.failed(.cancelled))
-        case (.applying, .failed(let failure)):
-            return finish(.failed(failure))
+            return fail(failure)
+        case (.noting(let reply), .noted):
+            return divide(reply)
+        case (.applying(let index, let rest), .applied(let applied)):
+            return follow(scopes[index].handle(.applied(applied)), index, rest)
+        case (.applying(let index, let rest), .forgotHub):
+            return follow(scopes[index].handle(.forgotHub), index, rest)
+        case (.applying(let index, let rest), .failed(let failure)):
+            return follow(scopes[index].handle(.failed(failure)), index, rest)
+        case (.applying(let index, _), .stopped(let applied)):
+            _ = scopes[index].handle(.stopped(applied))
+            state = .finished
+            return .finish(.failed(.cancelled))
         default:
             preconditionFailure("the session can't take \(event) now")
         }
     }
 
-    private mutating func prepare() -> Action {
-        state = .preparing
-        return .prepare(asksForBodies: asksForBodies)
+    private mutating func start(_ index: Int) {
+        if case .prepare(let asksForBodies) = scopes[index].handle(.started) {
+            waiting[index] = asksForBodies
+        }
     }
 
-    private mutating func exchange(_ outgoing: Outgoing, _ now: Int64) -> Action {
-        state = .exchanging(outgoing, sentAt: now)
-        progress.remainingChangesets = outgoing.remainingCount + outgoing.changesetCount
-        return .exchange(
-            ExchangeRequest(
-                scope: scope, cursor: outgoing.cursor, ahead: outgoing.ahead, runs: outgoing.runs,
-                pendingCount: outgoing.remainingCount, wallMilliseconds: now,
-                schemaVersion: outgoing.schemaVersion))
+    /// The next request, or the end.
+    private mutating func next() -> Action {
+        guard !waiting.isEmpty else { return finish() }
+        request.parts = []
+        request.pendingCount = 0
+        asked = []
+        room = Limits.batchBytes
+        return prepare(waiting.keys.sorted(by: >))
     }
 
-    private mutating func take(
-        _ reply: ExchangeReply, for outgoing: Outgoing, sentAt: Int64, _ now: Int64
+    private mutating func prepare(_ rest: [Int]) -> Action {
+        guard let index = rest.last else {
+            state = .exchanging
+            waiting = [:]
+            return .exchange(request)
+        }
+        state = .preparing(rest: rest)
+        return .prepare(
+            scope: scopes[index].scope, asksForBodies: waiting[index] ?? false, room: room)
+    }
+
+    private mutating func add(_ outgoing: Outgoing, _ now: Int64, _ rest: [Int]) -> Action {
+        var rest = rest
+        let index = rest.removeLast()
+        guard case .exchange(let part) = scopes[index].handle(
+                .prepared(outgoing, isCramped: room < Limits.batchBytes))
+        else {
+            preconditionFailure("what is prepared is exchanged")
+        }
+        request.parts.append(part)
+        request.pendingCount += outgoing.remainingCount
+        request.wallMilliseconds = now
+        request.schemaVersion = outgoing.schemaVersion
+        asked.append(index)
+        room -= min(room, outgoing.runs.reduce(0) { $0 + $1.storedBytes })
+        return prepare(rest)
+    }
+
+    private mutating func take(_ reply: SyncReply, _ now: Int64) -> Action {
+        guard reply.parts.count == asked.count else {
+            return fail(.notOurHub("the answer has \(reply.parts.count) parts"))
+        }
+        roundTrips += 1
+        let sentAt = request.wallMilliseconds
+        clockOffsetMilliseconds = reply.hubMilliseconds - (sentAt + (now - sentAt) / 2)
+        state = .noting(reply)
+        return .note(scopes: reply.scopes)
+    }
+
+    private mutating func divide(_ reply: SyncReply) -> Action {
+        // Scopes that are new to this laptop are asked for next.
+        for scope in reply.scopes
+        where !scopes.contains(where: { $0.scope.utf8.elementsEqual(scope.utf8) }) {
+            scopes.append(ScopeSession(scope: scope))
+            start(scopes.count - 1)
+        }
+        return apply(Array(zip(asked, reply.parts).reversed()))
+    }
+
+    private mutating func apply(_ rest: [(Int, SyncReply.Part)]) -> Action {
+        var rest = rest
+        guard let (index, part) = rest.popLast() else { return next() }
+        let event: ScopeSession.Event =
+            switch part {
+            case .answered(let reply): .replied(reply)
+            case .postponed: .postponed
+            case .refused(let refusal): .failed(.refused(refusal))
+            }
+        return follow(scopes[index].handle(event), index, rest)
+    }
+
+    private mutating func follow(
+        _ action: ScopeSession.Action, _ index: Int, _ rest: [(Int, SyncReply.Part)]
     ) -> Action {
-        progress.roundTrips += 1
-        progress.clockOffsetMilliseconds = reply.hubMilliseconds - (sentAt + (now - sentAt) / 2)
-        let (kept, rest) = Self.divide(reply, outgoing)
-        setAside += kept
-        rejections = rest
-        let refused = outgoing.runs.filter { run in
-            reply.rejections.contains {
-                $0.stream == run.header.stream && $0.lastSeq == run.header.lastSeq
-            }
+        state = .applying(index, rest: rest)
+        switch action {
+        case .prepare(let asksForBodies): waiting[index] = asksForBodies
+        case .apply(let reply, let cursor):
+            return .apply(reply, scope: scopes[index].scope, from: cursor)
+        case .forgetHub: return .forgetHub(scope: scopes[index].scope)
+        case .finish(let outcome): outcomes[index] = outcome
+        case .exchange: preconditionFailure("an exchange is prepared before")
         }
-        // A run of a stream that nobody knows is not counted as sent.
-        let refusedCount = min(
-            refused.reduce(0) { $0 + UInt64($1.header.count) }, outgoing.changesetCount)
-        progress.sentChangesets += outgoing.changesetCount - refusedCount
-        progress.remainingChangesets = outgoing.remainingCount + refusedCount
-        let hasTaken = reply.heads != lastHeads
-        let isIdle = reply.entries.isEmpty && !hasTaken
-        lastHeads = reply.heads
-        isSending = hasTaken && outgoing.remainingCount > 0 && rejections.isEmpty
-        idleExchanges = isIdle ? idleExchanges + 1 : 0
-        // A gap is closed by sending from where the hub stands; its heads say where that is.
-        isRecovering = reply.rejections.contains { $0.refusal.code == .gap }
-        // What depends on changes that the hub lacks can't be sent, until somebody has brought those.
-        let isBlocked = outgoing.runs.isEmpty && reply.entries.isEmpty
-        wantsMore = reply.hasMore || isRecovering || outgoing.remainingCount > 0 && !isBlocked
-        state = .applying
-        return .apply(reply, from: outgoing.cursor)
+        return apply(rest)
     }
 
-    /// Divides what the hub did not take in what it keeps aside all the same, and the rest: of what it
-    /// keeps, the head is a run that was sent.
-    private static func divide(
-        _ reply: ExchangeReply, _ outgoing: Outgoing
-    ) -> (kept: [Rejection], rest: [Rejection]) {
-        let sent = Set(outgoing.runs.map { RunStub($0) })
-        let heads = reply.heads.filter(sent.contains)
-        var (kept, rest): ([Rejection], [Rejection]) = ([], [])
-        for rejection in reply.rejections {
-            let isKept = heads.contains {
-                $0.stream == rejection.stream && $0.lastSeq >= rejection.lastSeq
-            }
-            if isKept { kept.append(rejection) } else { rest.append(rejection) }
-        }
-        return (kept, rest)
-    }
-
-    private mutating func count(_ applied: Applied) {
-        progress.receivedChangesets += applied.changesetCount
-        progress.quarantinedRuns += applied.quarantinedCount
-    }
-
-    private mutating func settle(_ applied: Applied) -> Action {
-        count(applied)
-        asksForBodies = applied.lacksBodies
-        damage = damage ?? applied.damage
-        if let damage {
-            // To ask again at once would mostly bring the same; what is to be sent still goes.
-            return isSending ? prepare() : finish(.failed(.refused(damage)))
-        }
-        let refused = setAside + rejections
-        if wantsMore || applied.lacksBodies || applied.hasMoreToSend {
-            guard idleExchanges < Self.idleLimit else {
-                return finish(
-                    refused.isEmpty
-                        ? .stalled("the hub's answers bring nothing new") : .rejected(refused))
-            }
-            let isHopeless = !rejections.isEmpty && !isRecovering
-            if !isHopeless { return prepare() }
-        }
-        return finish(refused.isEmpty ? .completed : .rejected(refused))
-    }
-
-    private mutating func recover(from failure: TransportFailure) -> Action {
-        guard case .refused(let refusal) = failure,
+    private mutating func fail(_ failure: TransportFailure) -> Action {
+        // A hub that is not the hub it was says so of all scopes.
+        if case .refused(let refusal) = failure,
             refusal.code == .epoch || refusal.code == .rewound
-        else { return finish(.failed(failure)) }
-        progress.restarts += 1
-        guard progress.restarts <= Self.restartLimit else { return finish(.failed(failure)) }
-        state = .forgetting
-        return .forgetHub
+        {
+            return apply(asked.reversed().map { ($0, .refused(refusal)) })
+        }
+        state = .finished
+        return .finish(.failed(failure))
     }
 
-    private mutating func finish(_ outcome: Outcome) -> Action {
+    private mutating func finish() -> Action {
         state = .finished
-        return .finish(outcome)
+        var rejections: [Rejection] = []
+        var stall: Outcome?
+        for index in scopes.indices {
+            switch outcomes[index] {
+            case .failed(let failure)?: return .finish(.failed(failure))
+            case .rejected(let some)?: rejections += some
+            case .stalled(let reason)?: stall = .stalled(reason)
+            case .completed?, nil: break
+            }
+        }
+        return .finish(stall ?? (rejections.isEmpty ? .completed : .rejected(rejections)))
     }
 }

@@ -6,6 +6,7 @@ public struct BodyReader: Sendable {
     public let stream: StreamID
     public let previousRun: Digest?
     public let namespace: [UInt8]
+    public let mark: ScopeMark?
     private var decoder: CBORDecoder
     private var nextSeq: UInt64
 
@@ -28,9 +29,10 @@ public struct BodyReader: Sendable {
     ///   - firstSeq: the seq of the first changeset.
     ///   - streams: the streams of the run's deps, in their order.
     ///   - namespace: what natural keys are derived in.
+    ///   - mark: what the ids of new rows end with.
     public init(
         body: [UInt8], stream: StreamID, firstSeq: UInt64, previousRun: Digest?,
-        streams: [StreamID], namespace: [UInt8]
+        streams: [StreamID], namespace: [UInt8], mark: ScopeMark? = nil
     ) {
         decoder = CBORDecoder(body)
         nextSeq = firstSeq
@@ -38,6 +40,7 @@ public struct BodyReader: Sendable {
         self.previousRun = previousRun
         self.streams = streams
         self.namespace = namespace
+        self.mark = mark
         dot = Dot(stream, firstSeq)
     }
 
@@ -147,7 +150,8 @@ public struct BodyReader: Sendable {
         case .null:
             try decoder.null()
             guard newRowCount < NewRowIDs.limit else { throw decoder.error(.tooLong) }
-            let ids = newRows ?? NewRowIDs(dot: dot, time: time, previousRun: previousRun)
+            let ids =
+                newRows ?? NewRowIDs(dot: dot, time: time, previousRun: previousRun, mark: mark)
             newRows = ids
             newRowCount += 1
             return (ids[newRowCount - 1], true)

@@ -9,6 +9,8 @@ public import Merge
 public struct BodyWriter: Sendable {
     public let stream: StreamID
     public let previousRun: Digest?
+    /// What the ids of new rows end with.
+    public let mark: ScopeMark?
     /// Other streams that this run's dots name, in the order of their numbers.
     public private(set) var streams: [StreamID] = []
     private var streamNumbers: [StreamID: Int] = [:]
@@ -26,9 +28,10 @@ public struct BodyWriter: Sendable {
     private var newRows: NewRowIDs?
     private var committed = (streams: 0, rows: 0)
 
-    public init(stream: StreamID, previousRun: Digest?) {
+    public init(stream: StreamID, previousRun: Digest?, mark: ScopeMark? = nil) {
         self.stream = stream
         self.previousRun = previousRun
+        self.mark = mark
         dot = Dot(stream, 0)
     }
 
@@ -71,7 +74,8 @@ public struct BodyWriter: Sendable {
     /// it may.
     public mutating func makeRowID() -> RowID? {
         guard newRowCount < NewRowIDs.limit else { return nil }
-        let ids = newRows ?? NewRowIDs(dot: dot, time: time, previousRun: previousRun)
+        let ids =
+            newRows ?? NewRowIDs(dot: dot, time: time, previousRun: previousRun, mark: mark)
         newRows = ids
         newRowCount += 1
         return ids[newRowCount - 1]

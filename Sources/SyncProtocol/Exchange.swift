@@ -1,6 +1,6 @@
 public import Causality
 
-/// One request of a sync session: what the laptop has, and what it brings.
+/// What a laptop has of one scope, and what it brings of it: a part of one request.
 public struct ExchangeRequest: Hashable, Sendable {
     public var scope: String
     /// Where the laptop stands in the hub's feed; `nil` at the first meeting.
@@ -8,6 +8,20 @@ public struct ExchangeRequest: Hashable, Sendable {
     /// The heads that the laptop holds ahead of the cursor: their runs come by name only.
     public var ahead: [RunStub]
     public var runs: [SealedRun]
+
+    public init(scope: String, cursor: Cursor?, ahead: [RunStub], runs: [SealedRun]) {
+        self.scope = scope
+        self.cursor = cursor
+        self.ahead = ahead
+        self.runs = runs
+    }
+}
+
+/// One request of a sync session: all scopes at once, that of the whole forum first, so that what the
+/// others rest on is there before them.
+public struct SyncRequest: Hashable, Sendable {
+    /// At most ``Limits/scopes``.
+    public var parts: [ExchangeRequest]
     /// Changesets that this request does not bring yet: for the operator's page.
     public var pendingCount: UInt64
     /// The laptop's wall clock, milliseconds since 1970.
@@ -15,47 +29,56 @@ public struct ExchangeRequest: Hashable, Sendable {
     public var schemaVersion: UInt64
 
     public init(
-        scope: String, cursor: Cursor?, ahead: [RunStub], runs: [SealedRun], pendingCount: UInt64,
-        wallMilliseconds: Int64, schemaVersion: UInt64
+        parts: [ExchangeRequest], pendingCount: UInt64, wallMilliseconds: Int64,
+        schemaVersion: UInt64
     ) {
-        self.scope = scope
-        self.cursor = cursor
-        self.ahead = ahead
-        self.runs = runs
+        self.parts = parts
         self.pendingCount = pendingCount
         self.wallMilliseconds = wallMilliseconds
         self.schemaVersion = schemaVersion
     }
 
     public func encode() -> [UInt8] {
-        var encoder = CBOREncoder(reserving: 512 + runs.reduce(0) { $0 + $1.storedBytes + 16 })
-        encoder.array(8)
+        let size = parts.flatMap(\.runs).reduce(0) { $0 + $1.storedBytes + 16 }
+        var encoder = CBOREncoder(reserving: 512 + size)
+        encoder.array(5)
         encoder.unsigned(Limits.format)
-        encoder.text(scope)
-        if let cursor { encoder.cursor(cursor) } else { encoder.null() }
-        encoder.array(ahead.count)
-        for stub in ahead { encoder.stub(stub) }
-        encoder.array(runs.count)
-        for run in runs { encoder.run(run) }
         encoder.unsigned(pendingCount)
         encoder.integer(wallMilliseconds)
         encoder.unsigned(schemaVersion)
+        encoder.array(parts.count)
+        for part in parts {
+            encoder.array(4)
+            encoder.text(part.scope)
+            if let cursor = part.cursor { encoder.cursor(cursor) } else { encoder.null() }
+            encoder.array(part.ahead.count)
+            for stub in part.ahead { encoder.stub(stub) }
+            encoder.array(part.runs.count)
+            for run in part.runs { encoder.run(run) }
+        }
         return encoder.bytes
     }
 
     public init(decoding bytes: [UInt8]) throws(CBORError) {
         var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 8)
+        try decoder.array(count: 5)
         guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
-        scope = try decoder.text(limit: Limits.scopeBytes)
-        cursor = try decoder.nullIfNext() ? nil : try decoder.cursor()
-        ahead = []
-        for _ in 0..<(try decoder.array()) { ahead.append(try decoder.stub()) }
-        runs = []
-        for _ in 0..<(try decoder.array()) { runs.append(try decoder.run()) }
         pendingCount = try decoder.unsigned()
         wallMilliseconds = try decoder.integer()
         schemaVersion = try decoder.unsigned()
+        parts = []
+        for _ in 0..<(try decoder.array(limit: Limits.scopes)) {
+            try decoder.array(count: 4)
+            let scope = try decoder.text(limit: Limits.scopeBytes)
+            let cursor = try decoder.nullIfNext() ? nil : try decoder.cursor()
+            var part = ExchangeRequest(scope: scope, cursor: cursor, ahead: [], runs: [])
+            for _ in 0..<(try decoder.array()) { part.ahead.append(try decoder.stub()) }
+            for _ in 0..<(try decoder.array()) { part.runs.append(try decoder.run()) }
+            guard !parts.contains(where: { $0.scope.utf8.elementsEqual(scope.utf8) }) else {
+                throw decoder.error(.invalid)
+            }
+            parts.append(part)
+        }
         try decoder.finish()
     }
 }
@@ -95,7 +118,7 @@ public struct Rejection: Hashable, Sendable {
     }
 }
 
-/// The answer: what was taken, and what is new.
+/// The answer for one scope: what was taken, and what is new.
 public struct ExchangeReply: Hashable, Sendable {
     /// The heads of the streams that the request brought runs of, and of those on which a run that was
     /// rejected (GAP) depends further than they are held: what the hub now holds, if anything; see
@@ -123,10 +146,8 @@ public struct ExchangeReply: Hashable, Sendable {
         self.hubMilliseconds = hubMilliseconds
     }
 
-    public func encode() -> [UInt8] {
-        var encoder = CBOREncoder(reserving: 1 << 12)
-        encoder.array(7)
-        encoder.unsigned(Limits.format)
+    fileprivate func encode(into encoder: inout CBOREncoder) {
+        encoder.array(5)
         encoder.array(heads.count)
         for head in heads { encoder.stub(head) }
         encoder.array(rejections.count)
@@ -153,14 +174,11 @@ public struct ExchangeReply: Hashable, Sendable {
         }
         encoder.cursor(cursor)
         encoder.bool(hasMore)
-        encoder.integer(hubMilliseconds)
-        return encoder.bytes
     }
 
-    public init(decoding bytes: [UInt8]) throws(CBORError) {
-        var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 7)
-        guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
+    fileprivate init(
+        from decoder: inout CBORDecoder, hubMilliseconds: Int64
+    ) throws(CBORError) {
         heads = []
         for _ in 0..<(try decoder.array()) { heads.append(try decoder.head()) }
         rejections = []
@@ -184,7 +202,78 @@ public struct ExchangeReply: Hashable, Sendable {
         }
         cursor = try decoder.cursor()
         hasMore = try decoder.bool()
+        self.hubMilliseconds = hubMilliseconds
+    }
+}
+
+/// The answer to all parts of a request.
+public struct SyncReply: Hashable, Sendable {
+    /// What became of one part of the request.
+    public enum Part: Hashable, Sendable {
+        case answered(ExchangeReply)
+        /// A scope before it has more to give: what the others rest on comes first.
+        case postponed
+        /// This part alone.
+        case refused(Refusal)
+    }
+
+    /// In the order of the request.
+    public var parts: [Part]
+    /// All scopes that the device may read now, by their bytes.
+    public var scopes: [String]
+    /// The hub's wall clock, milliseconds since 1970.
+    public var hubMilliseconds: Int64
+
+    public init(parts: [Part], scopes: [String], hubMilliseconds: Int64) {
+        self.parts = parts
+        self.scopes = scopes
+        self.hubMilliseconds = hubMilliseconds
+    }
+
+    public func encode() -> [UInt8] {
+        var encoder = CBOREncoder(reserving: 1 << 12)
+        encoder.array(4)
+        encoder.unsigned(Limits.format)
+        encoder.integer(hubMilliseconds)
+        encoder.array(scopes.count)
+        for scope in scopes { encoder.text(scope) }
+        encoder.array(parts.count)
+        for part in parts {
+            switch part {
+            case .answered(let reply): reply.encode(into: &encoder)
+            case .postponed: encoder.null()
+            case .refused(let refusal):
+                encoder.array(1)
+                encoder.refusal(refusal)
+            }
+        }
+        return encoder.bytes
+    }
+
+    public init(decoding bytes: [UInt8]) throws(CBORError) {
+        var decoder = CBORDecoder(bytes)
+        try decoder.array(count: 4)
+        guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
         hubMilliseconds = try decoder.integer()
+        scopes = []
+        for _ in 0..<(try decoder.array(limit: Limits.scopes)) {
+            scopes.append(try decoder.text(limit: Limits.scopeBytes))
+        }
+        parts = []
+        for _ in 0..<(try decoder.array(limit: Limits.scopes)) {
+            if try decoder.nullIfNext() {
+                parts.append(.postponed)
+                continue
+            }
+            switch try decoder.array() {
+            case 1: parts.append(.refused(try decoder.refusal()))
+            case 5:
+                parts.append(
+                    .answered(
+                        try ExchangeReply(from: &decoder, hubMilliseconds: hubMilliseconds)))
+            default: throw decoder.error(.invalid)
+            }
+        }
         try decoder.finish()
     }
 }

@@ -45,26 +45,34 @@ extension RowID {
 }
 
 /// The ids of the rows that one changeset creates: 48 bits of its time in milliseconds, 64 bits of
-/// a hash over (stream, seq, previous run), 16 bits that count. They never travel.
+/// a hash over (stream, seq, previous run), 16 bits that count. In a scope with a mark, the hash has 32
+/// bits, and the mark stands at the end. They never travel.
 public struct NewRowIDs: Sendable {
     /// The most rows that one changeset creates.
     public static let limit = 1 << 16
 
     private let base: Identifier
+    private let shift: UInt64
 
-    public init(dot: Dot, time: HybridTime, previousRun: Digest?) {
+    public init(dot: Dot, time: HybridTime, previousRun: Digest?, mark: ScopeMark?) {
         var encoder = CBOREncoder()
         encoder.unsigned(dot.seq)
         let digest = Digest(
             .newRows, dot.stream.identifier.bytes, encoder.bytes, previousRun?.bytes ?? [])
         let hash = digest.bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        base = Identifier(
-            high: UInt64(time.milliseconds) << 16 | hash >> 48, low: hash << 16)
+        let high = UInt64(time.milliseconds) << 16 | hash >> 48
+        if let mark {
+            base = Identifier(high: high, low: (hash >> 32) << 48 | UInt64(mark.value))
+            shift = 32
+        } else {
+            base = Identifier(high: high, low: hash << 16)
+            shift = 0
+        }
     }
 
     /// - Parameter index: in 0 ..< ``limit``.
     public subscript(index: Int) -> RowID {
-        RowID(Identifier(high: base.high, low: base.low | UInt64(index)))
+        RowID(Identifier(high: base.high, low: base.low | UInt64(index) << shift))
     }
 }
 

@@ -53,6 +53,8 @@ public enum Limits {
     public static let nameBytes = 200
     /// A scope's name, in bytes.
     public static let scopeBytes = 64
+    /// Scopes of one forum.
+    public static let scopes = 256
     /// The number of a stream among those of its device and scope.
     public static let incarnation = UInt64(Int64.max)
     /// The TLS keys that a hub names at once.

@@ -68,10 +68,10 @@ extension SealedRun {
     ///
     /// - Parameter earlier: what the run of its stream says that holds a seq.
     public func changesets(
-        namespace: [UInt8],
+        namespace: [UInt8], mark: ScopeMark? = nil,
         earlier: (UInt64) throws(RunError) -> RunVocabulary? = { _ throws(RunError) in nil }
     ) throws(RunError) -> [Changeset] {
-        try contents(namespace: namespace, earlier: earlier).changesets
+        try contents(namespace: namespace, mark: mark, earlier: earlier).changesets
     }
 
     /// What a replica takes in of it; the run must have been verified.
@@ -79,13 +79,14 @@ extension SealedRun {
     /// - Parameter named: what the streams of the deps are called in dots, in the order of the deps; `nil`
     ///   where none of them has branches.
     public func contents(
-        namespace: [UInt8], naming named: [StreamID]? = nil,
+        namespace: [UInt8], mark: ScopeMark? = nil, naming named: [StreamID]? = nil,
         earlier: (UInt64) throws(RunError) -> RunVocabulary? = { _ throws(RunError) in nil }
     ) throws(RunError) -> RunContents {
         let streams = named ?? header.dependencies.map(\.stream)
         let contents =
             header.encoding.isByColumns
-            ? try readColumns(streams, namespace, earlier) : try readRows(streams, namespace)
+            ? try readColumns(streams, namespace, mark, earlier)
+            : try readRows(streams, namespace, mark)
         guard contents.changes.heads.count == header.count else { throw .count }
         // Every dot of another stream lies at or below the dep that names the stream.
         let heads = VersionVector(zip(streams, header.dependencies).map { ($0, $1.seq) })
@@ -94,20 +95,23 @@ extension SealedRun {
     }
 
     /// What later runs of the stream may refer to. Needs no run before it.
-    public func vocabulary(namespace: [UInt8]) throws(RunError) -> RunVocabulary {
+    public func vocabulary(
+        namespace: [UInt8], mark: ScopeMark? = nil
+    ) throws(RunError) -> RunVocabulary {
         guard header.encoding.isByColumns else { return rowsVocabulary }
         return RunVocabulary(
-            try columnsBody(header.dependencies.map(\.stream), namespace),
+            try columnsBody(header.dependencies.map(\.stream), namespace, mark),
             lastSeq: header.lastSeq, byteCount: header.expandedBytes)
     }
 
     private func readRows(
-        _ streams: [StreamID], _ namespace: [UInt8]
+        _ streams: [StreamID], _ namespace: [UInt8], _ mark: ScopeMark?
     ) throws(RunError) -> RunContents {
         let body = try expandedBody()
         var reader = BodyReader(
             body: body, stream: header.stream, firstSeq: header.firstSeq,
-            previousRun: header.previous, streams: streams, namespace: namespace)
+            previousRun: header.previous, streams: streams, namespace: namespace,
+            mark: mark)
         var changes = RunChanges(bytes: body)
         do throws(CBORError) {
             while try reader.next(into: &changes) {
@@ -128,15 +132,15 @@ extension SealedRun {
     }
 
     private func readColumns(
-        _ streams: [StreamID], _ namespace: [UInt8],
+        _ streams: [StreamID], _ namespace: [UInt8], _ mark: ScopeMark?,
         _ earlier: (UInt64) throws(RunError) -> RunVocabulary?
     ) throws(RunError) -> RunContents {
-        try columnsBody(streams, namespace).contents(
+        try columnsBody(streams, namespace, mark).contents(
             lastSeq: header.lastSeq, byteCount: header.expandedBytes, earlier: earlier)
     }
 
     private func columnsBody(
-        _ streams: [StreamID], _ namespace: [UInt8]
+        _ streams: [StreamID], _ namespace: [UInt8], _ mark: ScopeMark?
     ) throws(RunError) -> ColumnsReader {
         let bytes = try expandedBody()
         do throws(CBORError) {
@@ -144,7 +148,8 @@ extension SealedRun {
                 bytes,
                 at: ColumnsReader.Place(
                     stream: header.stream, firstSeq: header.firstSeq,
-                    previousRun: header.previous, streams: streams, namespace: namespace))
+                    previousRun: header.previous, streams: streams, namespace: namespace,
+            mark: mark))
         } catch {
             throw .body(error)
         }

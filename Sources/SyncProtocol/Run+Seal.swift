@@ -7,17 +7,18 @@ extension SealedRun {
     ///   - body: the changesets one after another, at most ``Limits/runExpandedBytes``.
     ///   - dependencies: those that the body's dots name first, in the order of their numbers.
     ///   - namespace: what natural keys are derived in.
+    ///   - mark: what the ids of new rows of the scope end with.
     ///   - dictionary: what the stream has said; of this stream alone.
     ///   - earlier: what the stream's run that holds a seq says; `nil` where that is not known.
     public init(
         sealing body: [UInt8], stream: StreamID, firstSeq: UInt64, count: Int, previous: Digest?,
         dependencies: [Dependency], schemaVersion: UInt64, origin: StreamOrigin, key: DeviceKey,
-        namespace: [UInt8], dictionary: inout SealingDictionary,
+        namespace: [UInt8], mark: ScopeMark?, dictionary: inout SealingDictionary,
         earlier: (UInt64) -> RunVocabulary?
     ) {
         let place = ColumnsReader.Place(
             stream: stream, firstSeq: firstSeq, previousRun: previous,
-            streams: dependencies.map(\.stream), namespace: namespace)
+            streams: dependencies.map(\.stream), namespace: namespace, mark: mark)
         let stored: StoredBody
         if let columns = Self.columns(body, place, &dictionary, earlier) {
             stored = StoredBody(columns: columns)
@@ -69,7 +70,7 @@ extension SealedRun {
             var reader = BodyReader(
                 body: rows, stream: place.stream, firstSeq: place.firstSeq,
                 previousRun: place.previousRun, streams: place.streams,
-                namespace: place.namespace)
+                namespace: place.namespace, mark: place.mark)
             for changeset in changesets {
                 guard try reader.next() == changeset else { return false }
             }
@@ -89,7 +90,7 @@ extension SealedRun {
         self.init(
             sealing: body, stream: stream, firstSeq: firstSeq, count: count, previous: previous,
             dependencies: dependencies, schemaVersion: schemaVersion, origin: origin, key: key,
-            namespace: namespace, dictionary: &dictionary, earlier: { _ in nil })
+            namespace: namespace, mark: nil, dictionary: &dictionary, earlier: { _ in nil })
     }
 }
 

@@ -123,7 +123,9 @@ struct ChangesetAssembly {
         }
         guard newRowCount < NewRowIDs.limit else { throw error(.tooLong) }
         let ids =
-            newRows ?? NewRowIDs(dot: dot, time: time, previousRun: body.place.previousRun)
+            newRows
+            ?? NewRowIDs(
+                dot: dot, time: time, previousRun: body.place.previousRun, mark: body.place.mark)
         newRows = ids
         newRowCount += 1
         let row = ids[newRowCount - 1]

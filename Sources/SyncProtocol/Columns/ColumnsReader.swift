@@ -12,19 +12,22 @@ package struct ColumnsReader {
         var previousRun: Digest?
         var streams: [StreamID]
         var namespace: [UInt8]
+        var mark: ScopeMark?
 
         /// - Parameters:
         ///   - streams: those of the deps, in their order.
         ///   - namespace: what natural keys are derived in.
+        ///   - mark: what the ids of new rows end with.
         package init(
             stream: StreamID, firstSeq: UInt64, previousRun: Digest?, streams: [StreamID],
-            namespace: [UInt8]
+            namespace: [UInt8], mark: ScopeMark?
         ) {
             self.stream = stream
             self.firstSeq = firstSeq
             self.previousRun = previousRun
             self.streams = streams
             self.namespace = namespace
+            self.mark = mark
         }
     }
 

@@ -283,7 +283,7 @@ struct ColumnsWriter {
                 row.changeset,
                 NewRowIDs(
                     dot: Dot(place.stream, seq), time: scan.times[Int(row.changeset)],
-                    previousRun: place.previousRun)
+                    previousRun: place.previousRun, mark: place.mark)
             )
         }
         return newRows?.ids[Int(row.hint)].identifier ?? Identifier(high: 0, low: 0)

@@ -55,7 +55,8 @@ extension RunVocabulary {
         for index in body.times.indices {
             let dot = Dot(body.place.stream, body.place.firstSeq + UInt64(index))
             lazy var newRows = NewRowIDs(
-                dot: dot, time: body.times[index], previousRun: body.place.previousRun)
+                dot: dot, time: body.times[index], previousRun: body.place.previousRun,
+                mark: body.place.mark)
             var newRowCount = 0
             for _ in 0..<body.rowCounts[index] {
                 let shape = body.shapes[Int(body.shapeNumbers[row])]
