@@ -29,13 +29,13 @@ public final class CurlHub: HubPort {
     /// Of all requests so far, whatever became of them.
     public var statistics: TransportStatistics { channel.statistics }
 
-    public func exchange(_ request: ExchangeRequest) throws(TransportFailure) -> ExchangeReply {
+    public func exchange(_ request: SyncRequest) throws(TransportFailure) -> SyncReply {
         let body = request.encode()
         let path = RequestSignature.exchangePath
         let signature = RequestSignature(hub: hubPublicKey, path: path, body: body, key: identity)
         let answer = try channel.post(body, to: path, signature: signature)
         return try answer.reply(from: channel.url) { bytes throws(CBORError) in
-            try ExchangeReply(decoding: bytes)
+            try SyncReply(decoding: bytes)
         }
     }
 }

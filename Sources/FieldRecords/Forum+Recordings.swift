@@ -8,7 +8,7 @@ extension Forum {
     /// `seen` holds the ids, 16 bytes each, of the observations that the author was shown; the
     /// views that read it stand at ``attendance``. `reason` may be about someone's health.
     public static let observation = Table(
-        7, "observation", indices: [["item", "person"], ["voids"]],
+        7, "observation", indices: [["item", "person"], ["voids"]], isDivided: true,
         [
             Column(1, "item", .reference(5)),
             Column(2, "person", .reference(2)),
@@ -37,7 +37,7 @@ extension Forum {
 
     /// A remark on a row of any table.
     public static let note = Table(
-        9, "note", indices: [["subject"]],
+        9, "note", indices: [["subject"]], isDivided: true,
         [
             Column(1, "subject_table", .integer),
             Column(2, "subject", .blob),
@@ -50,7 +50,7 @@ extension Forum {
     ///
     /// `state` is kept by the program, not by people: a difference heals by itself.
     public static let photo = Table(
-        10, "photo", key: ["subject_table", "subject", "digest"],
+        10, "photo", key: ["subject_table", "subject", "digest"], dividedBy: "subject",
         [
             Column(1, "subject_table", .integer),
             Column(2, "subject", .blob),
@@ -62,7 +62,7 @@ extension Forum {
 
     /// How people settled a conflict, for people to read: what clashed, what was chosen and why.
     public static let resolution = Table(
-        11, "resolution", indices: [["subject"]],
+        11, "resolution", indices: [["subject"]], isDivided: true,
         [
             Column(1, "subject_table", .integer),
             Column(2, "subject", .blob),

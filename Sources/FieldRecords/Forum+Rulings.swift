@@ -6,7 +6,7 @@ extension Forum {
     /// found it, and the digest of the facts that clash. Two laptops that decide the same clash
     /// apart write the same row, and two different choices are a conflict again.
     public static let ruling = Table(
-        13, "ruling", key: ["rule", "facts"], indices: [["subject"]],
+        13, "ruling", key: ["rule", "facts"], indices: [["subject"]], isDivided: true,
         [
             Column(1, "rule", .text),
             Column(2, "facts", .blob),
@@ -31,7 +31,7 @@ extension Forum {
     /// A conflict that someone put off, by its id; it is back at that time, or when its values
     /// change.
     public static let deferral = Table(
-        15, "deferral", key: ["conflict"],
+        15, "deferral", key: ["conflict"], isDivided: true,
         [
             Column(1, "conflict", .blob),
             Column(2, "until", .time, conflictClass: .silent),

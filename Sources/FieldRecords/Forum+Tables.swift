@@ -25,7 +25,7 @@ extension Forum {
 
     /// How to reach a person: apart from ``person``, because only their delegation may read it.
     public static let contact = Table(
-        3, "contact", key: ["person", "delegation"],
+        3, "contact", key: ["person", "delegation"], dividedBy: "delegation",
         [
             Column(1, "person", .reference(2)),
             Column(2, "delegation", .reference(1)),
@@ -59,7 +59,7 @@ extension Forum {
 
     /// One delegation's part in an item.
     public static let visit = Table(
-        6, "visit", key: ["item", "delegation"], indices: [["item"]],
+        6, "visit", key: ["item", "delegation"], indices: [["item"]], dividedBy: "delegation",
         [
             Column(1, "item", .reference(5)),
             Column(2, "delegation", .reference(1)),

@@ -17,7 +17,8 @@ public enum Forum {
             resolution, device, ruling, proposal, deferral,
         ],
         views: [personIdentity, attendance, attendanceSummary], rules: rules,
-        trust: TrustTable(device, certificates: "certificates", cuts: "cuts", pins: "pins"))
+        trust: TrustTable(device, certificates: "certificates", cuts: "cuts", pins: "pins"),
+        divisions: [delegation])
 }
 
 extension Forum {

@@ -47,10 +47,26 @@ package actor HubService: HubHandler {
                 throw Refusal(
                     .revoked, "the request isn't signed for this hub; enrol this laptop again")
             }
-            let request = try ExchangeRequest(decoding: body)
+            let request = try SyncRequest(decoding: body)
             let reply = try store.exchange(request, from: signature.publicKey)
             log(request, reply, DeviceID(publicKey: signature.publicKey))
             return reply.encode()
+        }
+    }
+
+    private func log(_ request: SyncRequest, _ reply: SyncReply, _ device: DeviceID) {
+        for (part, answer) in zip(request.parts, reply.parts) {
+            switch answer {
+            case .answered(let reply): log(part, reply, device)
+            case .refused(let refusal):
+                logger.notice(
+                    "refused",
+                    metadata: [
+                        "device": "\(device.short)", "scope": "\(part.scope)",
+                        "code": "\(refusal.code.name)",
+                    ])
+            case .postponed: break
+            }
         }
     }
 
@@ -67,7 +83,8 @@ package actor HubService: HubHandler {
         logger.info(
             "exchange",
             metadata: [
-                "device": "\(device.short)", "runs_in": "\(request.runs.count)",
+                "device": "\(device.short)", "scope": "\(request.scope)",
+                "runs_in": "\(request.runs.count)",
                 "entries_out": "\(reply.entries.count)", "offset": "\(reply.cursor.offset)",
             ])
     }

@@ -108,7 +108,11 @@ extension HubStore {
     /// What nobody has declared allows nothing.
     private static func grants(of holder: Holder) -> [Grant] {
         guard let role = Forum.role(named: holder.role) else { return [] }
-        return holder.scopes.map { Grant(scope: $0, role: role.name, tables: role.tables) }
+        return holder.scopes.map { scope in
+            Grant(
+                scope: scope, role: role.name,
+                tables: scope == Forum.scope ? role.tables : role.dividedTables)
+        }
     }
 
     /// An earlier certificate that says the same goes: renewals must not pile up. One that says

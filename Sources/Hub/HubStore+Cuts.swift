@@ -95,11 +95,20 @@ extension HubStore {
     /// Takes what a revoked device brings, its own changes to be kept aside, and tells it nothing of the
     /// forum.
     func handOver(
-        _ request: ExchangeRequest, from publicKey: [UInt8], _ cut: Cut
-    ) throws -> ExchangeReply {
+        _ request: SyncRequest, from publicKey: [UInt8], _ cut: Cut
+    ) throws -> SyncReply {
         let refusal = refusal(by: cut)
-        guard !request.runs.isEmpty else { throw refusal }
-        var (heads, rejections) = try take(request.runs, from: publicKey, feeds: false)
+        guard !request.parts.allSatisfy(\.runs.isEmpty) else { throw refusal }
+        let parts = try request.parts.map { try handOver($0, from: publicKey, refusal) }
+        try note(request, from: publicKey)
+        return SyncReply(
+            parts: parts.map(SyncReply.Part.answered), scopes: [Forum.scope], hubMilliseconds: now)
+    }
+
+    private func handOver(
+        _ part: ExchangeRequest, from publicKey: [UInt8], _ refusal: Refusal
+    ) throws -> ExchangeReply {
+        var (heads, rejections) = try take(part.runs, from: publicKey, feeds: false)
         for index in rejections.indices {
             // What is missing, and where others stand, is no longer its business.
             let code = rejections[index].refusal.code
@@ -107,12 +116,11 @@ extension HubStore {
                 code == .revoked
                 ? refusal : Refusal(code, "the hub takes no more of it from a revoked laptop")
         }
-        try note(request, from: publicKey)
-        let start = Cursor.start(epoch: try replica.feedEnd().epoch, scope: Forum.scope)
+        let start = Cursor.start(epoch: try replica.feedEnd().epoch, scope: part.scope)
         // Who was not told no by what it brought asks once more, and is.
         return ExchangeReply(
-            heads: heads, rejections: rejections, entries: [], cursor: request.cursor ?? start,
-            hasMore: rejections.isEmpty, hubMilliseconds: now)
+            heads: heads, rejections: rejections, entries: [], cursor: part.cursor ?? start,
+            hasMore: rejections.isEmpty && !part.runs.isEmpty, hubMilliseconds: now)
     }
 
     /// Names streams of revoked devices on which others' runs build, before these are taken: who holds

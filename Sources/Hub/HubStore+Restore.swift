@@ -86,7 +86,7 @@ extension HubStore {
     /// - Throws: ``Refusal`` EPOCH for a device that has read more of the feed than there is: it offers
     ///   all that it holds then.
     func takeBack(_ request: ExchangeRequest) throws {
-        if let cursor = request.cursor { try replica.check(cursor) }
+        if let cursor = request.cursor { try replica.check(cursor, of: request.scope) }
         let own = ownRuns(of: request.runs)
         if !own.isEmpty { _ = try replica.ingest(own) }
         try finishTakingBack()

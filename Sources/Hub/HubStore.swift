@@ -78,6 +78,7 @@ package final class HubStore {
     /// Makes a token that lets one device in. Only its hash is kept.
     ///
     /// - Parameters:
+    ///   - scopes: what it lets be read beside the base scope; none for all.
     ///   - lifetimeMilliseconds: at most ``tokenLimitMilliseconds``.
     ///   - pin: of the hub's TLS key.
     package func createToken(
@@ -87,10 +88,7 @@ package final class HubStore {
             let roles = Forum.roles.map(\.name).joined(separator: ", ")
             throw StoreError.invalid("there is no role \(role); roles are \(roles)")
         }
-        guard scopes == [Forum.scope] else {
-            throw StoreError.invalid(
-                "format 0 has one scope, \(Forum.scope); give --scope \(Forum.scope)")
-        }
+        let scopes = try Self.granted(scopes)
         guard (1...Self.tokenLimitMilliseconds).contains(lifetimeMilliseconds) else {
             throw StoreError.invalid("a token is good for at most 24 hours")
         }
@@ -107,6 +105,33 @@ package final class HubStore {
         }
         return token
     }
+
+    /// What a token for these scopes lets be read: the base scope always is.
+    ///
+    /// - Parameter scopes: none for all.
+    private static func granted(_ scopes: [String]) throws -> [String] {
+        let named = scopes.isEmpty ? [Grant.anyScope] : scopes
+        var granted = [Forum.scope]
+        for scope in named where !granted.contains(scope) {
+            if scope == allScopes {
+                granted.append(Grant.anyScope)
+                continue
+            }
+            let code = scope.split(separator: "/", omittingEmptySubsequences: false).last
+            guard scope == Grant.anyScope
+                || code.flatMap({ Code(String($0)) }).map({ Forum.scope(of: $0) }) == scope
+            else {
+                throw StoreError.invalid(
+                    "there is no scope \(scope); scopes are \(Forum.scope), which everybody reads, "
+                        + "delegation/CODE, and \(allScopes)")
+            }
+            granted.append(scope)
+        }
+        return granted
+    }
+
+    /// What an operator calls every scope, those of later delegations among them.
+    package static let allScopes = "all"
 
     // MARK: Enrolment
 
@@ -227,33 +252,74 @@ package final class HubStore {
     /// Takes in what a device brings, durably, and answers with what it doesn't have.
     ///
     /// - Parameter publicKey: of the device that signed the request.
-    package func exchange(
-        _ request: ExchangeRequest, from publicKey: [UInt8]
-    ) throws -> ExchangeReply {
-        try takeBack(request)
-        guard let scopes = try scopes(ofKey: publicKey) else {
+    package func exchange(_ request: SyncRequest, from publicKey: [UInt8]) throws -> SyncReply {
+        for part in request.parts { try takeBack(part) }
+        guard let granted = try scopes(ofKey: publicKey) else {
             throw Refusal(
                 .revoked, "this device isn't enrolled here; enrol it with a token of this hub")
-        }
-        guard scopes.contains(request.scope) else {
-            throw Refusal(.scope, "this device has no grant for \(request.scope)")
         }
         let device = DeviceID(publicKey: publicKey)
         if let cut = try revocation(of: device) {
             return try handOver(request, from: publicKey, cut)
         }
         // As long as a laptop holds more of the hub's own stream, the hub gives no number of it.
-        if !isBehind(request) {
+        if !request.parts.contains(where: isBehind) {
             try renewIfDue(device)
             try statePinsIfDue()
         }
         try replica.seal()
-        let (heads, rejections) = try take(request.runs, from: publicKey)
-        let feed = try replica.feedEntries(after: request.cursor, ahead: request.ahead)
+        var room = Limits.batchBytes
+        var parts: [SyncReply.Part] = []
+        for part in request.parts {
+            parts.append(try answer(part, of: granted, from: publicKey, &room))
+        }
         try note(request, from: publicKey)
-        return ExchangeReply(
-            heads: heads, rejections: rejections, entries: feed.entries, cursor: feed.cursor,
-            hasMore: feed.hasMore, hubMilliseconds: now)
+        return SyncReply(
+            parts: parts, scopes: try readableScopes(of: granted), hubMilliseconds: now)
+    }
+
+    /// - Parameter room: of the reply, in bytes; 0 once a scope has more to give than fits: those behind it
+    ///   come later.
+    private func answer(
+        _ part: ExchangeRequest, of granted: [String], from publicKey: [UInt8], _ room: inout Int
+    ) throws -> SyncReply.Part {
+        guard part.scope == Forum.scope || Forum.schema.mark(ofScope: part.scope) != nil else {
+            return .refused(Refusal(.scope, "this forum has no scope \(part.scope)"))
+        }
+        let isReadable = granted.contains(part.scope) || granted.contains(Grant.anyScope)
+        let strays = try part.runs.filter { try replica.scope(of: $0) ?? part.scope != part.scope }
+        let runs = part.runs.filter { !strays.contains($0) }
+        // Who may read a scope no more still hands over what was recorded while it could.
+        guard isReadable || !runs.isEmpty else {
+            return .refused(
+                Refusal(.scope, "this laptop is not let read \(part.scope); ask for a token for it"))
+        }
+        let (heads, rejections) = try take(runs, from: publicKey, feeds: isReadable)
+        let stray = strays.map {
+            Rejection($0, Refusal(.scope, "it doesn't lie in \(part.scope)"))
+        }
+        var reply = ExchangeReply(
+            heads: heads, rejections: rejections + stray, entries: [],
+            cursor: try part.cursor
+                ?? .start(epoch: replica.feedEnd().epoch, scope: part.scope),
+            hasMore: isReadable, hubMilliseconds: now)
+        guard isReadable else { return .answered(reply) }
+        guard room > 0 else { return runs.isEmpty ? .postponed : .answered(reply) }
+        let feed = try replica.feedEntries(
+            of: part.scope, after: part.cursor, ahead: part.ahead, room: room)
+        if feed.entries.isEmpty, feed.hasMore, runs.isEmpty, strays.isEmpty { return .postponed }
+        (reply.entries, reply.cursor, reply.hasMore) = (feed.entries, feed.cursor, feed.hasMore)
+        let size = feed.entries.reduce(0) { $0 + ($1.run?.storedBytes ?? 0) }
+        room = feed.hasMore ? 0 : room - min(room, size)
+        return .answered(reply)
+    }
+
+    /// The scopes that may be read by who has these grants, the base scope first.
+    private func readableScopes(of granted: [String]) throws -> [String] {
+        let named = granted.filter { $0 != Grant.anyScope && $0 != Forum.scope }
+        let all = granted.contains(Grant.anyScope) ? try replica.feedScopes() : []
+        let others = Set(named + all).subtracting([Forum.scope])
+        return [Forum.scope] + others.sorted()
     }
 
     /// - Parameter feeds: whether the sender gets what the hub holds beyond that.
@@ -348,7 +414,7 @@ package final class HubStore {
     }
 
     /// For the operator: when the device was here, and what it said of itself.
-    func note(_ request: ExchangeRequest, from publicKey: [UInt8]) throws {
+    func note(_ request: SyncRequest, from publicKey: [UInt8]) throws {
         try replica.transaction(isDurable: false) {
             try replica.connection.run(
                 "UPDATE sy_hub_device SET seen = ?, pending = ?, skew = ? WHERE key = ?",

@@ -2,12 +2,18 @@
 /// certificates that it gives; from then on these decide, whatever schema a reader has.
 public struct Role: Hashable, Sendable {
     public let name: String
-    /// The numbers of tables; `nil` for all, those of later schemas among them.
+    /// The numbers of tables in the base scope; `nil` for all, those of later schemas among them.
     public let tables: [UInt32]?
+    /// Those in the other scopes that somebody is let in to.
+    public let dividedTables: [UInt32]?
 
-    public init(_ name: String, writing tables: [Table]?) {
+    /// - Parameters:
+    ///   - tables: of the base scope.
+    ///   - dividedTables: of the others.
+    public init(_ name: String, writing tables: [Table]?, inDivisions dividedTables: [Table]?) {
         self.name = name
         self.tables = tables.map { $0.map(\.id).sorted() }
+        self.dividedTables = dividedTables.map { $0.map(\.id).sorted() }
     }
 }
 

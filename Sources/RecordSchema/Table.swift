@@ -1,6 +1,6 @@
 public import Causality
 public import Merge
-internal import SyncProtocol
+public import SyncProtocol
 
 /// A table whose rows merge.
 public struct Table: Hashable, Sendable {
@@ -13,16 +13,23 @@ public struct Table: Hashable, Sendable {
     public let naturalKey: [String]
     /// Columns to index, one list for each index.
     public let indices: [[String]]
+    /// Whether its rows may lie in another scope than the base one: those that bear that scope's mark.
+    public let isDivided: Bool
+    /// The column of the natural key that says where a row lies: with the row that it names, or in the
+    /// scope that this row stands for. `nil` where whoever makes a row says it.
+    public let dividedBy: String?
 
     public init(
         _ id: UInt32, _ name: String, key naturalKey: [String] = [], indices: [[String]] = [],
-        _ columns: [Column]
+        isDivided: Bool = false, dividedBy: String? = nil, _ columns: [Column]
     ) {
         self.id = id
         self.name = name
         self.columns = columns
         self.naturalKey = naturalKey
         self.indices = indices
+        self.isDivided = isDivided || dividedBy != nil
+        self.dividedBy = dividedBy
     }
 
     public func column(named name: String) -> Column? { columns.first { $0.name == name } }
@@ -63,11 +70,13 @@ public struct Schema: Sendable {
     public let rules: [ConflictRule]
     /// Where devices' certificates and cuts lie, and hubs' pins; `nil` where nobody has any.
     public let trust: TrustTable?
+    /// The tables of which each row stands for a scope, by its natural key.
+    public let divisions: [Table]
 
     /// Checks the declaration: a wrong one is a bug, and stops the program.
     public init(
         name: String, version: UInt64, tables: [Table], views: [View] = [],
-        rules: [ConflictRule] = [], trust: TrustTable? = nil
+        rules: [ConflictRule] = [], trust: TrustTable? = nil, divisions: [Table] = []
     ) {
         self.name = name
         self.version = version
@@ -75,6 +84,7 @@ public struct Schema: Sendable {
         self.views = views
         self.rules = rules.sorted { $0.number < $1.number }
         self.trust = trust
+        self.divisions = divisions
         checkInvariants()
     }
 
@@ -90,6 +100,32 @@ public struct Schema: Sendable {
     /// - Parameter key: normalised, in the order of the declaration.
     public func rowID(in table: Table, key: [Value]) -> RowID {
         RowID(namespace: namespace, table: table.id, key: key)
+            .marked(by: division(of: table, key: key).map(ScopeMark.init(endOf:)))
+    }
+
+    /// The row that the natural key says a row lies with.
+    public func division(of table: Table, key: [Value]) -> RowID? {
+        guard let column = table.dividedBy, let place = table.naturalKey.firstIndex(of: column),
+            place < key.count, case .blob(let bytes) = key[place]
+        else { return nil }
+        return Identifier(bytes).map { RowID($0) }
+    }
+
+    // MARK: Scopes
+
+    /// The row that a scope stands for, as that of delegation KZ for `delegation/KZ`; `nil` for the base
+    /// scope, and for what names none.
+    public func division(ofScope scope: String) -> RowID? {
+        let parts = scope.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[1].isEmpty,
+            let table = divisions.first(where: { $0.name == parts[0] })
+        else { return nil }
+        return rowID(in: table, key: [.text(String(parts[1]))])
+    }
+
+    /// What the ids of the rows of a scope end with; `nil` in the base scope.
+    public func mark(ofScope scope: String) -> ScopeMark? {
+        division(ofScope: scope).map(ScopeMark.init(endOf:))
     }
 
     private func checkInvariants() {
@@ -103,6 +139,12 @@ public struct Schema: Sendable {
                 trust.columns.allSatisfy { table?.column(id: $0)?.shape == .set(.blob) },
                 "certificates, cuts and pins lie in sets of bytes")
         }
+        precondition(
+            divisions.allSatisfy { division in
+                division.keyColumns.count == 1
+                    && division.keyColumns[0].shape == .register(.text)
+                    && table(id: division.id) == division
+            }, "a scope is named by a table and one text")
         for table in tables {
             precondition(table.id > 0, "table \(table.name): numbers start at 1")
             let parts = table.sqlColumns.map(\.name)
@@ -118,6 +160,9 @@ public struct Schema: Sendable {
             precondition(
                 table.keyColumns.count == table.naturalKey.count,
                 "\(table.name): the natural key names an unknown column")
+            precondition(
+                table.dividedBy.map(table.naturalKey.contains) ?? true,
+                "\(table.name): what divides it is no column of its natural key")
             precondition(
                 table.indices.joined().allSatisfy(parts.contains),
                 "\(table.name): an index names an unknown column")

@@ -82,8 +82,17 @@ extension Inspection {
     /// it was admitted.
     mutating func checkFeed() throws {
         guard replica.keepsFeed else { return }
-        let end = try replica.feedEnd()
-        var cursor = Cursor.start(epoch: end.epoch, scope: Replica.scope)
+        var namedCount = 0
+        for scope in try replica.feedScopes() { namedCount += try checkFeed(of: scope) ?? 0 }
+        if namedCount != result.runs {
+            result.otherProblems.append("the feed doesn't name every run")
+        }
+    }
+
+    /// - Returns: how many runs it names that the log holds; `nil` for a feed with a problem.
+    private mutating func checkFeed(of scope: String) throws -> Int? {
+        let end = try replica.feedEnd(of: scope)
+        var cursor = Cursor.start(epoch: end.epoch, scope: scope)
         var named: Set<RunStub> = []
         let statement = try connection.prepare(
             """
@@ -92,26 +101,29 @@ extension Inspection {
             WHERE f.scope = ? ORDER BY f.off
             """)
         defer { statement.finalize() }
-        statement.bind(1, text: Replica.scope)
+        statement.bind(1, text: scope)
         while try statement.step() {
             guard let record = replica.rows.streams[sid: statement.integer(2)],
                 let seq = UInt64(exactly: statement.integer(3)),
                 let stub = try stub(record, seq, statement, behind: cursor, &named)
             else {
-                return result.otherProblems.append(
+                result.otherProblems.append(
                     "entry \(statement.integer(0)) of the feed names a run that is not here")
+                return nil
             }
             cursor = cursor.advanced(by: stub)
             guard statement.integer(0) == Int64(cursor.offset),
                 statement.blob(1) == cursor.chain.bytes
             else {
-                return result.otherProblems.append(
+                result.otherProblems.append(
                     "entry \(cursor.offset) of the feed does not continue its chain")
+                return nil
             }
         }
-        if cursor != end || named.count != result.runs {
+        if cursor != end {
             result.otherProblems.append("the feed ends elsewhere than is noted")
         }
+        return named.count
     }
 
     /// - Parameters:

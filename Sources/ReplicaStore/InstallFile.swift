@@ -9,7 +9,8 @@ internal import Foundation
 /// so that it is never ahead of the replica, and synced before a run leaves. It holds one record of
 /// ``byteCount`` bytes, always written whole.
 package final class InstallFile {
-    /// A stream, its last changeset, the last that lies in a run, and how many runs a hub has kept.
+    /// A stream, its last changeset, the last that lies in a run, and what else the file has kept: of a hub
+    /// how many runs, of a laptop what it has written in other scopes.
     package struct Mark: Equatable {
         package var stream: StreamID
         package var head: UInt64
@@ -33,7 +34,7 @@ package final class InstallFile {
                 && kept <= count
         }
 
-        /// In their order; a laptop keeps nothing for others.
+        /// In their order.
         fileprivate var numbers: [UInt64] { kept > 0 ? [head, sealed, kept] : [head, sealed] }
 
     }
@@ -120,7 +121,7 @@ package final class InstallFile {
         heading + Array(repeating: space, count: byteCount - heading.count - 1)
         + [UInt8(ascii: "\n")]
 
-    /// The heading, then stream, head, sealed head, at a hub the count of runs, and check in hexadecimal
+    /// The heading, then stream, head, sealed head, what else was kept if anything, and check in hexadecimal
     /// digits, then spaces.
     private static func record(_ mark: Mark) -> [UInt8] {
         var record = emptyRecord

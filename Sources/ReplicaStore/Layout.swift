@@ -10,7 +10,7 @@ enum Layout {
     /// The number of this layout: `PRAGMA user_version`, plus one so that 0 stays "not ours".
     ///
     /// 4: checks where nothing is signed, and bodies by columns: a build that knows neither must not open it.
-    static let version: Int64 = 4
+    static let version: Int64 = 5
     /// The column of each declared table that holds the row's clocks; no schema may declare it.
     static let clockColumn = "sy_clk"
 
@@ -27,6 +27,7 @@ enum Layout {
         "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
         MetaKey.refusal, MetaKey.kept, MetaKey.takenBack, MetaKey.branches, MetaKey.naming,
+        MetaKey.scopes,
     ]
 
     static let tables = """
@@ -307,6 +308,10 @@ enum MetaKey {
     static let takenBack = "taken_back"
     /// Where branches of streams leave: see ``Branch``.
     static let branches = "branches"
+    /// The number of the stream that the replica writes to in a scope that is not the base one.
+    static func lane(_ scope: String) -> String { "own_\(scope)" }
+    /// The scopes that the hub last said this device may read, separated by single spaces.
+    static let scopes = "scopes"
     /// How often changes have got other names.
     static let naming = "naming"
     /// Changes are missing that others here rest on; see ``Replica/mend()``.

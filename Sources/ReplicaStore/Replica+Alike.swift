@@ -21,7 +21,7 @@ extension Replica {
             for place in places where shareAlike(at: place) { isMoving = true }
         }
         try rows.streams.writeBranches(to: connection)
-        own.branch = rows.streams[sid: own.sid]?.branch
+        for lane in lanes { lane.record.branch = rows.streams[sid: lane.record.sid]?.branch }
     }
 
     /// A run that follows the same one as others do.

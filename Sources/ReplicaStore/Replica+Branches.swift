@@ -139,7 +139,8 @@ extension Replica {
         let named = try names(of: run)
         do {
             return try run.contents(
-                namespace: schema.namespace, naming: named, earlier: vocabularies(of: record)
+                namespace: schema.namespace, mark: mark(of: record), naming: named,
+                earlier: vocabularies(of: record)
             ).changesets
         } catch {
             throw rows.damaged(
@@ -185,15 +186,18 @@ extension Replica {
     ///
     /// - Returns: `false` when that has to wait for what a repair lost.
     func sealBeforeNaming(_ stream: StreamID) throws(StoreError) -> Bool {
-        try sealTail()
+        // What is said of a stream is said in its scope.
+        let scope = rows.streams[stream]?.scope
+        let lane = lanes.first { $0.record.scope == scope }
+        if let lane { try sealTail(of: lane) }
         let family = Set(rows.streams.family(stream).map(\.stream))
         let isAnyAbout = try isAnyLeft(about: family, of: stream)
-        if tailCount > 0 || isAnyAbout {
+        if lane?.tailCount ?? 0 > 0 || isAnyAbout {
             // Where another file seals it as well, it counts once.
             _ = try adopt { _ throws(StoreError) in true }
-            try sealTail()
+            if let lane { try sealTail(of: lane) }
         }
-        guard tailCount == 0 else { return false }
+        guard lane?.tailCount ?? 0 == 0 else { return false }
         return try !isAnyLeft(about: family, of: stream)
     }
 

@@ -44,7 +44,7 @@ extension Replica {
         try connection.rewriteLog()
         let noted = try connection.rows("SELECT tbl, id, col FROM sy_dirty ORDER BY tbl, id, col")
         let transaction = WriteTransaction(self, author: "", claimedMilliseconds: nil)
-        var allowed: [UInt32: Bool] = [:]
+        var allowed: [String: Bool] = [:]
         var index = 0
         while index < noted.count {
             guard case .integer(let table) = noted[index][0], case .blob(let id) = noted[index][1],
@@ -61,8 +61,9 @@ extension Replica {
                 }
                 index += 1
             }
-            let isAllowed = try allowed[number] ?? mayWrite(number)
-            allowed[number] = isAllowed
+            let scope = try scope(of: RowID(row), in: number)
+            let isAllowed = try allowed["\(number) \(scope)"] ?? mayWrite(number, in: scope)
+            allowed["\(number) \(scope)"] = isAllowed
             do {
                 try capture(number, RowID(row), columns, isAllowed ? transaction : nil)
             } catch StoreError.damaged where passingDamaged {
@@ -107,7 +108,8 @@ extension Replica {
                 }
                 return places.flatMap { place in
                     Self.operations(
-                        from: state, access.table.columns[place], found[place], by: own.stream)
+                        from: state, access.table.columns[place], found[place],
+                        by: transaction.lane.record.stream)
                 }
             }
         } catch StoreError.invalid {

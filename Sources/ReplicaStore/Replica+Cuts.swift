@@ -431,7 +431,9 @@ extension Replica {
                 family = rows.streams.family(origin.stream)
             } else if family.contains(where: \.isBeyondEnd) {
                 // By its seq alone it couldn't be told from another branch's, once one comes.
-                try sealTail()
+                if let lane = lanes.first(where: { $0.record.scope == origin.scope }) {
+                    try sealTail(of: lane)
+                }
             }
             // What leaves a branch goes before that: a place that is not held can't be found.
             for record in family.sorted(by: { $0.depth > $1.depth }) {

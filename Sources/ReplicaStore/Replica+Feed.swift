@@ -2,37 +2,52 @@ internal import Causality
 internal import Merge
 public import SyncProtocol
 
-/// The feed of a replica that serves: the commit-ordered list of what arrived.
+/// The feeds of a replica that serves, one for each scope: the commit-ordered lists of what arrived. All
+/// have one epoch.
 extension Replica {
-    /// The end of the feed.
-    public func feedEnd() throws(StoreError) -> Cursor {
+    /// The scopes that have feeds, the base scope first.
+    package func feedScopes() throws(StoreError) -> [String] {
+        let found = try connection.rows(
+            "SELECT scope FROM sy_scope ORDER BY scope <> ?, scope", .text(Self.scope))
+        return found.compactMap { row in
+            if case .text(let scope) = row[0] { scope } else { nil }
+        }
+    }
+
+    /// The end of the feed of a scope; the start where there is none yet.
+    public func feedEnd(of scope: String = Replica.scope) throws(StoreError) -> Cursor {
         let rows = try connection.rows(
-            "SELECT epoch, off, chain FROM sy_scope WHERE scope = ?", .text(Self.scope))
+            "SELECT epoch, off, chain FROM sy_scope WHERE scope = ?", .text(scope))
+        if rows.isEmpty, scope != Self.scope {
+            return .start(epoch: try feedEnd().epoch, scope: scope)
+        }
         guard let row = rows.first, case .blob(let epoch) = row[0],
             let epoch = Identifier(epoch), case .integer(let offset) = row[1], offset >= 0,
             case .blob(let chain) = row[2], let chain = Digest(chain)
-        else { throw self.rows.damaged("the feed of \(Self.scope)") }
+        else { throw self.rows.damaged("the feed of \(scope)") }
         return Cursor(epoch: epoch, offset: UInt64(offset), chain: chain)
     }
 
     /// Gives a run the next place: offsets are dense, and in the order of commits.
     func appendToFeed(_ stub: RunStub, of record: StreamRecord) throws(StoreError) {
-        let end = try feedEnd().advanced(by: stub)
+        let scope = Value.text(record.scope)
+        let end = try feedEnd(of: record.scope).advanced(by: stub)
         try connection.run(
-            "INSERT INTO sy_feed VALUES(?, ?, ?, ?, ?)", .text(Self.scope),
+            "INSERT INTO sy_feed VALUES(?, ?, ?, ?, ?)", scope,
             .integer(Int64(end.offset)), .integer(record.sid), .integer(Int64(stub.lastSeq)),
             .blob(end.chain.bytes))
         try connection.run(
-            "UPDATE sy_scope SET off = ?, chain = ? WHERE scope = ?",
-            .integer(Int64(end.offset)), .blob(end.chain.bytes), .text(Self.scope))
+            "INSERT OR REPLACE INTO sy_scope VALUES(?, ?, ?, ?)", scope, .blob(end.epoch.bytes),
+            .integer(Int64(end.offset)), .blob(end.chain.bytes))
         try countKept()
     }
 
     // MARK: What was kept
 
-    /// How many runs a hub has kept for others, in its feed or aside: an older copy of its store has fewer.
+    /// How many runs a hub has kept for others, in its feed or aside; of a laptop, what it has written in
+    /// other scopes than the base one. An older copy of the file has less.
     var keptCount: UInt64 {
-        guard keepsFeed else { return 0 }
+        guard keepsFeed else { return laneCount }
         if let knownKept { return knownKept }
         var count: UInt64 = 0
         if case .integer(let noted) = (try? connection.meta(MetaKey.kept)) ?? nil {
@@ -52,32 +67,34 @@ extension Replica {
 
     // MARK: Entries
 
-    /// The entries behind `cursor`, at most one batch of bodies.
+    /// The entries of a scope's feed behind `cursor`, at most one batch of bodies.
     ///
     /// - Parameters:
+    ///   - room: the most that the bodies take, in bytes; a whole batch's room holds any one.
     ///   - cursor: `nil` for the start.
     ///   - ahead: heads that the asker holds: those of its runs come by name only.
     /// - Throws: ``Refusal`` EPOCH when the cursor is not on this feed's chain.
     public func feedEntries(
-        after cursor: Cursor?, ahead: [RunStub]
+        of scope: String = Replica.scope, after cursor: Cursor?, ahead: [RunStub],
+        room: Int = Limits.batchBytes
     ) throws -> (entries: [FeedEntry], cursor: Cursor, hasMore: Bool) {
         try keepInstall()
         // On one state of the file: another process may admit something, or cut it off.
-        return try read { try entries(after: cursor, ahead: ahead) }
+        return try read { try entries(of: scope, after: cursor, ahead: ahead, room) }
     }
 
     private func entries(
-        after cursor: Cursor?, ahead: [RunStub]
+        of scope: String, after cursor: Cursor?, ahead: [RunStub], _ room: Int
     ) throws -> (entries: [FeedEntry], cursor: Cursor, hasMore: Bool) {
-        let end = try feedEnd()
-        let start = cursor ?? .start(epoch: end.epoch, scope: Self.scope)
-        try check(start, against: end)
+        let end = try feedEnd(of: scope)
+        let start = cursor ?? .start(epoch: end.epoch, scope: scope)
+        try check(start, against: end, of: scope)
         let held = try held(ahead)
         var position = start
         var entries: [FeedEntry] = []
         var size = 0
         while position.offset < end.offset, entries.count < Self.entryLimit {
-            let (stub, stream) = try feedEntry(behind: position)
+            let (stub, stream) = try feedEntry(behind: position, of: scope)
             guard let stream, !isCutOff(Dot(stream, stub.lastSeq)) else {
                 entries.append(.cut(stub))
                 position = position.advanced(by: stub)
@@ -87,7 +104,8 @@ extension Replica {
                 entries.append(.stub(stub))
             } else {
                 guard let run = try run(stub) else { throw rows.damaged("a run of the feed") }
-                guard entries.isEmpty || size + run.storedBytes <= Limits.batchBytes else { break }
+                let isFirst = entries.isEmpty && room >= Limits.batchBytes
+                guard isFirst || size + run.storedBytes <= room else { break }
                 size += run.storedBytes
                 entries.append(.whole(run))
             }
@@ -116,17 +134,19 @@ extension Replica {
     /// Holds a cursor against the feed.
     ///
     /// - Throws: ``Refusal`` EPOCH when it is not on this feed's chain.
-    package func check(_ cursor: Cursor) throws { try check(cursor, against: feedEnd()) }
+    package func check(_ cursor: Cursor, of scope: String = Replica.scope) throws {
+        try check(cursor, against: feedEnd(of: scope), of: scope)
+    }
 
-    private func check(_ cursor: Cursor, against end: Cursor) throws {
+    private func check(_ cursor: Cursor, against end: Cursor, of scope: String) throws {
         guard cursor.epoch == end.epoch, cursor.offset <= end.offset else {
             throw Refusal(.epoch, "the hub's feed is not the one that was read before")
         }
         let chain: Digest?
         if cursor.offset == 0 {
-            chain = Cursor.start(epoch: end.epoch, scope: Self.scope).chain
+            chain = Cursor.start(epoch: end.epoch, scope: scope).chain
         } else if case .blob(let bytes)? = try connection.value(
-            "SELECT chain FROM sy_feed WHERE scope = ? AND off = ?", .text(Self.scope),
+            "SELECT chain FROM sy_feed WHERE scope = ? AND off = ?", .text(scope),
             .integer(Int64(cursor.offset)))
         {
             chain = Digest(bytes)
@@ -138,35 +158,41 @@ extension Replica {
         }
     }
 
-    /// Begins a new epoch of the feed, with the entries that there are: whoever has read it before reads
-    /// it anew, and offers all that it holds. Inside of a transaction.
+    /// Begins a new epoch of all feeds, with the entries that there are: whoever has read them before reads
+    /// them anew, and offers all that it holds. Inside of a transaction.
     func renewEpoch() throws(StoreError) {
-        let end = try feedEnd()
         guard let epoch = Identifier(environment.randomBytes(16)) else {
             preconditionFailure("16 random bytes are an identifier")
         }
-        var old = Cursor.start(epoch: end.epoch, scope: Self.scope)
-        var new = Cursor.start(epoch: epoch, scope: Self.scope)
+        for scope in try feedScopes() { try renewEpoch(epoch, of: scope) }
+    }
+
+    private func renewEpoch(_ epoch: Identifier, of scope: String) throws(StoreError) {
+        let end = try feedEnd(of: scope)
+        var old = Cursor.start(epoch: end.epoch, scope: scope)
+        var new = Cursor.start(epoch: epoch, scope: scope)
         while old.offset < end.offset {
-            let stub = try feedStub(behind: old)
+            let stub = try feedStub(behind: old, of: scope)
             (old, new) = (old.advanced(by: stub), new.advanced(by: stub))
             try connection.run(
                 "UPDATE sy_feed SET chain = ? WHERE scope = ? AND off = ?",
-                .blob(new.chain.bytes), .text(Self.scope), .integer(Int64(new.offset)))
+                .blob(new.chain.bytes), .text(scope), .integer(Int64(new.offset)))
         }
         try connection.run(
             "UPDATE sy_scope SET epoch = ?, chain = ? WHERE scope = ?", .blob(epoch.bytes),
-            .blob(new.chain.bytes), .text(Self.scope))
+            .blob(new.chain.bytes), .text(scope))
     }
 
-    private func feedStub(behind cursor: Cursor) throws(StoreError) -> RunStub {
-        try feedEntry(behind: cursor).stub
+    private func feedStub(
+        behind cursor: Cursor, of scope: String
+    ) throws(StoreError) -> RunStub {
+        try feedEntry(behind: cursor, of: scope).stub
     }
 
     /// - Returns: what is next in the feed, and the stream or the branch that it lies in; no stream when it
     ///   was cut off.
     private func feedEntry(
-        behind cursor: Cursor
+        behind cursor: Cursor, of scope: String
     ) throws(StoreError) -> (stub: RunStub, stream: StreamID?) {
         let offset = cursor.offset + 1
         let found = try connection.rows(
@@ -174,7 +200,7 @@ extension Replica {
             SELECT f.sid, f.last_seq, r.hash, f.chain FROM sy_feed f
             LEFT JOIN sy_run r ON r.sid = f.sid AND r.last_seq = f.last_seq
             WHERE f.scope = ? AND f.off = ?
-            """, .text(Self.scope), .integer(Int64(offset)))
+            """, .text(scope), .integer(Int64(offset)))
         guard let row = found.first, case .integer(let sid) = row[0],
             let record = rows.streams[sid: sid], case .integer(let seq) = row[1], seq > 0,
             case .blob(let chain) = row[3]

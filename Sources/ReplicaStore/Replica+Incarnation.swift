@@ -47,15 +47,18 @@ extension Replica {
         try connection.run(
             "INSERT INTO sy_left SELECT ?, seq, refs, body, sum FROM sy_tail", .integer(own.sid))
         try connection.run("DELETE FROM sy_tail")
-        try rows.streams.update(own, in: connection)
-        // An older copy in the same place: nobody else goes on in its name.
-        if isPutBack, own.head > own.sealed {
-            try connection.setMeta(Self.adoption(own), .integer(1))
+        for lane in lanes {
+            try rows.streams.update(lane.record, in: connection)
+            // An older copy in the same place: nobody else goes on in its name.
+            if isPutBack, lane.record.head > lane.record.sealed {
+                try connection.setMeta(Self.adoption(lane.record), .integer(1))
+            }
         }
-        // Two copies must not take the same.
-        let random = environment.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
+        // The others follow when something is written in their scopes.
+        try connection.run("DELETE FROM sy_meta WHERE key GLOB ?", .text(MetaKey.lane("*")))
+        lanes.removeSubrange(1...)
         let origin = StreamOrigin(
-            publicKey: own.publicKey, scope: own.scope, incarnation: random >> 2 | 1)
+            publicKey: own.publicKey, scope: own.scope, incarnation: randomIncarnation())
         own = try rows.streams.add(origin, to: connection)
         own.clock = clock.last
         try rows.streams.update(own, in: connection)
@@ -81,7 +84,7 @@ extension Replica {
         guard keepsFeed, publicKey == own.publicKey else { return }
         try connection.setMeta(MetaKey.takenBack, .integer(1))
         // It gives no number twice.
-        guard run.header.stream == own.wire else { return }
+        guard lane(of: run.header.stream) != nil else { return }
         try connection.setMeta(MetaKey.renew, MetaKey.rewound)
     }
 
@@ -115,7 +118,7 @@ extension Replica {
 
     /// Streams of earlier incarnations with changesets that no run holds.
     var leaving: [StreamRecord] {
-        rows.streams.sorted.filter { $0.sid != own.sid && $0.head > $0.sealed }
+        rows.streams.sorted.filter { lane(sid: $0.sid) == nil && $0.head > $0.sealed }
             .sorted { $0.sid < $1.sid }
     }
 
@@ -183,7 +186,9 @@ extension Replica {
     func leftCount(
         in changes: RunChanges, _ record: StreamRecord?
     ) throws(StoreError) -> Int? {
-        guard let record, record.sid != own.sid, record.head > record.sealed else { return 0 }
+        guard let record, lane(sid: record.sid) == nil, record.head > record.sealed else {
+            return 0
+        }
         let left = try leftChangesets(record)
         return changes.changesets.starts(with: left) ? left.count : nil
     }
@@ -205,9 +210,9 @@ extension Replica {
     }
 
     /// Whether the tail names a changeset that no run holds: it can't leave before that.
-    func isTailWaiting() throws(StoreError) -> Bool {
+    func isTailWaiting(_ lane: Lane) throws(StoreError) -> Bool {
         guard try hasHoles() || !leaving.isEmpty else { return false }
-        return try tailChangesets().contains { namesUnsealed($0, in: own) }
+        return try tailChangesets(of: lane).contains { namesUnsealed($0, in: lane.record) }
     }
 
     private func namesUnsealed(_ changeset: Changeset, in record: StreamRecord) -> Bool {
@@ -232,13 +237,14 @@ extension Replica {
         }
     }
 
-    /// After a hub has told all it holds: what was left in this place by a life that was lost, and
+    /// After a hub has told all it holds of a scope: what was left in this place by a life that was lost, and
     /// that the hub has not.
-    func adoptPutBack() throws(StoreError) {
+    func adoptPutBack(in scope: String) throws(StoreError) {
         guard !leaving.isEmpty else { return }
         try transaction { () throws(StoreError) in
             _ = try adopt { record throws(StoreError) in
-                try connection.meta(Self.adoption(record)) != nil
+                let isMarked = try connection.meta(Self.adoption(record)) != nil
+                return isMarked && record.scope == scope
             }
         }
     }
@@ -274,7 +280,8 @@ extension Replica {
             schemaVersion: schema.version,
             origin: StreamOrigin(
                 publicKey: record.publicKey, scope: record.scope, incarnation: record.incarnation),
-            key: try key(), namespace: schema.namespace, dictionary: &dictionary,
+            key: try key(), namespace: schema.namespace, mark: mark(of: record),
+            dictionary: &dictionary,
             earlier: { [record] in try? vocabulary(record.sid, holding: $0) })
         try keep(run, of: &record, received: environment.wallMilliseconds())
         try rows.streams.update(record, in: connection)
@@ -286,7 +293,7 @@ extension Replica {
 
     /// Brings the last change's number to the disk before a run with it leaves.
     func keepInstall() throws(StoreError) {
-        guard own.sealed > 0 || keepsFeed else { return }
+        guard keepsFeed || lanes.contains(where: { $0.record.sealed > 0 }) else { return }
         try takeLock()
         defer { letGo() }
         // The run may be in a log that the disk has not kept.

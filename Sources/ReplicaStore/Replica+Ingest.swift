@@ -155,9 +155,10 @@ extension Replica {
                 return .setAside(refusal)
             }
             if try isHeld(run) { return .duplicate }
-            let isOwn = run.header.stream == own.wire
+            let ownLane = lane(of: run.header.stream)
+            let isOwn = ownLane != nil
             // It goes on elsewhere as well.
-            if isOwn, tailCount > 0, try !sealBeforeNaming(own.wire) {
+            if ownLane?.tailCount ?? 0 > 0, try !sealBeforeNaming(run.header.stream) {
                 throw Refusal(.gap, "what was recorded here waits for what a repair has lost")
             }
             var record: StreamRecord?
@@ -169,7 +170,8 @@ extension Replica {
             for dependency in run.header.dependencies { try check(dependency) }
             let contents = try contents(of: incoming, record)
             let publicKey = record?.publicKey ?? run.header.origin?.publicKey
-            if try authorize(contents, publicKey, &accepted) {
+            let scope = record?.scope ?? run.header.origin?.scope ?? Self.scope
+            if try authorize(contents, publicKey, scope, &accepted) {
                 // What was kept aside may have been taken meanwhile, and changed what names mean.
                 return try accept(incoming, into: &accepted)
             }
@@ -250,11 +252,12 @@ extension Replica {
     ///
     /// - Returns: whether that was put there now: what was read of the run may say something else then.
     private func authorize(
-        _ contents: IncomingRun.Contents, _ publicKey: [UInt8]?, _ accepted: inout [AcceptedRun]
+        _ contents: IncomingRun.Contents, _ publicKey: [UInt8]?, _ scope: String,
+        _ accepted: inout [AcceptedRun]
     ) throws -> Bool {
-        guard let publicKey, let denial = try denial(of: contents.changes, by: publicKey) else {
-            return false
-        }
+        guard let publicKey,
+            let denial = try denial(of: contents.changes, by: publicKey, in: scope)
+        else { return false }
         guard !accepted.isEmpty else { throw denial }
         try apply(&accepted)
         return true
@@ -309,14 +312,18 @@ extension Replica {
     private func read(
         _ run: SealedRun, of record: StreamRecord?, _ publicKey: [UInt8]
     ) throws -> IncomingRun.Contents {
-        if let origin = run.header.origin, origin.scope != Self.scope {
-            throw Refusal(.scope, "its scope \(origin.scope) is not replicated here")
+        let scope = record?.scope ?? run.header.origin?.scope ?? Self.scope
+        let mark = schema.mark(ofScope: scope)
+        guard scope == Self.scope || mark != nil else {
+            throw Refusal(.scope, "its scope \(scope) is none of this forum's")
         }
         do {
             try run.verify(publicKey: publicKey)
             let named = try names(of: run)
             var contents = try run.contents(
-                namespace: schema.namespace, naming: named, earlier: vocabularies(of: record))
+                namespace: schema.namespace, mark: mark, naming: named,
+                earlier: vocabularies(of: record))
+            try checkRows(contents.changes, in: scope, mark)
             guard named != nil || rows.streams.isForked(run.header.stream) else { return contents }
             // A stream of which nothing is here has no branches yet.
             guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) }) else {
@@ -328,6 +335,17 @@ extension Replica {
             return contents
         } catch RunError.unreadableSource(let seq) {
             throw rows.damaged("run \(run.header.stream):\(seq) of the log")
+        }
+    }
+
+    /// Whoever may write in one scope may not write to a row of another one; and who is let in stands in the
+    /// base scope alone.
+    private func checkRows(_ changes: RunChanges, in scope: String, _ mark: ScopeMark?) throws {
+        guard let mark else { return }
+        for change in changes.changes {
+            guard ScopeMark(endOf: change.row) == mark, change.table != schema.trust?.table else {
+                throw Refusal(.poison, "it changes a row that doesn't lie in its scope \(scope)")
+            }
         }
     }
 
@@ -351,9 +369,10 @@ extension Replica {
         if let last { clock.observe(last.time, wallMilliseconds: now) }
         try keep(run, of: &record, received: now)
         try rows.streams.update(record, in: connection)
-        if record.sid == own.sid {
-            own = record
-            writer = BodyWriter(stream: own.wire, previousRun: own.runHash)
+        if let lane = lane(sid: record.sid) {
+            lane.record = record
+            lane.writer = BodyWriter(
+                stream: record.wire, previousRun: record.runHash, mark: lane.mark)
         }
         own.clock = clock.last
         return record.sid

@@ -209,13 +209,14 @@ extension Replica {
 
     /// The stream that this replica writes to may be a branch now. It goes on as a new incarnation.
     private func findOwn(_ lines: [Line], _ stream: StreamID) throws(StoreError) {
-        guard own.wire == stream else { return }
-        let line = lines.first { line in line.nodes.contains { $0.hash == own.runHash } }
-        guard let record = rows.streams[sid: line?.sid ?? own.sid] else { return }
-        let clock = own.clock
-        own = record
-        own.clock = clock
-        try rows.streams.update(own, in: connection)
-        try connection.setMeta("own", .integer(own.sid))
+        guard let lane = lane(of: stream) else { return }
+        let line = lines.first { line in line.nodes.contains { $0.hash == lane.record.runHash } }
+        guard let record = rows.streams[sid: line?.sid ?? lane.record.sid] else { return }
+        let clock = lane.record.clock
+        lane.record = record
+        lane.record.clock = clock
+        try rows.streams.update(lane.record, in: connection)
+        try connection.setMeta(
+            lane.isBase ? "own" : MetaKey.lane(record.scope), .integer(record.sid))
     }
 }

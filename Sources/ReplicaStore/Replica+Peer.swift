@@ -1,5 +1,6 @@
 public import Causality
 internal import Merge
+internal import RecordSchema
 public import SyncProtocol
 
 /// What a replica knows of the hub that it syncs with.
@@ -84,6 +85,38 @@ extension Replica {
         try read { () throws(StoreError) in try countPending() }
     }
 
+    /// The scopes that the hub is asked for, the base scope first: those that this device may read, by the
+    /// hub's last word or by its certificate, and those of which it holds what the hub isn't known to.
+    public func syncedScopes() throws(StoreError) -> [String] {
+        try read { () throws(StoreError) in
+            var scopes = Set(try readableScopes())
+            let heads = try peerHeads()
+            for record in rows.streams.records.values
+            where record.head > heads[record.sid]?.has ?? record.base {
+                scopes.insert(record.scope)
+            }
+            scopes.remove(Self.scope)
+            return [Self.scope] + scopes.sorted()
+        }
+    }
+
+    /// The scopes that this device may read, the base scope among them.
+    public func readableScopes() throws(StoreError) -> [String] {
+        if case .text(let text)? = try connection.meta(MetaKey.scopes) {
+            return text.split(separator: " ").map(String.init)
+        }
+        let grants = try membership()?.own?.statement.grants ?? []
+        return grants.map(\.scope).filter { schema.mark(ofScope: $0) != nil } + [Self.scope]
+    }
+
+    /// Notes which scopes the hub lets this device read.
+    public func note(readableScopes scopes: [String]) throws(StoreError) {
+        let known = scopes.filter { $0 == Self.scope || schema.mark(ofScope: $0) != nil }
+        let text = Value.text(known.joined(separator: " "))
+        guard try connection.meta(MetaKey.scopes) != text else { return }
+        try transaction { () throws(StoreError) in try connection.setMeta(MetaKey.scopes, text) }
+    }
+
     private func countPending() throws(StoreError) -> (count: UInt64, oldestMilliseconds: Int64?) {
         let heads = try peerHeads()
         var count: UInt64 = 0
@@ -91,9 +124,13 @@ extension Replica {
             count += record.head - min(record.head, heads[record.sid]?.has ?? record.base)
         }
         guard count > 0 else { return (0, nil) }
-        let first = (heads[own.sid]?.has ?? 0) + 1
-        let oldest = try changeset(Dot(own.stream, first))?.time.milliseconds
-        return (count, oldest)
+        var oldest: [Int64] = []
+        for lane in lanes {
+            let first = (heads[lane.record.sid]?.has ?? lane.record.base) + 1
+            guard let changeset = try changeset(Dot(lane.record.stream, first)) else { continue }
+            oldest.append(changeset.time.milliseconds)
+        }
+        return (count, oldest.min())
     }
 
     func peerHeads() throws(StoreError) -> [Int64: (has: UInt64, fed: UInt64)] {
@@ -114,11 +151,11 @@ extension Replica {
         return heads
     }
 
-    /// Where this replica stands in the hub's feed.
-    public func cursor() throws(StoreError) -> Cursor? {
+    /// Where this replica stands in the hub's feed of a scope.
+    public func cursor(in scope: String = Replica.scope) throws(StoreError) -> Cursor? {
         let found = try connection.rows(
             "SELECT epoch, off, chain FROM sy_peer WHERE peer = ? AND scope = ?", try peer(),
-            .text(Self.scope))
+            .text(scope))
         guard let row = found.first, case .blob(let epoch) = row[0],
             let epoch = Identifier(epoch), case .integer(let offset) = row[1], offset >= 0,
             case .blob(let chain) = row[2], let chain = Digest(chain)
@@ -128,18 +165,23 @@ extension Replica {
 
     // MARK: Out
 
-    /// Seals what is not sealed and gathers what the hub isn't known to hold: at most one batch.
+    /// Seals what is not sealed and gathers what the hub isn't known to hold of a scope: at most one batch.
     ///
-    /// - Parameter asksForBodies: leave out what the replica holds ahead of its cursor.
-    public func outgoingBatch(asksForBodies: Bool = false) throws(StoreError) -> OutgoingBatch {
+    /// - Parameters:
+    ///   - asksForBodies: leave out what the replica holds ahead of its cursor.
+    ///   - room: the most that the runs take, in bytes; a whole batch's room holds any one.
+    public func outgoingBatch(
+        of scope: String = Replica.scope, asksForBodies: Bool = false,
+        room: Int = Limits.batchBytes
+    ) throws(StoreError) -> OutgoingBatch {
         try seal()
         try keepInstall()
         let heads = try peerHeads()
-        var batch = OutgoingBatch(cursor: try cursor())
+        var batch = OutgoingBatch(cursor: try cursor(in: scope))
         var queues: [RunQueue] = []
         // The hub's own words come first: it may have lost the one that lets this device in.
         let hub = try hubLink()?.publicKey
-        let streams = rows.streams.sorted
+        let streams = rows.streams.sorted.filter { $0.scope == scope }
         let ordered =
             streams.filter { $0.publicKey == hub } + streams.filter { $0.publicKey != hub }
         for record in ordered where record.sealed > record.base {
@@ -152,7 +194,7 @@ extension Replica {
             queues.append(
                 RunQueue(record: record, next: try runs(of: record, after: known.has, .head).first))
         }
-        try fill(&batch, from: queues, heads)
+        try fill(&batch, from: queues, heads, room)
         batch.runs = try unnamedRuns(under: batch.runs) + batch.runs
         return batch
     }
@@ -180,7 +222,11 @@ extension Replica {
         try keepInstall()
         var held = vector
         var queues: [(record: StreamRecord, runs: [SealedRun])] = []
-        for record in rows.streams.sorted {
+        let streams = rows.streams.sorted
+        // What the other scopes rest on comes first.
+        let ordered =
+            streams.filter { $0.scope == Self.scope } + streams.filter { $0.scope != Self.scope }
+        for record in ordered {
             held[record.stream] = max(held[record.stream], record.base)
             guard record.sealed > held[record.stream] else { continue }
             queues.append((record, try runs(of: record, after: held[record.stream], .all)))
@@ -224,7 +270,7 @@ extension Replica {
     /// Takes runs from the queues so that each comes after those that it depends on.
     private func fill(
         _ batch: inout OutgoingBatch, from queues: [RunQueue],
-        _ heads: [Int64: (has: UInt64, fed: UInt64)]
+        _ heads: [Int64: (has: UInt64, fed: UInt64)], _ room: Int
     ) throws(StoreError) {
         var queues = queues
         var held = VersionVector(
@@ -236,7 +282,8 @@ extension Replica {
             let record = queues[index].record
             let before = held[record.stream]
             guard let run = try runs(of: record, after: before, .first).first else { break }
-            guard batch.runs.isEmpty || size + run.storedBytes <= Limits.batchBytes else { break }
+            let isFirst = batch.runs.isEmpty && room >= Limits.batchBytes
+            guard isFirst || size + run.storedBytes <= room else { break }
             size += run.storedBytes
             held[record.stream] = run.header.lastSeq
             batch.runs.append(run)
@@ -311,11 +358,16 @@ extension Replica {
         }
     }
 
-    /// Starts over with a hub that is not what it was: everything is read and offered again.
-    public func forgetHub() throws(StoreError) {
+    /// Starts over with a hub that is not what it was: all of the scope is read and offered again.
+    public func forgetHub(in scope: String = Replica.scope) throws(StoreError) {
         try transaction { () throws(StoreError) in
-            try connection.run("DELETE FROM sy_peer WHERE peer = ?", try peer())
-            try connection.run("DELETE FROM sy_peer_head WHERE peer = ?", try peer())
+            try connection.run(
+                "DELETE FROM sy_peer WHERE peer = ? AND scope = ?", try peer(), .text(scope))
+            try connection.run(
+                """
+                DELETE FROM sy_peer_head WHERE peer = ?
+                AND sid IN (SELECT sid FROM sy_stream WHERE scope = ?)
+                """, try peer(), .text(scope))
         }
     }
 }

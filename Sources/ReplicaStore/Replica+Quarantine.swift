@@ -23,7 +23,8 @@ extension Replica {
             """
             INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
             VALUES(?, ?, ?, ?, ?, ?, ?, ?)
-            """, .text(Self.scope), .blob(run.header.stream.identifier.bytes),
+            """, .text(try origin(of: run)?.scope ?? Self.scope),
+            .blob(run.header.stream.identifier.bytes),
             .integer(Int64(run.header.lastSeq)), .integer(environment.wallMilliseconds()),
             .text("\(refusal.code.name): \(refusal.explanation)"), .blob(run.headerBytes),
             .blob(run.signature), .blob(run.body))
@@ -120,7 +121,9 @@ extension Replica {
             path.append(run)
             previous = run.header.previous
         }
-        var reader = StreamReader(namespace: schema.namespace)
+        var reader = StreamReader(
+            namespace: schema.namespace,
+            mark: try origin(of: kept.run).flatMap { schema.mark(ofScope: $0.scope) })
         for run in path.reversed() { _ = try reader.changesets(of: run) }
         return try? reader.changesets(of: kept.run)
     }

@@ -19,16 +19,17 @@ extension Replica {
     /// Takes in a hub's reply: what is new, then where the feed stands, then what the hub holds.
     ///
     /// - Parameters:
+    ///   - scope: what it is about.
     ///   - start: the cursor that the request named.
     ///   - observe: called after each transaction. What it throws ends the work there: runs and cursor
     ///     have moved together, and the next sync goes on behind them.
     /// - Throws: ``Refusal`` POISON when the entries don't lead to the reply's cursor; then
     ///   nothing is taken in.
     public func apply(
-        _ reply: ExchangeReply, from start: Cursor?,
+        _ reply: ExchangeReply, in scope: String = Replica.scope, from start: Cursor?,
         observe: (IngestProgress) throws -> Void = { _ in }
     ) throws -> AppliedReply {
-        var position = start ?? .start(epoch: reply.cursor.epoch, scope: Self.scope)
+        var position = start ?? .start(epoch: reply.cursor.epoch, scope: scope)
         // As this replica has it stored: another process may move it, or drop it, meanwhile.
         var stored = start
         let end = reply.entries.reduce(position) { $0.advanced(by: $1.stub) }
@@ -40,12 +41,12 @@ extension Replica {
         let leftBefore = try left().count
         var rest = reply.entries[...]
         while !rest.isEmpty, !applied.lacksBodies {
-            let progress = try take(&rest, at: &position, &stored, &applied)
+            let progress = try take(&rest, of: scope, at: &position, &stored, &applied)
             lock?.giveWay()
             try renewIfForked()
             try observe(progress)
         }
-        let isBelieved = try remember(reply, position, &stored)
+        let isBelieved = try remember(reply, scope, position, &stored)
         if try hasHoles() {
             try transaction {
                 try drain()
@@ -69,13 +70,14 @@ extension Replica {
             }
         }
         try renewIfForked()
-        if try cursor() == stored { try noteAdmitted(applied.missed) }
+        if try cursor(in: scope) == stored { try noteAdmitted(applied.missed) }
         // What was put aside just now, and admitted behind that.
         applied.quarantinedCount -= min(takenBack.runCount, applied.quarantinedCount)
         applied.changesetCount += takenBack.changesetCount
         let isAtEnd = !reply.hasMore && !applied.lacksBodies && applied.damage == nil
-        if isAtEnd { try adoptPutBack() }
-        let isDoubted = try isAtEnd && reply.rejections.isEmpty && doubtHeads(behind: reply.cursor)
+        if isAtEnd { try adoptPutBack(in: scope) }
+        let isDoubted =
+            try isAtEnd && reply.rejections.isEmpty && doubtHeads(behind: reply.cursor, of: scope)
         // What the hub takes or has taken is offered again: the answer to that says what it holds.
         applied.hasMoreToSend =
             try !isBelieved || isDoubted || left().count < leftBefore
@@ -89,7 +91,7 @@ extension Replica {
     ///
     /// - Parameter entries: what is not taken in yet.
     private func take(
-        _ entries: inout ArraySlice<FeedEntry>, at position: inout Cursor,
+        _ entries: inout ArraySlice<FeedEntry>, of scope: String, at position: inout Cursor,
         _ stored: inout Cursor?, _ applied: inout AppliedReply
     ) throws -> IngestProgress {
         // The first is read before others have to wait for it.
@@ -101,7 +103,7 @@ extension Replica {
             try drain()
             let peer = try peer()
             // Of a hub that was forgotten meanwhile nothing is noted: what comes may be of an old feed.
-            let counts = try self.cursor() == known
+            let counts = try self.cursor(in: scope) == known
             var accepted: [AcceptedRun] = []
             while let entry = rest.first, slice.hasRoom(under: lock) {
                 let next = ahead ?? entry.run.map { incoming($0) }
@@ -127,7 +129,7 @@ extension Replica {
             try apply(&accepted)
             if mayReachEnd { try endStreams() }
             try rows.streams.update(own, in: connection)
-            try moveCursor(&known, to: cursor, peer)
+            try moveCursor(&known, of: scope, to: cursor, peer)
         }
         (entries, position, applied, stored) = (rest, cursor, result, known)
         return progress
@@ -190,13 +192,13 @@ extension Replica {
     ///
     /// - Parameter known: where it stood when this was begun, and stands now.
     private func moveCursor(
-        _ known: inout Cursor?, to cursor: Cursor, _ peer: Value
+        _ known: inout Cursor?, of scope: String, to cursor: Cursor, _ peer: Value
     ) throws(StoreError) {
-        guard try self.cursor() == known else { return }
+        guard try self.cursor(in: scope) == known else { return }
         known = cursor
         try connection.run(
             "INSERT OR REPLACE INTO sy_peer VALUES(?, ?, ?, ?, ?)", peer,
-            .text(Self.scope), .blob(cursor.epoch.bytes), .integer(Int64(cursor.offset)),
+            .text(scope), .blob(cursor.epoch.bytes), .integer(Int64(cursor.offset)),
             .blob(cursor.chain.bytes))
     }
 
@@ -229,7 +231,7 @@ extension Replica {
     ///
     /// - Returns: whether all heads stand.
     private func remember(
-        _ reply: ExchangeReply, _ cursor: Cursor, _ stored: inout Cursor?
+        _ reply: ExchangeReply, _ scope: String, _ cursor: Cursor, _ stored: inout Cursor?
     ) throws(StoreError) -> Bool {
         var known = stored
         defer { stored = known }
@@ -255,7 +257,7 @@ extension Replica {
             where !named.contains(record.sid) && rows.streams.isForked(record.wire) {
                 try setHas(try base(of: record, under: reply.heads), of: record, peer)
             }
-            try moveCursor(&known, to: cursor, peer)
+            try moveCursor(&known, of: scope, to: cursor, peer)
             try connection.setMeta("last_sync", .integer(environment.wallMilliseconds()))
             try connection.setMeta(
                 "clock_offset",
@@ -270,17 +272,17 @@ extension Replica {
     ///
     /// - Parameter end: of the feed; when another process reads it anew, that one is to say.
     /// - Returns: whether there was any.
-    private func doubtHeads(behind end: Cursor) throws(StoreError) -> Bool {
-        guard try cursor() == end else { return false }
+    private func doubtHeads(behind end: Cursor, of scope: String) throws(StoreError) -> Bool {
+        guard try cursor(in: scope) == end else { return false }
         let doubted = try peerHeads().filter { sid, known in
-            known.has > known.fed && rows.streams[sid: sid]?.end == nil
+            guard let record = rows.streams[sid: sid], record.scope == scope else { return false }
+            return known.has > known.fed && record.end == nil
         }
         guard !doubted.isEmpty else {
-            hasDoubted = false
+            doubtedScopes.remove(scope)
             return false
         }
-        let readsAnew = !hasDoubted
-        hasDoubted = true
+        let readsAnew = doubtedScopes.insert(scope).inserted
         try transaction(isDurable: false) { () throws(StoreError) in
             let peer = try peer()
             for sid in doubted.keys.sorted() {
@@ -289,9 +291,14 @@ extension Replica {
                     .integer(sid))
             }
             guard readsAnew else { return }
-            try connection.run("DELETE FROM sy_peer WHERE peer = ?", peer)
+            try connection.run(
+                "DELETE FROM sy_peer WHERE peer = ? AND scope = ?", peer, .text(scope))
             // So that it comes by names.
-            try connection.run("UPDATE sy_peer_head SET fed = 0 WHERE peer = ?", peer)
+            try connection.run(
+                """
+                UPDATE sy_peer_head SET fed = 0 WHERE peer = ?
+                AND sid IN (SELECT sid FROM sy_stream WHERE scope = ?)
+                """, peer, .text(scope))
         }
         return true
     }

@@ -55,18 +55,23 @@ struct TailPiece {
     }
 }
 
-/// The tail: own changesets that no run holds yet, and how they are sealed.
+/// The tails: own changesets that no run holds yet, and how they are sealed.
 extension Replica {
-    /// Reads the tail, so that the next changeset can refer to what the run has named.
-    func resumeTail() throws(StoreError) {
-        startTail()
+    /// Reads the tails, so that the next changeset can refer to what its run has named.
+    func resumeTails() throws(StoreError) {
+        for lane in lanes { try resumeTail(of: lane) }
+    }
+
+    private func resumeTail(of lane: Lane) throws(StoreError) {
+        lane.startTail()
+        let own = lane.record
         var reader = tailReader(own)
-        try forEachTailPiece { seq, streams, body throws(StoreError) in
-            tailCount += 1
-            guard seq == own.sealed + UInt64(tailCount) else {
+        try forEachTailPiece(of: lane) { seq, streams, body throws(StoreError) in
+            lane.tailCount += 1
+            guard seq == own.sealed + UInt64(lane.tailCount) else {
                 throw rows.damaged("change \(own.stream):\(seq) of the tail: one before is missing")
             }
-            tailBody += body
+            lane.tailBody += body
             reader.append(body, newStreams: streams)
             do throws(CBORError) {
                 while try reader.skip() {}
@@ -75,79 +80,79 @@ extension Replica {
             }
         }
         // A number must never be given twice, nor be left out.
-        guard own.head == own.sealed + UInt64(tailCount) else {
+        guard own.head == own.sealed + UInt64(lane.tailCount) else {
             throw rows.damaged("stream \(own.stream): its last change is not the one that is noted")
         }
-        tailRowCount = reader.rowCount
-        writer.resume(reader)
+        lane.tailRowCount = reader.rowCount
+        lane.writer.resume(reader)
         clock = HybridClock(last: max(clock.last, reader.lastTime))
-    }
-
-    /// A tail of which there is nothing.
-    private func startTail() {
-        writer = BodyWriter(stream: own.wire, previousRun: own.runHash)
-        (tailCount, tailRowCount) = (0, 0)
-        tailBody.removeAll(keepingCapacity: tailBody.capacity <= Limits.runStoredBytes)
     }
 
     func tailReader(_ record: StreamRecord) -> BodyReader {
         BodyReader(
             body: [], stream: record.wire, firstSeq: record.sealed + 1,
             previousRun: record.runHash,
-            streams: [], namespace: schema.namespace)
+            streams: [], namespace: schema.namespace, mark: mark(of: record))
     }
 
     func forEachTailPiece(
-        _ body: (UInt64, [StreamID], [UInt8]) throws(StoreError) -> Void
+        of lane: Lane, _ body: (UInt64, [StreamID], [UInt8]) throws(StoreError) -> Void
     ) throws(StoreError) {
         let sum = hasSums ? "sum" : "0"
         let statement = try connection.statement(
-            "SELECT seq, refs, body, \(sum) FROM sy_tail ORDER BY seq")
+            lane.isBase
+                ? "SELECT seq, refs, body, \(sum) FROM sy_tail ORDER BY seq"
+                : "SELECT seq, refs, body, \(sum) FROM sy_left WHERE sid = ? ORDER BY seq")
         defer { statement.reset() }
+        if !lane.isBase { statement.bind(1, lane.record.sid) }
         while try statement.step() {
             guard
                 let piece = TailPiece(
-                    statement, of: own.stream, after: own.runHash, isChecked: hasSums)
+                    statement, of: lane.record.stream, after: lane.record.runHash,
+                    isChecked: hasSums)
             else {
-                throw rows.damaged("change \(own.stream):\(statement.integer(0)) of the tail")
+                throw rows.damaged(
+                    "change \(lane.record.stream):\(statement.integer(0)) of the tail")
             }
             try body(piece.seq, piece.streams, piece.body)
         }
-        for piece in unwrittenTail { try body(piece.seq, piece.streams, piece.body) }
+        for piece in lane.unwrittenTail { try body(piece.seq, piece.streams, piece.body) }
     }
 
-    /// Adds a finished changeset to the tail. Inside of a transaction, which writes it when it ends:
+    /// Adds a finished changeset to a tail. Inside of a transaction, which writes it when it ends:
     /// what is sealed before was never in the table.
-    func appendToTail(_ body: [UInt8], newStreams: ArraySlice<StreamID>, rowCount: Int) {
-        own.head += 1
-        own.clock = clock.last
-        rows.streams.note(own)
-        unwrittenTail.append(
-            TailPiece(seq: own.head, streams: Array(newStreams), body: body))
-        tailCount += 1
-        tailBody += body
-        tailRowCount += rowCount
+    func append(
+        _ body: [UInt8], newStreams: ArraySlice<StreamID>, rowCount: Int, to lane: Lane
+    ) {
+        lane.record.head += 1
+        lane.record.clock = clock.last
+        rows.streams.note(lane.record)
+        lane.unwrittenTail.append(
+            TailPiece(seq: lane.record.head, streams: Array(newStreams), body: body))
+        lane.tailCount += 1
+        lane.tailBody += body
+        lane.tailRowCount += rowCount
     }
 
-    /// Writes what was added to the tail: the last that a transaction does.
-    func writeTail() throws(StoreError) {
-        guard !unwrittenTail.isEmpty else { return }
-        let statement = try connection.statement("INSERT INTO sy_tail VALUES(?, ?, ?, ?)")
-        for piece in unwrittenTail {
+    /// Writes what was added to the tails: the last that a transaction does.
+    func writeTails() throws(StoreError) {
+        for lane in lanes where !lane.unwrittenTail.isEmpty { try writeTail(of: lane) }
+    }
+
+    private func writeTail(of lane: Lane) throws(StoreError) {
+        let statement = try connection.statement(
+            lane.isBase
+                ? "INSERT INTO sy_tail VALUES(?, ?, ?, ?)"
+                : "INSERT INTO sy_left(seq, refs, body, sum, sid) VALUES(?, ?, ?, ?, ?)")
+        for piece in lane.unwrittenTail {
             statement.bind(1, Int64(piece.seq))
             statement.bind(2, blob: piece.refs)
             statement.bind(3, blob: piece.body)
-            statement.bind(4, piece.sum(in: own.stream, after: own.runHash))
+            statement.bind(4, piece.sum(in: lane.record.stream, after: lane.record.runHash))
+            if !lane.isBase { statement.bind(5, lane.record.sid) }
             try statement.step()
         }
-        unwrittenTail.removeAll(keepingCapacity: true)
-    }
-
-    /// Whether the run has no room for one more changeset of any size, or of many rows.
-    var isTailFull: Bool {
-        tailCount >= Limits.runChangesets
-            || tailBody.count + Limits.changesetBytes > Limits.runWrittenBytes
-            || tailRowCount + Limits.changesetGoalRows > Limits.runGoalRows
+        lane.unwrittenTail.removeAll(keepingCapacity: true)
     }
 
     /// Seals all own changesets, so that they can leave.
@@ -155,53 +160,72 @@ extension Replica {
     /// - Returns: how many were sealed; none when they name what an earlier incarnation left.
     @discardableResult
     public func seal() throws(StoreError) -> Int {
-        guard try connection.value("SELECT 1 FROM sy_tail LIMIT 1") != nil else { return 0 }
-        return try transaction { () throws(StoreError) in try sealTail() }
+        let hasTail = try connection.value("SELECT 1 FROM sy_tail LIMIT 1") != nil
+        guard hasTail || lanes.contains(where: { $0.record.head > $0.record.sealed }) else {
+            return 0
+        }
+        return try transaction { () throws(StoreError) in try sealTails() }
+    }
+
+    /// Inside of a transaction.
+    @discardableResult
+    func sealTails() throws(StoreError) -> Int {
+        var count = 0
+        for lane in lanes { count += try sealTail(of: lane) }
+        return count
     }
 
     /// Puts the tail's pieces together as a run, as they are. Inside of a transaction.
     @discardableResult
-    func sealTail() throws(StoreError) -> Int {
-        guard tailCount > 0, try !isTailWaiting() else { return 0 }
+    func sealTail(of lane: Lane) throws(StoreError) -> Int {
+        guard lane.tailCount > 0, try !isTailWaiting(lane) else { return 0 }
+        let own = lane.record
         try holdChainEnd(own)
-        let count = tailCount
+        let count = lane.tailCount
         let run = SealedRun(
-            sealing: tailBody, stream: own.stream, firstSeq: own.sealed + 1, count: count,
-            previous: own.runHash, dependencies: try dependencies(),
+            sealing: lane.tailBody, stream: own.stream, firstSeq: own.sealed + 1, count: count,
+            previous: own.runHash, dependencies: try dependencies(of: lane),
             schemaVersion: schema.version,
             origin: StreamOrigin(
                 publicKey: own.publicKey, scope: own.scope, incarnation: own.incarnation),
-            key: try key(), namespace: schema.namespace, dictionary: &dictionary,
-            earlier: { [own] in try? vocabulary(own.sid, holding: $0) })
-        try keep(run, of: &own, received: environment.wallMilliseconds())
-        if unwrittenTail.count < count { try connection.run("DELETE FROM sy_tail") }
-        unwrittenTail.removeAll(keepingCapacity: true)
-        own.clock = clock.last
-        try rows.streams.update(own, in: connection)
-        startTail()
+            key: try key(), namespace: schema.namespace, mark: lane.mark,
+            dictionary: &lane.dictionary, earlier: { try? vocabulary(own.sid, holding: $0) })
+        try keep(run, of: &lane.record, received: environment.wallMilliseconds())
+        if lane.unwrittenTail.count < count {
+            if lane.isBase {
+                try connection.run("DELETE FROM sy_tail")
+            } else {
+                try connection.run("DELETE FROM sy_left WHERE sid = ?", .integer(own.sid))
+            }
+        }
+        lane.unwrittenTail.removeAll(keepingCapacity: true)
+        lane.record.clock = clock.last
+        try rows.streams.update(lane.record, in: connection)
+        lane.startTail()
         return count
     }
 
-    /// The heads of other streams: first those that the tail's dots name, in the order of their
+    /// The heads of other streams of the scope: first those that the tail's dots name, in the order of their
     /// numbers, then those that grew since this replica's last run, as many as a header has room
     /// for; the others wait for the next run. A writer names no more than a header has room for.
     ///
     /// A hub names no more than it must: certificates and cuts must be taken before what they are
     /// about, whatever has come before them.
-    private func dependencies() throws(StoreError) -> [Dependency] {
+    private func dependencies(of lane: Lane) throws(StoreError) -> [Dependency] {
         var named: [StreamRecord] = []
-        for stream in writer.streams {
+        for stream in lane.writer.streams {
             guard let record = rows.streams[stream] else {
                 throw rows.damaged("the tail names a stream that is not known")
             }
             named.append(record)
         }
+        let own = lane.record
         let grown = rows.streams.sorted.filter { record in
             !keepsFeed && record.sid != own.sid && record.sealed > record.named
-                && !named.contains { $0.sid == record.sid }
+                && record.scope == own.scope && !named.contains { $0.sid == record.sid }
         }
         let isEnded = named.contains { $0.end != nil }
-        let cutOff = isEnded ? cutOffSeqs(in: try tailChangesets()) : [:]
+        let cutOff = isEnded ? cutOffSeqs(in: try tailChangesets(of: lane)) : [:]
         return try (named + grown).prefix(Limits.runDependencies).map { record throws(StoreError) in
             var record = record
             try holdChainEnd(record)

@@ -35,13 +35,18 @@ public struct Membership: Hashable, Sendable {
 struct Trust {
     let membership: Membership?
     /// What was found of devices. Nothing is kept of those that have no certificate.
-    var permissions: [DeviceID: Permission] = [:]
-    /// The replica's own.
-    var own: Permission?
+    var permissions: [ScopedDevice: Permission] = [:]
+    /// The replica's own, by scope.
+    var own: [String: Permission] = [:]
     /// What was read of cuts.
     var cuts: [DeviceID: [Cut]] = [:]
     /// What revoked devices have brought since; `nil` before that was added up.
     var aside: [DeviceID: Aside]?
+
+    struct ScopedDevice: Hashable {
+        var device: DeviceID
+        var scope: String
+    }
 
     struct Aside {
         var bytes = 0
@@ -60,7 +65,7 @@ extension Replica {
 
     /// Whether nobody has ever written to it.
     package func isBlank() throws(StoreError) -> Bool {
-        try read { () throws(StoreError) in own.head == 0 && rows.streams.records.count == 1 }
+        try read { () throws(StoreError) in lanes.allSatisfy { $0.record.head == 0 } && rows.streams.records.count == 1 }
     }
 
     /// What can't be read of certificates may still come as records, and by another enrolment.
@@ -137,27 +142,28 @@ extension Replica {
         }
     }
 
-    /// What a device may write; `nil` for one that is a stranger.
+    /// What a device may write in a scope; `nil` for one that is a stranger.
     ///
     /// - Parameter table: what is asked for: where something that was found earlier allows it, nothing
     ///   is read.
     func permission(
-        of publicKey: [UInt8], for table: UInt32?
+        of publicKey: [UInt8], in scope: String, for table: UInt32?
     ) throws(StoreError) -> Permission? {
         guard let membership = try membership() else { return .hub }
         let device = DeviceID(publicKey: publicKey)
-        if let known = trust?.permissions[device], table.map({ isAllowed($0, known) }) ?? true {
+        let scoped = Trust.ScopedDevice(device: device, scope: scope)
+        if let known = trust?.permissions[scoped], table.map({ isAllowed($0, known) }) ?? true {
             return known
         }
-        let found = try membership.anchor.permission(of: device, in: Self.scope) {
+        let found = try membership.anchor.permission(of: device, in: scope) {
             device throws(StoreError) in
             // What an enrolment gave need not have come as a record yet.
             try certificates(of: device)
                 + [membership.hub, membership.own].compactMap { $0 }
                 .filter { $0.statement.device == device }
         }
-        trust?.permissions[device] = found
-        if device == own.device { trust?.own = found }
+        trust?.permissions[scoped] = found
+        if device == own.device { trust?.own[scope] = found }
         return found
     }
 
@@ -169,11 +175,11 @@ extension Replica {
     ///
     /// - Returns: why it is not taken; `nil` when it is.
     func denial(
-        of changes: RunChanges, by publicKey: [UInt8]
+        of changes: RunChanges, by publicKey: [UInt8], in scope: String
     ) throws(StoreError) -> Refusal? {
         guard try membership() != nil else { return nil }
         let short = DeviceID(publicKey: publicKey).short
-        guard var permission = try permission(of: publicKey, for: nil) else {
+        guard var permission = try permission(of: publicKey, in: scope, for: nil) else {
             // A hub has given all certificates that there are; a laptop may not have them yet.
             guard keepsFeed else {
                 return Refusal(.gap, "the certificate of its device \(short) is not here yet")
@@ -186,32 +192,35 @@ extension Replica {
         for change in changes.changes where change.table != last {
             last = change.table
             if isAllowed(change.table, permission) { continue }
-            permission = try self.permission(of: publicKey, for: change.table) ?? permission
+            permission =
+                try self.permission(of: publicKey, in: scope, for: change.table) ?? permission
             guard isAllowed(change.table, permission) else {
                 return Refusal(
                     .scope,
-                    "its device \(short) may not change \(rows.name(of: change.table)); enrol it "
-                        + "with a token for another role")
+                    "its device \(short) may not change \(rows.name(of: change.table))"
+                        + (scope == Self.scope ? "" : " of \(scope)")
+                        + "; enrol it with a token for another role")
             }
         }
         // A run without rows writes to the log all the same.
         guard permission != .tables([]) else {
-            return Refusal(.scope, "its device \(short) is let see this forum, and write nothing")
+            return Refusal(.scope, "its device \(short) is not let write anything in \(scope)")
         }
         return nil
     }
 
-    /// Whether this device may change rows of a table.
-    func mayWrite(_ table: UInt32) throws(StoreError) -> Bool {
-        if let trust, trust.membership == nil || isAllowed(table, trust.own) { return true }
-        return isAllowed(table, try permission(of: own.publicKey, for: table))
+    /// Whether this device may change rows of a table in a scope.
+    func mayWrite(_ table: UInt32, in scope: String) throws(StoreError) -> Bool {
+        if let trust, trust.membership == nil || isAllowed(table, trust.own[scope]) { return true }
+        return isAllowed(table, try permission(of: own.publicKey, in: scope, for: table))
     }
 
     /// Refuses a write that the hub would refuse, before it is made.
-    func checkMayWrite(_ table: UInt32) throws(StoreError) {
-        guard try !mayWrite(table) else { return }
+    func checkMayWrite(_ table: UInt32, in scope: String) throws(StoreError) {
+        guard try !mayWrite(table, in: scope) else { return }
+        let place = scope == Self.scope ? "" : " of \(scope)"
         throw .denied(
-            "this laptop is not let change \(rows.name(of: table)): it is enrolled as "
+            "this laptop is not let change \(rows.name(of: table))\(place): it is enrolled as "
                 + "\(try roleForPeople()). Ask the hub's operator for a token of another role, and run "
                 + "`karvan enrol` with it")
     }

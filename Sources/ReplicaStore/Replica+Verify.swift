@@ -154,7 +154,8 @@ struct Inspection {
 
     private mutating func takeRuns(_ runs: [SealedRun], of record: StreamRecord) {
         var (last, previous) = (record.base, record.branch?.previous)
-        var reader = StreamReader(namespace: replica.schema.namespace)
+        var reader = StreamReader(
+            namespace: replica.schema.namespace, mark: replica.mark(of: record))
         for run in runs.sorted(by: { $0.header.firstSeq < $1.header.firstSeq }) {
             let header = run.header
             if header.firstSeq > last + 1 { miss(record.stream, last + 1...header.firstSeq - 1) }

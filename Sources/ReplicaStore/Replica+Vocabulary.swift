@@ -37,13 +37,16 @@ final class VocabularyCache {
 /// The runs of one stream, read one after another from its first.
 struct StreamReader {
     let namespace: [UInt8]
+    let mark: ScopeMark?
     private var vocabularies: [UInt64: RunVocabulary] = [:]
 
-    init(namespace: [UInt8]) { self.namespace = namespace }
+    init(namespace: [UInt8], mark: ScopeMark?) { (self.namespace, self.mark) = (namespace, mark) }
 
     mutating func changesets(of run: SealedRun) throws(RunError) -> [Changeset] {
         let known = vocabularies
-        let contents = try run.contents(namespace: namespace) { seq throws(RunError) in known[seq] }
+        let contents = try run.contents(namespace: namespace, mark: mark) { seq throws(RunError) in
+            known[seq]
+        }
         vocabularies[run.header.lastSeq] = contents.vocabulary
         return contents.changesets
     }
@@ -77,7 +80,8 @@ extension Replica {
         guard try statement.step() else { return nil }
         let run = try sealedRun(statement)
         do throws(RunError) {
-            let vocabulary = try run.vocabulary(namespace: schema.namespace)
+            let vocabulary = try run.vocabulary(
+                namespace: schema.namespace, mark: mark(of: rows.streams[sid: sid]))
             vocabularies.insert(vocabulary, of: hash)
             return vocabulary
         } catch {

@@ -18,20 +18,12 @@ public final class Replica {
     private(set) var lock: ReplicaLock?
     let install: InstallFile
     private var keyInMemory: DeviceKey?
-    /// The stream that this replica writes to.
-    var own: StreamRecord
-    /// What goes into the run that is not sealed yet.
-    var writer: BodyWriter
-    var tailCount = 0
-    /// What this transaction has added to the tail.
-    var unwrittenTail: [TailPiece] = []
-    /// The bodies of the tail, one after another, as a run will hold them.
-    var tailBody: [UInt8] = []
-    var tailRowCount = 0
+    /// The streams that this replica writes to, one for each scope; that of the base scope is the first.
+    var lanes: [Lane] = []
+    /// Scopes by what the ids of their rows end with, as far as they were asked for.
+    var scopesByMark: [ScopeMark: String] = [:]
     var clock = HybridClock()
     let log = ReplicaLog()
-    /// What the runs of the replica's own stream have said.
-    var dictionary = SealingDictionary()
     let vocabularies = VocabularyCache()
     /// The file's version when `own` and the tail were read, and when the streams were.
     private var dataVersion: Int64 = -1
@@ -49,8 +41,8 @@ public final class Replica {
     var trust: Trust?
     /// How many runs a hub has kept; `nil` before that was read.
     var knownKept: UInt64?
-    /// Whether the hub was thought to hold what its feed doesn't name, since the file was opened.
-    var hasDoubted = false
+    /// The scopes of which the hub was thought to hold what its feed doesn't name, since the file was opened.
+    var doubtedScopes: Set<String> = []
     /// What the authors of branches had counted before these, by the branches' numbers.
     var countedBefore: [Int64: [CountedCell: Merge.Operation]] = [:]
     /// A stream that forks, and ends, has got a run: others of it may lie beside the way to an end now.
@@ -63,7 +55,7 @@ public final class Replica {
     var takenBack = (runCount: 0 as UInt64, changesetCount: 0 as UInt64)
     private var isDurable = true
 
-    /// The one scope of format 0.
+    /// The base scope: that of the whole forum, which everybody reads.
     public static let scope = "forum"
 
     init(
@@ -76,17 +68,22 @@ public final class Replica {
         install = InstallFile(replica: path)
         rows = RowStore(connection, schema: schema)
         rows.streams = try StreamTable(reading: connection)
-        guard case .integer(let sid)? = try connection.meta("own"),
-            let own = rows.streams[sid: sid]
-        else { throw .damaged(path: path, detail: "its own stream is missing") }
-        self.own = own
-        writer = BodyWriter(stream: own.wire, previousRun: own.runHash)
         keepsFeed = try connection.meta("feed") == .integer(1)
         if case .integer(let version)? = try connection.value("PRAGMA user_version") {
             hasSums = version >= 4
         }
         // The first transaction reads the tail: most of what is opened is only read, or written once.
+        lanes = try readLanes()
         clock = HybridClock(last: own.clock)
+    }
+
+    /// The lane of the base scope.
+    var base: Lane { lanes[0] }
+
+    /// The stream that this replica writes to in the base scope.
+    var own: StreamRecord {
+        get { base.record }
+        set { base.record = newValue }
     }
 
     /// Ends the use of the file.
@@ -147,7 +144,7 @@ public final class Replica {
             }
             try refresh(checksIdentity: checksIdentity)
             let result = try body()
-            try writeTail()
+            try writeTails()
             try connection.run("COMMIT")
             committedVersion = connection.fileVersion
             // What the disk may still lose must not be named there.
@@ -160,10 +157,10 @@ public final class Replica {
             if connection.isInTransaction { try? connection.execute("ROLLBACK") }
             // What is in memory may be ahead of the file now.
             (dataVersion, committedVersion) = (-1, nil)
-            unwrittenTail = []
+            for lane in lanes { lane.unwrittenTail = [] }
             if let streams = try? StreamTable(reading: connection) {
                 rows.streams = streams
-                own = (try? ownRecord()) ?? own
+                lanes = (try? readLanes()) ?? lanes
                 forgetCaches()
             }
             throw error
@@ -189,7 +186,7 @@ public final class Replica {
             fresh.close()
             throw error
         }
-        own = try ownRecord()
+        lanes = try readLanes()
         // SQLite's numbers of versions are each connection's own.
         (dataVersion, streamsVersion, drainedVersion) = (-1, -1, -1)
         (committedVersion, isDurable) = (nil, true)
@@ -262,7 +259,7 @@ public final class Replica {
         guard version != streamsVersion else { return }
         rows.streams = try StreamTable(reading: connection)
         // The writer is read anew by the next transaction, which sees that it is behind.
-        own = try ownRecord()
+        lanes = try readLanes()
         forgetCaches()
         streamsVersion = version
     }
@@ -303,14 +300,6 @@ public final class Replica {
 
     func noteNoForeignWrites() { drainedVersion = dataVersion }
 
-    /// The stream that this replica writes to, which another process may have changed.
-    private func ownRecord() throws(StoreError) -> StreamRecord {
-        guard case .integer(let sid)? = try connection.meta("own"),
-            let own = rows.streams[sid: sid]
-        else { throw .damaged(path: path, detail: "its own stream is missing") }
-        return own
-    }
-
     /// A number that changes when another process has written.
     public func foreignVersion() throws(StoreError) -> Int64 {
         guard case .integer(let version)? = try connection.value("PRAGMA data_version") else {
@@ -322,7 +311,8 @@ public final class Replica {
     /// Another process, or a transaction that was taken back, may have changed what was kept.
     private func forgetCaches() {
         log.removeAll()
-        dictionary = SealingDictionary()
+        for lane in lanes { lane.dictionary = SealingDictionary() }
+        scopesByMark = [:]
         trust = nil
         knownKept = nil
         countedBefore = [:]
@@ -332,10 +322,10 @@ public final class Replica {
 
     func reload() throws(StoreError) {
         rows.streams = try StreamTable(reading: connection)
-        own = try ownRecord()
+        lanes = try readLanes()
         clock = HybridClock(last: max(own.clock, clock.last))
         forgetCaches()
-        try resumeTail()
+        try resumeTails()
     }
 
     /// How much further than otherwise the log may grow while runs are taken in.

@@ -9,8 +9,9 @@ final class ReplicaLog {
     private var decoded: [Int64: [UInt64: [Changeset]]] = [:]
     private var order: [(sid: Int64, lastSeq: UInt64)] = []
     private static let runLimit = 16
-    /// The tail, while it is as it was: capture and every change of a cell ask for it again.
-    var tail: (stream: StreamID, first: UInt64, last: UInt64, changesets: [Changeset])?
+    /// The tails by the streams' numbers, while they are as they were: capture and every change of a cell ask
+    /// for them again.
+    var tails: [Int64: (stream: StreamID, first: UInt64, last: UInt64, changesets: [Changeset])] = [:]
 
     subscript(sid: Int64, lastSeq: UInt64) -> [Changeset]? { decoded[sid]?[lastSeq] }
 
@@ -24,7 +25,7 @@ final class ReplicaLog {
     }
 
     func removeAll() {
-        tail = nil
+        tails = [:]
         decoded = [:]
         order = []
     }
@@ -113,7 +114,8 @@ extension Replica {
         let named = try names(of: run)
         do {
             let contents = try run.contents(
-                namespace: schema.namespace, naming: named, earlier: vocabularies(of: record))
+                namespace: schema.namespace, mark: mark(of: record), naming: named,
+                earlier: vocabularies(of: record))
             vocabularies.insert(contents.vocabulary, of: run.hash)
             guard named != nil || rows.streams.hasBranches else { return contents.changesets }
             return try read(contents.changesets, of: record, strays(of: run, named))
@@ -127,22 +129,25 @@ extension Replica {
         }
     }
 
-    /// Own changesets that no run holds yet, in order.
-    public func tailChangesets() throws(StoreError) -> [Changeset] {
-        if let known = log.tail, known.first == own.sealed + 1, known.last == own.head,
+    /// Own changesets of the base scope that no run holds yet, in order.
+    public func tailChangesets() throws(StoreError) -> [Changeset] { try tailChangesets(of: base) }
+
+    func tailChangesets(of lane: Lane) throws(StoreError) -> [Changeset] {
+        let own = lane.record
+        if let known = log.tails[own.sid], known.first == own.sealed + 1, known.last == own.head,
             known.stream == own.stream
         {
             return known.changesets
         }
-        let changesets = try readTail()
-        log.tail = (own.stream, own.sealed + 1, own.head, changesets)
+        let changesets = try readTail(of: lane)
+        log.tails[own.sid] = (own.stream, own.sealed + 1, own.head, changesets)
         return changesets
     }
 
-    private func readTail() throws(StoreError) -> [Changeset] {
-        var reader = tailReader(own)
+    private func readTail(of lane: Lane) throws(StoreError) -> [Changeset] {
+        var reader = tailReader(lane.record)
         var changesets: [Changeset] = []
-        try forEachTailPiece { seq, streams, body throws(StoreError) in
+        try forEachTailPiece(of: lane) { seq, streams, body throws(StoreError) in
             reader.append(body, newStreams: streams)
             do throws(CBORError) {
                 while let changeset = try reader.next() { changesets.append(changeset) }
@@ -155,7 +160,7 @@ extension Replica {
 
     /// What no run of the stream holds.
     private func unsealedChangesets(_ record: StreamRecord) throws(StoreError) -> [Changeset] {
-        if record.sid == own.sid { return try tailChangesets() }
+        if let lane = lane(sid: record.sid) { return try tailChangesets(of: lane) }
         return record.head > record.sealed ? try leftChangesets(record) : []
     }
 

@@ -144,6 +144,15 @@ struct StreamTable {
             }
             records[sid]?.head = last
         }
+        for (_, sid) in try Lane.others(in: connection) {
+            let last = try connection.value(
+                "SELECT max(seq) FROM sy_left WHERE sid = ?", .integer(sid))
+            guard case .integer(let last)? = last else { continue }
+            guard let last = UInt64(exactly: last) else {
+                throw .damaged(path: connection.path, detail: "a row of sy_left")
+            }
+            records[sid]?.head = last
+        }
     }
 
     /// Streams of one file: their numbers are dense.

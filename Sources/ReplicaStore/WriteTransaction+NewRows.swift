@@ -7,20 +7,26 @@ internal import SyncProtocol
 extension WriteTransaction {
     /// Creates a row whose id comes from its changeset.
     ///
-    /// - Parameter values: in the order of the table's columns; `nil` where nothing is said.
+    /// - Parameters:
+    ///   - values: in the order of the table's columns; `nil` where nothing is said.
+    ///   - division: the row that it lies with, or in whose scope: of a table that is divided.
     /// - Throws: ``StoreError/invalid(_:)`` for a value that its column doesn't take.
     @discardableResult
-    public func insert(into table: Table, _ values: [Value?]) throws -> RowID {
+    public func insert(
+        into table: Table, _ values: [Value?], dividedBy division: RowID? = nil
+    ) throws -> RowID {
+        let isDivided = table.isDivided ? division : nil
+        try turn(to: isDivided.flatMap { try replica.scope(dividedBy: $0) } ?? Replica.scope)
         let access = try access(table)
         let (limit, isKept) = try check(values, access)
         let wires = try wires(values, access)
         try makeRoom(for: RowName.new.wireLimit + Self.limit(limit, wires))
-        guard let id = replica.writer.makeRowID() else {
+        guard let id = lane.writer.makeRowID() else {
             throw StoreError.invalid("a changeset creates too many rows")
         }
         let isWritten = try isKept && rows.insert(access, id, values, entry)
         receipt.operationCount += Self.record(
-            access, id, .new, values, wires, in: &replica.writer)
+            access, id, .new, values, wires, in: &lane.writer)
         if !isWritten { try store(access.table.id, id, puts(values, access.table.columns)) }
         try splitIfLarge()
         return id
@@ -28,6 +34,7 @@ extension WriteTransaction {
 
     /// Creates a row whose id the application chose: nobody else may have made it.
     public func insert(into table: Table, id: RowID, _ values: [Value?]) throws {
+        try turn(to: id, in: table.id)
         let access = try access(table)
         let (limit, isKept) = try check(values, access)
         let wires = try wires(values, access)
@@ -37,7 +44,7 @@ extension WriteTransaction {
             throw StoreError.invalid("row \(id) of \(table.name) exists already")
         }
         receipt.operationCount += Self.record(
-            access, id, .whole, values, wires, in: &replica.writer)
+            access, id, .whole, values, wires, in: &lane.writer)
         if !isWritten { try store(access.table.id, id, puts(values, access.table.columns)) }
         try splitIfLarge()
     }
@@ -107,7 +114,7 @@ extension WriteTransaction {
         else {
             throw .invalid("this replica's schema has no such table \(table.name)")
         }
-        try replica.checkMayWrite(table.id)
+        try replica.checkMayWrite(table.id, in: lane.record.scope)
         return access
     }
 

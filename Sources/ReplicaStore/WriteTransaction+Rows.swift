@@ -10,17 +10,18 @@ extension WriteTransaction {
     /// - Parameters:
     ///   - key: the natural key's values, normalised.
     ///   - values: other columns; those that show the same value already are left alone.
+    ///   - division: the row that it lies with, where its key doesn't say that.
     /// - Returns: the row's id, and whether anything had to be written.
     @discardableResult
     public func upsert(
-        _ table: Table, key: [Value], _ values: [(Column, Value)]
+        _ table: Table, key: [Value], _ values: [(Column, Value)], dividedBy division: RowID? = nil
     ) throws -> (id: RowID, isChanged: Bool) {
-        let id = rows.schema.rowID(in: table, key: key)
+        let id = try replica.rowID(in: table, key: key, dividedBy: division)
         let clock = try rows.clock(table.id, id)
         let isMissing = clock == nil || clock?.isHidden == true
         let others = values.filter { !table.naturalKey.contains($0.0.name) }
         let assignments = isMissing ? zip(table.keyColumns, key).map { ($0, $1) } + others : others
-        keys[id] = .some(key)
+        noteKey(key, of: id, in: table)
         return (id, try set(table, id, assignments))
     }
 
@@ -34,6 +35,7 @@ extension WriteTransaction {
     public func set(
         _ table: Table, _ id: RowID, _ values: [(Column, Value)], basis: [Dot]? = nil
     ) throws -> Bool {
+        try turn(to: id, in: table.id)
         let access = try access(table)
         let exchange = try rows.exchange()
         exchange.row.start(authored: entry)
@@ -96,7 +98,7 @@ extension WriteTransaction {
         for wire in wires { limit += wire.wireLimit }
         let count = exchange.row.cells.count
         // How many streams the change names isn't known yet.
-        guard replica.writer.streams.count + count <= Limits.runDependencies else { return nil }
+        guard lane.writer.streams.count + count <= Limits.runDependencies else { return nil }
         try makeRoom(for: limit)
         exchange.row.begin(entry)
         let statement = try access.exchange(exchange.row.cells, isChoosing: false)
@@ -109,7 +111,7 @@ extension WriteTransaction {
             return false
         default: return nil
         }
-        Self.record(exchange.row.cells, wires, access, id, name, in: &replica.writer)
+        Self.record(exchange.row.cells, wires, access, id, name, in: &lane.writer)
         receipt.operationCount += count
         try splitIfLarge()
         return true
@@ -201,7 +203,7 @@ extension WriteTransaction {
         return try author(table.id, id) { state in
             guard
                 let operations = state.count(
-                    CellKey(column.id), by: amount, stream: replica.own.stream)
+                    CellKey(column.id), by: amount, stream: lane.record.stream)
             else {
                 throw StoreError.invalid(
                     "\(table.name).\(column.name): this replica can't count any further")
@@ -254,6 +256,7 @@ extension WriteTransaction {
         _ table: UInt32, _ id: RowID, logged: ((UInt32, Dot) throws(StoreError) -> Value?)?,
         _ make: (RowState) throws -> [Operation]
     ) throws -> Bool {
+        try turn(to: id, in: table)
         let clock = try rows.clock(table, id)
         var state = try rows.load(table, id, clock, logged: logged)
         var operations: [Operation] = []
@@ -264,7 +267,7 @@ extension WriteTransaction {
             operations.append(operation)
         }
         guard !operations.isEmpty else { return false }
-        try replica.checkMayWrite(table)
+        try replica.checkMayWrite(table, in: lane.record.scope)
         try Self.check(operations)
         for key in operations.map(\.cell) where key != .life {
             try hold(state[key], at: key, table, id)
@@ -280,9 +283,9 @@ extension WriteTransaction {
             try split()
         }
         let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1) }
-        replica.writer.row(table: table, id: id, name: name, itemCount: count)
+        lane.writer.row(table: table, id: id, name: name, itemCount: count)
         for (operation, wire) in zip(operations, wires) {
-            replica.writer.write(operation, as: wire)
+            lane.writer.write(operation, as: wire)
         }
         for operation in operations { state.apply(operation, dot: dot, time: entry.time) }
         try rows.store(table, id, state, replacing: clock)

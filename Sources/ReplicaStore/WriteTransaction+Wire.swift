@@ -21,6 +21,16 @@ extension WriteTransaction {
         try naturalKey(table, id).map(RowName.keyed) ?? .whole
     }
 
+    /// Whether the id follows from the key alone: whoever reads it derives it so. One that bears a scope's mark
+    /// is shorter than most keys of such rows.
+    private func isNamed(_ id: RowID, by key: [Value], in table: Table) -> Bool {
+        RowID(namespace: rows.schema.namespace, table: table.id, key: key) == id
+    }
+
+    func noteKey(_ key: [Value], of id: RowID, in table: Table) {
+        keys[id] = .some(isNamed(id, by: key, in: table) ? key : nil)
+    }
+
     /// The natural key that `id` is derived from, as far as the row shows it.
     func naturalKey(_ table: UInt32, _ id: RowID) throws(StoreError) -> [Value]? {
         if let key = keys[id] { return key }
@@ -30,7 +40,7 @@ extension WriteTransaction {
             let found = access.table.keyColumns.compactMap { column in
                 access.place(of: column.id).map { values[$0] }
             }
-            if rows.schema.rowID(in: access.table, key: found) == id { key = found }
+            if isNamed(id, by: found, in: access.table) { key = found }
         }
         keys[id] = .some(key)
         return key

@@ -14,17 +14,22 @@ public struct WriteReceipt: Hashable, Sendable {
 
 /// The typed writes of one transaction. Valid inside of ``Replica/write(author:claimed:_:)`` only.
 ///
-/// A transaction is one changeset, unless it grows over what a changeset may hold or writes one
-/// cell twice; then it is several, with a common action id, and still atomic here.
+/// A transaction is one changeset, unless it grows over what a changeset may hold, writes one cell twice
+/// or writes in several scopes; then it is several, with a common action id, and still atomic here.
 public final class WriteTransaction {
     let replica: Replica
     private let author: String
     private let claimedMilliseconds: Int64?
     private let source: String
     var rows: RowStore { replica.rows }
-    private(set) var isOpen = false
-    private(set) var entry = RowClock.Entry(sid: 0, seq: 0, time: HybridTime(rawValue: 0))
-    private(set) var dot = Dot(StreamID(Identifier(high: 0, low: 0)), 0)
+    /// The changesets under way, one for each scope that was written in, in the order of their begin.
+    private var changesets: [OpenChangeset]
+    /// The one of the scope that is written in now.
+    private var changeset: OpenChangeset
+    var lane: Lane { changeset.lane }
+    var isOpen: Bool { changeset.isOpen }
+    var entry: RowClock.Entry { changeset.entry }
+    var dot: Dot { changeset.dot }
     private var action: Identifier?
     var keys: [RowID: [Value]?] = [:]
     var receipt = WriteReceipt()
@@ -37,34 +42,64 @@ public final class WriteTransaction {
         self.author = author
         self.claimedMilliseconds = claimedMilliseconds
         self.source = source
+        changeset = OpenChangeset(replica.base)
+        changesets = [changeset]
+    }
+
+    // MARK: Scopes
+
+    /// Goes on in the scope in which a row lies.
+    func turn(to row: RowID, in table: UInt32) throws(StoreError) {
+        guard replica.schema.table(id: table)?.isDivided == true || !lane.isBase else { return }
+        try turn(to: replica.scope(of: row, in: table))
+    }
+
+    /// Goes on in a scope.
+    func turn(to scope: String) throws(StoreError) {
+        guard lane.record.scope != scope else { return }
+        let lane = try replica.lane(in: scope)
+        if let known = changesets.first(where: { $0.lane === lane }) {
+            changeset = known
+        } else {
+            changeset = OpenChangeset(lane)
+            changesets.append(changeset)
+        }
     }
 
     // MARK: Changesets
 
     func begin() throws(StoreError) {
         guard !isOpen else { return }
-        if replica.isTailFull { try sealTail() }
+        if lane.isTailFull { try sealTail() }
         let time = replica.clock.next(wallMilliseconds: replica.environment.wallMilliseconds())
-        dot = Dot(replica.own.stream, replica.own.head + 1)
-        entry = RowClock.Entry(sid: replica.own.sid, seq: dot.seq, time: time)
-        replica.writer.begin(seq: dot.seq, time: time)
-        isOpen = true
+        changeset.dot = Dot(lane.record.stream, lane.record.head + 1)
+        changeset.entry = RowClock.Entry(sid: lane.record.sid, seq: dot.seq, time: time)
+        lane.writer.begin(seq: dot.seq, time: time)
+        changeset.isOpen = true
     }
 
-    /// Ends the changeset under way, and all that was written is in the log.
+    /// Ends the changesets under way, and all that was written is in the log.
     package func end() throws(StoreError) {
-        guard isOpen else { return }
-        isOpen = false
-        guard !replica.writer.isEmpty else { return replica.writer.abandon() }
-        let rowCount = replica.writer.rowCount
-        let (body, streams) = replica.writer.finish(
-            author: author, claimedMilliseconds: claimedMilliseconds ?? entry.time.milliseconds,
+        let written = changesets.filter { $0.isOpen && !$0.lane.writer.isEmpty }
+        if written.count > 1, action == nil { action = Self.action(startingWith: written[0].dot) }
+        for changeset in changesets { try end(changeset) }
+    }
+
+    private func end(_ changeset: OpenChangeset) throws(StoreError) {
+        guard changeset.isOpen else { return }
+        changeset.isOpen = false
+        let (lane, dot) = (changeset.lane, changeset.dot)
+        guard !lane.writer.isEmpty else { return lane.writer.abandon() }
+        let rowCount = lane.writer.rowCount
+        let (body, streams) = lane.writer.finish(
+            author: author,
+            claimedMilliseconds: claimedMilliseconds ?? changeset.entry.time.milliseconds,
             action: action, source: source)
         guard body.count <= Limits.changesetBytes else {
             throw .invalid(
                 "one row's change takes \(body.count) bytes; the most is \(Limits.changesetBytes)")
         }
-        replica.appendToTail(body, newStreams: streams, rowCount: rowCount)
+        replica.append(body, newStreams: streams, rowCount: rowCount, to: lane)
         receipt.dots.append(dot)
     }
 
@@ -72,27 +107,30 @@ public final class WriteTransaction {
     ///
     /// - Parameter sealing: whether the further one starts a run.
     func split(sealing: Bool = false) throws(StoreError) {
-        if action == nil, !replica.writer.isEmpty {
-            action = Identifier(
-                Digest(.newRows, Array("action".utf8), Array(dot.description.utf8)).bytes
-                    .prefix(16))
+        if action == nil, !lane.writer.isEmpty {
+            action = Self.action(startingWith: dot)
         }
-        try end()
+        try end(changeset)
         if sealing { try sealTail() }
         try begin()
     }
 
+    private static func action(startingWith dot: Dot) -> Identifier? {
+        Identifier(
+            Digest(.newRows, Array("action".utf8), Array(dot.description.utf8)).bytes.prefix(16))
+    }
+
     private func sealTail() throws(StoreError) {
-        try replica.sealTail()
-        guard replica.tailCount > 0 else { return }
+        try replica.sealTail(of: lane)
+        guard lane.tailCount > 0 else { return }
         throw .invalid(
-            "\(replica.tailCount) changes here wait for others that this file was copied with, and "
+            "\(lane.tailCount) changes here wait for others that this file was copied with, and "
                 + "there is no room for more. Run `karvan sync`, or see `karvan adopt --help`")
     }
 
     func splitIfLarge() throws(StoreError) {
-        if replica.writer.count > Self.changesetGoalBytes
-            || replica.writer.rowCount >= Limits.changesetGoalRows
+        if lane.writer.count > Self.changesetGoalBytes
+            || lane.writer.rowCount >= Limits.changesetGoalRows
         {
             try split()
         }
@@ -108,9 +146,9 @@ public final class WriteTransaction {
     func makeRoom(for byteCount: Int, naming operations: [Operation]) throws(StoreError) {
         try makeRoom(for: byteCount)
         let dots = operations.flatMap(\.namedDots)
-        let unnamed = replica.writer.unnamedStreams(of: dots)
-        guard replica.writer.streams.count + unnamed > Limits.runDependencies else { return }
-        let streams = Set(dots.map(\.stream)).subtracting([replica.own.stream])
+        let unnamed = lane.writer.unnamedStreams(of: dots)
+        guard lane.writer.streams.count + unnamed > Limits.runDependencies else { return }
+        let streams = Set(dots.map(\.stream)).subtracting([lane.record.stream])
         guard streams.count <= Limits.runDependencies else {
             throw .invalid(
                 "one row's change replaces what \(streams.count) laptops wrote; the most is "
@@ -127,11 +165,21 @@ public final class WriteTransaction {
                     + "\(Self.rowGoalBytes)")
         }
         try begin()
-        if replica.writer.count + byteCount > Self.rowGoalBytes { try split() }
+        if lane.writer.count + byteCount > Self.rowGoalBytes { try split() }
     }
 
     /// What one row's change may take: a changeset without its head, in bytes.
     static let rowGoalBytes = Limits.changesetBytes - 512
+}
+
+/// A changeset that is being written in one scope.
+private final class OpenChangeset {
+    let lane: Lane
+    var isOpen = false
+    var entry = RowClock.Entry(sid: 0, seq: 0, time: HybridTime(rawValue: 0))
+    var dot = Dot(StreamID(Identifier(high: 0, low: 0)), 0)
+
+    init(_ lane: Lane) { self.lane = lane }
 }
 
 extension Value {
@@ -198,7 +246,7 @@ extension Replica {
                 self, author: author, claimedMilliseconds: claimed, source: source)
             let result = try body(transaction)
             try transaction.end()
-            if seals { try sealTail() }
+            if seals { try sealTails() }
             return (result, transaction.receipt)
         }
     }

@@ -15,8 +15,12 @@ public final class ReplicaSide: ReplicaPort {
         self.goesOn = goesOn
     }
 
-    public func prepare(scope: String, asksForBodies: Bool) throws -> Outgoing {
-        let batch = try replica.outgoingBatch(asksForBodies: asksForBodies)
+    public func scopes() throws -> [String] { try replica.syncedScopes() }
+
+    public func note(scopes: [String]) throws { try replica.note(readableScopes: scopes) }
+
+    public func prepare(scope: String, asksForBodies: Bool, room: Int) throws -> Outgoing {
+        let batch = try replica.outgoingBatch(of: scope, asksForBodies: asksForBodies, room: room)
         return Outgoing(
             cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
             changesetCount: batch.changesetCount, remainingCount: batch.remainingCount,
@@ -28,7 +32,7 @@ public final class ReplicaSide: ReplicaPort {
         _ reply: ExchangeReply, scope: String, from cursor: Cursor?
     ) throws -> Applied {
         var soFar = Applied(changesetCount: 0, quarantinedCount: 0, lacksBodies: false)
-        let applied = try replica.apply(reply, from: cursor) { progress in
+        let applied = try replica.apply(reply, in: scope, from: cursor) { progress in
             soFar.changesetCount += progress.changesetCount
             soFar.quarantinedCount += UInt64(progress.refusedCount)
             guard goesOn(soFar) else { throw SyncStopped(applied: soFar) }
@@ -39,5 +43,5 @@ public final class ReplicaSide: ReplicaPort {
             damage: applied.damage)
     }
 
-    public func forgetHub(scope: String) throws { try replica.forgetHub() }
+    public func forgetHub(scope: String) throws { try replica.forgetHub(in: scope) }
 }

@@ -2,6 +2,9 @@ public import Causality
 
 /// What a certificate lets a device do in one scope.
 public struct Grant: Hashable, Sendable {
+    /// Stands for every scope that no other grant of the certificate names.
+    public static let anyScope = "*"
+
     public var scope: String
     /// What people call it. It decides nothing: ``tables`` does.
     public var role: String
@@ -47,6 +50,12 @@ public struct Certificate: Hashable, Sendable {
         public var expiryMilliseconds: Int64
         /// A hub's has none.
         public var grants: [Grant]
+
+        /// What it lets its holder do in a scope: by the grants that name it, else by those for all others.
+        public func grants(in scope: String) -> [Grant] {
+            let named = grants.filter { $0.scope.utf8.elementsEqual(scope.utf8) }
+            return named.isEmpty ? grants.filter { $0.scope == Grant.anyScope } : named
+        }
 
         public init(
             kind: Kind, publicKey: [UInt8], encryptionKey: [UInt8], name: String, issuer: [UInt8],

@@ -44,7 +44,7 @@ extension TrustAnchor {
                 continue
             }
             isKnown = true
-            for grant in statement.grants where grant.scope.utf8.elementsEqual(scope.utf8) {
+            for grant in statement.grants(in: scope) {
                 isUnbound = isUnbound || grant.tables == nil
                 tables.formUnion(grant.tables ?? [])
             }

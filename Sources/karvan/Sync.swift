@@ -85,7 +85,7 @@ struct Sync: ParsableCommand {
         }
         let driver = SyncDriver(
             replica: side, hub: hub, wallMilliseconds: replica.environment.wallMilliseconds)
-        let (outcome, progress) = try driver.run(scope: Replica.scope) { line.answered($0) }
+        let (outcome, progress) = try driver.run { line.answered($0) }
         line.end()
         if outcome == .completed { try keepAddress(replica) }
         let report = SyncReport(

@@ -142,40 +142,51 @@ struct Rebuild {
             let mark = "adopt_\(record.sid)"
             let isAdopted =
                 file.meta["own"]?.integer == record.sid || file.meta[mark] != nil
+                || file.meta[MetaKey.lane(record.scope)]?.integer == record.sid
             if !isOwn, isAdopted, !(pieces + stream.stranded).isEmpty {
                 try connection.setMeta(mark, .integer(1))
             }
         }
-        if isFeed { try writeFeed(runs.map { ($0.sid, RunStub($0.entry.run)) }) }
+        if isFeed { try writeFeeds(runs.map { ($0.sid, RunStub($0.entry.run)) }) }
     }
 
-    private var isFeed: Bool { file.meta["feed"]?.integer == 1 || file.scope != nil }
+    private var isFeed: Bool { file.meta["feed"]?.integer == 1 || !file.scopes.isEmpty }
 
-    /// The feed lists the runs in the order in which they came: it is the one that was read before
-    /// when its end is the same. Else those who read it start over, and bring what is missing.
-    private func writeFeed(_ runs: [(sid: Int64, stub: RunStub)]) throws(StoreError) {
+    /// A feed lists the runs of its scope in the order in which they came: it is the one that was read before
+    /// when its end is the same. Else those who read it start over, and bring what is missing. All feeds have
+    /// one epoch.
+    private func writeFeeds(_ runs: [(sid: Int64, stub: RunStub)]) throws(StoreError) {
         try connection.setMeta("feed", .integer(1))
-        var epoch = file.scope?[1].blob.flatMap { Identifier($0) }
-        if let known = epoch, let scope = file.scope {
-            let end = runs.reduce(Cursor.start(epoch: known, scope: Replica.scope)) {
-                $0.advanced(by: $1.stub)
+        let scopeOf = Dictionary(
+            plan.streams.map { ($0.record.sid, $0.record.scope) }, uniquingKeysWith: { $1 })
+        var feeds = Dictionary(grouping: runs) { scopeOf[$0.sid] ?? Replica.scope }
+        for scope in file.scopes.keys where feeds[scope] == nil { feeds[scope] = [] }
+        if feeds[Replica.scope] == nil { feeds[Replica.scope] = [] }
+        var epoch = file.scopes[Replica.scope]?[1].blob.flatMap { Identifier($0) }
+        if let known = epoch {
+            let areSame = feeds.allSatisfy { scope, runs in
+                let end = runs.reduce(Cursor.start(epoch: known, scope: scope)) {
+                    $0.advanced(by: $1.stub)
+                }
+                return file.scopes[scope]?[2].integer == Int64(end.offset)
+                    && file.scopes[scope]?[3].blob == end.chain.bytes
             }
-            let isSame =
-                scope[2].integer == Int64(end.offset) && scope[3].blob == end.chain.bytes
-            if !isSame { epoch = nil }
+            if !areSame { epoch = nil }
         }
         guard let epoch = epoch ?? Identifier(environment.randomBytes(16)) else { return }
-        var cursor = Cursor.start(epoch: epoch, scope: Replica.scope)
-        for (sid, stub) in runs {
-            cursor = cursor.advanced(by: stub)
+        for (scope, runs) in feeds.sorted(by: { $0.key < $1.key }) {
+            var cursor = Cursor.start(epoch: epoch, scope: scope)
+            for (sid, stub) in runs {
+                cursor = cursor.advanced(by: stub)
+                try connection.run(
+                    "INSERT INTO sy_feed VALUES(?, ?, ?, ?, ?)", .text(scope),
+                    .integer(Int64(cursor.offset)), .integer(sid), .integer(Int64(stub.lastSeq)),
+                    .blob(cursor.chain.bytes))
+            }
             try connection.run(
-                "INSERT INTO sy_feed VALUES(?, ?, ?, ?, ?)", .text(Replica.scope),
-                .integer(Int64(cursor.offset)), .integer(sid), .integer(Int64(stub.lastSeq)),
-                .blob(cursor.chain.bytes))
+                "INSERT INTO sy_scope VALUES(?, ?, ?, ?)", .text(scope), .blob(epoch.bytes),
+                .integer(Int64(cursor.offset)), .blob(cursor.chain.bytes))
         }
-        try connection.run(
-            "INSERT INTO sy_scope VALUES(?, ?, ?, ?)", .text(Replica.scope), .blob(epoch.bytes),
-            .integer(Int64(cursor.offset)), .blob(cursor.chain.bytes))
     }
 
     // MARK: The rest
@@ -222,7 +233,7 @@ struct Rebuild {
             """
             INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
             VALUES(?, ?, ?, ?, ?, ?, ?, ?)
-            """, .text(Replica.scope), .blob(stream.record.stream.identifier.bytes),
+            """, .text(stream.record.scope), .blob(stream.record.stream.identifier.bytes),
             .integer(Int64(entry.run.header.lastSeq)), .integer(entry.received), .text(reason),
             .blob(entry.run.headerBytes), .blob(entry.run.signature), .blob(entry.run.body))
     }

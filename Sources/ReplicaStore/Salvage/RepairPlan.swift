@@ -65,7 +65,8 @@ struct RepairPlan {
         var stream = Stream(record: record)
         let found = file.runs[record.stream] ?? [:]
         var (sealed, hash): (UInt64, Digest?) = (0, nil)
-        var reader = StreamReader(namespace: schema.namespace)
+        var reader = StreamReader(
+            namespace: schema.namespace, mark: schema.mark(ofScope: record.scope))
         while let next = found[sealed + 1]?.first(where: { $0.run.header.previous == hash }),
             let decoded = try? reader.changesets(of: next.run)
         {
@@ -152,7 +153,8 @@ struct RepairPlan {
         let record = stream.record
         var reader = BodyReader(
             body: [], stream: record.stream, firstSeq: record.sealed + 1,
-            previousRun: record.runHash, streams: [], namespace: schema.namespace)
+            previousRun: record.runHash, streams: [], namespace: schema.namespace,
+            mark: schema.mark(ofScope: record.scope))
         let found = Dictionary(
             all.filter { $0.previous == record.runHash }.map { ($0.piece.seq, $0.piece) }
         ) { first, _ in first }

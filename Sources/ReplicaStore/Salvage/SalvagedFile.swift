@@ -42,7 +42,7 @@ struct SalvagedFile {
     private(set) var quarantined: [[StoredValue]] = []
     private(set) var cursors: [[StoredValue]] = []
     private(set) var peerHeads: [[StoredValue]] = []
-    private(set) var scope: [StoredValue]?
+    private(set) var scopes: [String: [StoredValue]] = [:]
     private(set) var dirty: [(table: UInt32, row: RowID)] = []
     private(set) var others: [String: OtherTable] = [:]
     /// The greatest change of a stream that a row shows, by the stream's number.
@@ -165,7 +165,8 @@ struct SalvagedFile {
                 values.count == 4 || values[4].integer == has &* 3 &+ fed
             else { return }
             peerHeads.append(values)
-        case "sy_scope": if values.count == 4 { scope = values }
+        case "sy_scope":
+            if values.count == 4, let scope = values[0].text { scopes[scope] = values }
         case "sy_dirty":
             guard let table = values.first?.integer.flatMap({ UInt32(exactly: $0) }),
                 values.count == 3, let row = values[1].blob.flatMap({ Identifier($0) }),
@@ -217,7 +218,7 @@ struct SalvagedFile {
         switch values.count {
         case 2:
             guard record.rowid == nil, let key = values[0].text else { return nil }
-            let isNoted = ["adopt_", "known_", "named_"].contains { key.hasPrefix($0) }
+            let isNoted = ["adopt_", "known_", "named_", MetaKey.lane("")].contains { key.hasPrefix($0) }
             return Layout.metaKeys.contains(key) || isNoted ? "sy_meta" : nil
         case 3:
             return values[0].integer != nil && values[1].blob?.count == 16

@@ -1,0 +1,57 @@
+public import Causality
+public import Merge
+public import RecordSchema
+package import SyncProtocol
+
+/// Where rows lie.
+extension Replica {
+    /// What the ids of the rows of a scope end with.
+    func mark(of record: StreamRecord?) -> ScopeMark? {
+        guard let record, record.scope != Self.scope else { return nil }
+        return schema.mark(ofScope: record.scope)
+    }
+
+    /// The scope in which a row lies, by the mark that its id bears.
+    public func scope(of row: RowID, in table: UInt32) throws(StoreError) -> String {
+        guard schema.table(id: table)?.isDivided ?? false else { return Self.scope }
+        return try scope(dividedBy: row) ?? Self.scope
+    }
+
+    /// The scope that a row lies in, or that it stands for; `nil` for none but the base one.
+    public func scope(dividedBy row: RowID) throws(StoreError) -> String? {
+        let mark = ScopeMark(endOf: row)
+        if let known = scopesByMark[mark] { return known }
+        for record in rows.streams.records.values where record.scope != Self.scope {
+            if let mark = schema.mark(ofScope: record.scope) { scopesByMark[mark] = record.scope }
+        }
+        if let known = scopesByMark[mark] { return known }
+        let end = (0..<4).map { UInt8(truncatingIfNeeded: mark.value >> (24 - 8 * $0)) }
+        for division in schema.divisions {
+            let key = division.keyColumns[0].name
+            for row in try connection.rows(
+                "SELECT \(key) FROM \(division.name) WHERE substr(id, 13) = ?", .blob(end))
+            {
+                guard case .text(let text) = row[0] else { continue }
+                let scope = "\(division.name)/\(text)"
+                guard schema.mark(ofScope: scope) == mark else { continue }
+                scopesByMark[mark] = scope
+                return scope
+            }
+        }
+        return nil
+    }
+
+    /// The id of the row that a natural key names, of a table in which it doesn't say where the row lies.
+    public func rowID(
+        in table: Table, key: [Value], dividedBy division: RowID?
+    ) throws(StoreError) -> RowID {
+        let row = schema.rowID(in: table, key: key)
+        guard let division, try scope(dividedBy: division) != nil else { return row }
+        return row.marked(by: ScopeMark(endOf: division))
+    }
+
+    /// The scope of the stream that a run belongs to; `nil` where that is not known.
+    package func scope(of run: SealedRun) throws(StoreError) -> String? {
+        try origin(of: run)?.scope
+    }
+}
