@@ -87,7 +87,8 @@ extension Conflicts {
             // Put off so already: nothing to say.
             guard
                 try transaction.upsert(
-                    Forum.deferral, key: [.blob(shown.id.bytes)], values
+                    Forum.deferral, key: [.blob(shown.id.bytes)], values,
+                    dividedBy: shown.subject.table.isDivided ? shown.subject.row : nil
                 ).isChanged
             else { return }
             try note(

@@ -174,7 +174,8 @@ extension Conflicts {
             switch edit {
             case .set(let table, let row, let column, let value):
                 try transaction.set(table, row, [(column, value)])
-            case .insert(let table, let values): try transaction.insert(into: table, values)
+            case .insert(let table, let values, let row):
+                try transaction.insert(into: table, values, dividedBy: row)
             case .delete(let table, let row): try transaction.delete(table, row)
             case .restore(let table, let row): try transaction.restore(table, row)
             }
@@ -198,7 +199,8 @@ extension Conflicts {
             Forum.ruling.column(named: name).map { ($0, value) }
         }
         try transaction.upsert(
-            Forum.ruling, key: [.text(ruled.rule.name), .blob(ruled.key.bytes)], values)
+            Forum.ruling, key: [.text(ruled.rule.name), .blob(ruled.key.bytes)], values,
+            dividedBy: finding.division)
         let key = CellKey(Forum.ruling.declared("choice").id)
         try transaction.author(Forum.ruling.id, ruled.ruling) { state in
             let shown = RegisterFold(state[key]).allDots

@@ -75,6 +75,7 @@ extension Conflicts {
                 .integer(Int64(note.table)), .blob(note.row.identifier.bytes),
                 .integer(Int64(note.column)), .blob(note.facts), .text(note.text),
                 .text(note.reason), .text(author),
-            ])
+            ],
+            dividedBy: Forum.schema.table(id: note.table)?.isDivided == true ? note.row : nil)
     }
 }

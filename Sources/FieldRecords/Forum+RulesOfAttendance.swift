@@ -134,7 +134,7 @@ private struct Denial {
                 + (scans.count == 1
                     ? "the record of them is taken back."
                     : "the \(scans.count) records of them are taken back."),
-            edits: scans.map { .insert(Forum.observation, void($0)) })
+            edits: scans.map { .insert(Forum.observation, void($0), besides: $0.id) })
     }
 
     private func void(_ statement: Statement) -> [Value?] {

@@ -100,6 +100,9 @@ public struct Finding: Sendable {
         self.choices = choices
     }
 
+    /// The row in whose scope what people decide of it lies; `nil` for the base scope.
+    public var division: RowID? { table.isDivided ? row : nil }
+
     /// One of the records that clash.
     public struct Evidence: Hashable, Sendable {
         public var table: Table
@@ -157,7 +160,8 @@ public struct Finding: Sendable {
     public enum Edit: Hashable, Sendable {
         case set(Table, RowID, Column, Value)
         /// A new row, with values in the order of the table's columns.
-        case insert(Table, [Value?])
+        /// It lies with another row, where its table is divided.
+        case insert(Table, [Value?], besides: RowID)
         case delete(Table, RowID)
         case restore(Table, RowID)
 
@@ -168,7 +172,7 @@ public struct Finding: Sendable {
                     .integer(0), .integer(Int64(table.id)), .blob(row.identifier.bytes),
                     .integer(Int64(column.id)), value,
                 ]
-            case .insert(let table, let values):
+            case .insert(let table, let values, _):
                 [.integer(1), .integer(Int64(table.id))] + values.map { $0 ?? .null }
             case .delete(let table, let row):
                 [.integer(2), .integer(Int64(table.id)), .blob(row.identifier.bytes)]

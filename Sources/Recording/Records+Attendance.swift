@@ -73,7 +73,8 @@ extension Records {
             into: Forum.observation,
             observation(
                 item, person, entry.kind, method: entry.method, at: now, door: entry.door,
-                reason: entry.reason, seen: seen.map(\.id)))
+                reason: entry.reason, seen: seen.map(\.id)),
+            dividedBy: try delegation(of: person))
         var mark = AttendanceMark(
             badge: try name(of: person, in: Forum.person), name: try personName(person),
             observation: id)
@@ -142,7 +143,7 @@ extension Records {
                 observation(
                     itemRow, personRow, .void, method: .search,
                     at: replica.environment.wallMilliseconds(), voids: last.id,
-                    seen: candidates.map(\.id)))
+                    seen: candidates.map(\.id)), dividedBy: last.id)
             let mark = AttendanceMark(
                 badge: try name(of: personRow, in: Forum.person),
                 name: try personName(personRow), observation: id)
@@ -161,6 +162,15 @@ extension Records {
     /// Whether this laptop made the row.
     private func isOwn(_ observation: RowID) throws -> Bool {
         let state = try replica.state(Forum.observation.id, observation)
-        return state.cells.first?.cell.live.first?.dot.stream == replica.stream
+        guard let dot = state.cells.first?.cell.live.first?.dot else { return false }
+        return replica.writes(to: dot.stream)
+    }
+
+    /// The row of the delegation that a person is of: what is recorded of them lies in its scope.
+    func delegation(of person: RowID) throws -> RowID? {
+        let found = try replica.query(
+            "SELECT delegation FROM person WHERE id = ?", .blob(person.identifier.bytes))
+        guard case .blob(let bytes)? = found.first?[0] else { return nil }
+        return Identifier(bytes).map { RowID($0) }
     }
 }

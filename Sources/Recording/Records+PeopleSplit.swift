@@ -33,18 +33,16 @@ extension Records {
         let (result, receipt) = try replica.write(author: author) { transaction in
             let chosen = try observations(of: first, badge, choice)
             let other = try transaction.insert(into: Forum.person, values)
-            try move(chosen, to: other, in: transaction)
+            try move(chosen, to: other, of: delegation, in: transaction)
             return (other, chosen.count)
         }
         return (try label(of: first), try label(of: result.0), result.1, receipt)
     }
 
     private func delegationRow(of person: RowID) throws -> RowID? {
-        let found = try replica.query(
-            "SELECT delegation FROM person WHERE id = ?", .blob(person.identifier.bytes))
-        guard case .blob(let bytes)? = found.first?[0] else { return nil }
+        guard let delegation = try delegation(of: person) else { return nil }
         try replica.holdAgainstLog(Forum.person, person, [Forum.person.declared("delegation")])
-        return Identifier(bytes).map { RowID($0) }
+        return delegation
     }
 
     private func observations(
@@ -84,7 +82,8 @@ extension Records {
 
     /// - Parameter observations: sorted by id, and so by time: what one has in `seen` comes first.
     private func move(
-        _ observations: [RowID], to second: RowID, in transaction: WriteTransaction
+        _ observations: [RowID], to second: RowID, of delegation: RowID?,
+        in transaction: WriteTransaction
     ) throws {
         let names = Forum.observation.columns.map(\.name)
         var moved: [RowID: RowID] = [:]
@@ -101,11 +100,12 @@ extension Records {
             void["voids"] = .blob(observation.identifier.bytes)
             for name in ["door", "reason"] { void[name] = .null }
             void["seen"] = .blob(observation.identifier.bytes)
-            try transaction.insert(into: Forum.observation, Self.written(void))
+            try transaction.insert(
+                into: Forum.observation, Self.written(void), dividedBy: observation)
             values["person"] = .blob(second.identifier.bytes)
             values["seen"] = .blob(Self.seen(values["seen"], moved).flatMap(\.identifier.bytes))
             moved[observation] = try transaction.insert(
-                into: Forum.observation, Self.written(values))
+                into: Forum.observation, Self.written(values), dividedBy: delegation)
         }
     }
 

@@ -68,7 +68,9 @@ extension Records {
         on finding: Finding, _ rule: ConflictRule, ruled: Set<Value>
     ) throws -> RuledFinding {
         let key = rule.key(of: finding)
-        let row = replica.schema.rowID(in: Forum.ruling, key: [.text(rule.name), .blob(key.bytes)])
+        let row = try replica.rowID(
+            in: Forum.ruling, key: [.text(rule.name), .blob(key.bytes)],
+            dividedBy: finding.division)
         var result = RuledFinding(
             rule: rule, finding: finding, key: key, ruling: row, decisions: [])
         guard ruled.contains(.blob(row.identifier.bytes)) else { return result }

@@ -52,7 +52,7 @@ extension Records {
                     [
                         .integer(Int64(table.id)), .blob(visit.identifier.bytes), .text(author),
                         .text(text),
-                    ])
+                    ], dividedBy: visit)
             }
             return visit
         }

@@ -54,4 +54,9 @@ extension Replica {
     package func scope(of run: SealedRun) throws(StoreError) -> String? {
         try origin(of: run)?.scope
     }
+
+    /// Whether this replica goes on with a stream.
+    public func writes(to stream: StreamID) -> Bool {
+        lanes.contains { $0.record.stream == stream }
+    }
 }

@@ -17,12 +17,24 @@ extension WriteTransaction {
         _ table: Table, key: [Value], _ values: [(Column, Value)], dividedBy division: RowID? = nil
     ) throws -> (id: RowID, isChanged: Bool) {
         let id = try replica.rowID(in: table, key: key, dividedBy: division)
+        try checkDivision(of: id, in: table)
         let clock = try rows.clock(table.id, id)
         let isMissing = clock == nil || clock?.isHidden == true
         let others = values.filter { !table.naturalKey.contains($0.0.name) }
         let assignments = isMissing ? zip(table.keyColumns, key).map { ($0, $1) } + others : others
         noteKey(key, of: id, in: table)
         return (id, try set(table, id, assignments))
+    }
+
+    /// A row that lies in the scope of a division can't be made where that isn't known: it would lie in another
+    /// scope than where others make it.
+    private func checkDivision(of row: RowID, in table: Table) throws(StoreError) {
+        guard let name = table.dividedBy,
+            case .register(.reference(let number))? = table.column(named: name)?.shape,
+            let division = replica.schema.divisions.first(where: { $0.id == number }),
+            try replica.scope(dividedBy: row) == nil
+        else { return }
+        throw .invalid("the \(division.name) of this \(table.name) is not known here")
     }
 
     /// Sets columns of a row; one that shows its value already, and alone, is left alone.

@@ -13,7 +13,7 @@ extension SealedRun {
     public init(
         sealing body: [UInt8], stream: StreamID, firstSeq: UInt64, count: Int, previous: Digest?,
         dependencies: [Dependency], schemaVersion: UInt64, origin: StreamOrigin, key: DeviceKey,
-        namespace: [UInt8], mark: ScopeMark?, dictionary: inout SealingDictionary,
+        namespace: [UInt8], mark: ScopeMark? = nil, dictionary: inout SealingDictionary,
         earlier: (UInt64) -> RunVocabulary?
     ) {
         let place = ColumnsReader.Place(

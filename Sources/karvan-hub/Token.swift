@@ -27,8 +27,11 @@ struct TokenCreate: ParsableCommand {
             """)
 
     @OptionGroup var common: CommonOptions
-    @Option(help: "A scope that the laptop may read.")
-    var scope: [String] = [Forum.scope]
+    @Option(
+        help: ArgumentHelp(
+            "What the laptop may read beside what everybody reads: delegation/CODE, or all.",
+            discussion: "May be given several times. By default all delegations."))
+    var scope: [String] = []
     @Option(help: "coordinator, lead, recorder or viewer.")
     var role = "recorder"
     @Option(help: "Minutes until the token expires, at most 1440.")
@@ -82,7 +85,10 @@ struct TokenCreate: ParsableCommand {
             lines.joined(separator: "\n"),
             .object([
                 ("token", .string(token.text)), ("expires", .string(expiry)),
-                ("role", .string(role)), ("scopes", .array(scope.map(JSONValue.string))),
+                ("role", .string(role)), (
+                    "scopes",
+                    .array((scope.isEmpty ? [HubStore.allScopes] : scope).map(JSONValue.string))
+                ),
                 ("command", url == nil ? .null : .string(text)),
                 ("png", png.map(JSONValue.string) ?? .null),
             ]))

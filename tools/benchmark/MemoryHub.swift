@@ -23,14 +23,20 @@ final class MemoryHub: HubPort {
 
     func startCounting() { traffic = Traffic() }
 
-    func exchange(_ request: ExchangeRequest) throws(TransportFailure) -> ExchangeReply {
+    func exchange(_ request: SyncRequest) throws(TransportFailure) -> SyncReply {
         do {
             let sent = request.encode()
-            let reply = try answer(to: try ExchangeRequest(decoding: sent)).encode()
+            let parts = try SyncRequest(decoding: sent).parts.map {
+                SyncReply.Part.answered(try answer(to: $0))
+            }
+            let reply = SyncReply(
+                parts: parts, scopes: try replica.feedScopes(),
+                hubMilliseconds: replica.environment.wallMilliseconds()
+            ).encode()
             traffic.roundTrips += 1
             traffic.requestBytes += sent.count
             traffic.replyBytes += reply.count
-            return try ExchangeReply(decoding: reply)
+            return try SyncReply(decoding: reply)
         } catch let refusal as Refusal {
             throw .refused(refusal)
         } catch {
@@ -50,7 +56,8 @@ final class MemoryHub: HubPort {
                 heads[run.header.stream] = RunStub(run)
             }
         }
-        let feed = try replica.feedEntries(after: request.cursor, ahead: request.ahead)
+        let feed = try replica.feedEntries(
+            of: request.scope, after: request.cursor, ahead: request.ahead)
         return ExchangeReply(
             heads: heads.values.sorted { $0.stream < $1.stream }, rejections: rejections,
             entries: feed.entries, cursor: feed.cursor, hasMore: feed.hasMore,

@@ -119,7 +119,7 @@ enum MemoryChild {
         let driver = SyncDriver(
             replica: ReplicaSide(laptop), hub: MemoryHub(hub),
             wallMilliseconds: environment.wallMilliseconds)
-        let (outcome, _) = try driver.run(scope: Replica.scope)
+        let (outcome, _) = try driver.run()
         guard outcome == .completed, hub.versionVector() == laptop.versionVector() else {
             throw BenchError("the sync ended as \(outcome)")
         }

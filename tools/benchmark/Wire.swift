@@ -122,7 +122,7 @@ struct Wire {
     }
 
     private func sync(_ driver: SyncDriver) throws {
-        let (outcome, _) = try driver.run(scope: Forum.scope)
+        let (outcome, _) = try driver.run()
         guard outcome == .completed else { throw BenchError("a sync ended as \(outcome)") }
     }
 

@@ -20,7 +20,7 @@ package struct ColumnsReader {
         ///   - mark: what the ids of new rows end with.
         package init(
             stream: StreamID, firstSeq: UInt64, previousRun: Digest?, streams: [StreamID],
-            namespace: [UInt8], mark: ScopeMark?
+            namespace: [UInt8], mark: ScopeMark? = nil
         ) {
             self.stream = stream
             self.firstSeq = firstSeq

@@ -12,9 +12,11 @@ struct BatchTarget: FuzzTarget {
             earlier: FixedStream.earlier)
         let cursor = Cursor.start(epoch: Identifier(high: 1, low: 2), scope: "forum")
         let stub = RunStub(run)
-        let request = ExchangeRequest(
-            scope: "forum", cursor: cursor, ahead: [stub], runs: [run, run], pendingCount: 7,
-            wallMilliseconds: FixedStream.milliseconds, schemaVersion: 2)
+        let request = SyncRequest(
+            parts: [
+                ExchangeRequest(scope: "forum", cursor: cursor, ahead: [stub], runs: [run, run]),
+                ExchangeRequest(scope: "delegation/KZ", cursor: nil, ahead: [], runs: []),
+            ], pendingCount: 7, wallMilliseconds: FixedStream.milliseconds, schemaVersion: 2)
         let reply = ExchangeReply(
             heads: [stub],
             rejections: [
@@ -22,16 +24,20 @@ struct BatchTarget: FuzzTarget {
             ],
             entries: [.whole(run), .stub(stub)], cursor: cursor.advanced(by: stub), hasMore: true,
             hubMilliseconds: FixedStream.milliseconds)
+        let answer = SyncReply(
+            parts: [
+                .answered(reply), .postponed, .refused(Refusal(.scope, "not for this laptop")),
+            ], scopes: ["forum", "delegation/KZ"], hubMilliseconds: FixedStream.milliseconds)
         return [
-            ("request", request.encode()), ("reply", reply.encode()),
+            ("request", request.encode()), ("reply", answer.encode()),
             ("refusal", Refusal(.poison, "damaged").encode()),
         ]
     }
 
     func offer(_ bytes: [UInt8]) throws(Violation) -> Bool {
         let encoded: [[UInt8]?] = [
-            (try? ExchangeRequest(decoding: bytes))?.encode(),
-            (try? ExchangeReply(decoding: bytes))?.encode(),
+            (try? SyncRequest(decoding: bytes))?.encode(),
+            (try? SyncReply(decoding: bytes))?.encode(),
             (try? Refusal(decoding: bytes))?.encode(),
         ]
         let taken = encoded.compactMap { $0 }

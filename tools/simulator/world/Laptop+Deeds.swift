@@ -106,13 +106,15 @@ extension Laptop {
 
     private func visit(_ random: inout SplitMix64) throws -> String {
         let item = Forum.schema.rowID(in: Forum.item, key: [.text("I\(random.below(2))")])
-        let guests = Forum.schema.rowID(in: Forum.delegation, key: [.text("KZ")])
+        let code = Value.text(random.chance(2, in: 3) ? "KZ" : "UZ")
+        let guests = Forum.schema.rowID(in: Forum.delegation, key: [code])
         let arrival = Value.integer(1_764_000_000_000 + Int64(random.below(4)) * 400_000)
         let values = ["status", "actual_arrival", "headcount"].filter { _ in
             random.chance(1, in: 2)
         }
         let headcount = Value.integer(Int64(random.below(40)))
         return try write { transaction in
+            try transaction.upsert(Forum.delegation, key: [code], [])
             try transaction.upsert(
                 Forum.visit, key: [.blob(item.identifier.bytes), .blob(guests.identifier.bytes)],
                 values.compactMap { name in

@@ -52,8 +52,9 @@ final class Laptop {
     private var stream: StreamID
     /// Copies of its files, as they lay at some time.
     private(set) var kept: [KeptFiles] = []
-    var cursor: Cursor?
-    private var acknowledgedSeq: UInt64 = 0
+    var cursors: [String: Cursor] = [:]
+    /// Of the streams that it writes to now, one for each scope.
+    private var acknowledgedSeqs: [StreamID: UInt64] = [:]
 
     init(_ number: Int, path: String, clock: SimulatedClock, ledger: Ledger) throws {
         (self.number, self.path, self.clock, self.ledger) = (number, path, clock, ledger)
@@ -90,8 +91,8 @@ final class Laptop {
     func putBack(_ files: KeptFiles, wholeDisk: Bool) throws {
         session = nil
         forms = []
-        cursor = nil
-        acknowledgedSeq = 0
+        cursors = [:]
+        acknowledgedSeqs = [:]
         replica.close()
         try disk.restart()
         try files.write(to: path, wholeDisk: wholeDisk)
@@ -101,7 +102,7 @@ final class Laptop {
     func enrol(at hub: SimulatedHub) throws {
         guard let store = hub.store else { throw Violation("error", "the hub is not open") }
         let token = try store.createToken(
-            scopes: [Forum.scope], role: "coordinator", lifetimeMilliseconds: 3_600_000,
+            scopes: [], role: "coordinator", lifetimeMilliseconds: 3_600_000,
             pin: Array(repeating: 0, count: 32))
         let reply = try store.enrol(
             EnrolmentRequest(
@@ -174,7 +175,7 @@ final class Laptop {
         session = nil
         forms = []
         // What a sync brought may be lost with the power, and the cursor with it.
-        if disk.fault != .kill { cursor = nil }
+        if disk.fault != .kill { cursors = [:] }
         replica.close()
         try disk.restart()
         try open()
@@ -199,10 +200,11 @@ final class Laptop {
             try open()
         }
         try noteStream(replica.stream)
-        let head = replica.versionVector()[stream]
-        guard head >= acknowledgedSeq else {
+        let vector = replica.versionVector()
+        for (stream, seq) in acknowledgedSeqs.sorted(by: { $0.key < $1.key })
+        where vector[stream] < seq {
             throw Violation(
-                "I2", "laptop \(number) was told of \(acknowledgedSeq) changes, and has \(head)")
+                "I2", "laptop \(number) was told of \(seq) changes, and has \(vector[stream])")
         }
     }
 
@@ -213,7 +215,7 @@ final class Laptop {
             throw Violation("I8", "laptop \(number) goes on as \(now), not \(stream)")
         }
         stream = now
-        acknowledgedSeq = 0
+        acknowledgedSeqs = [:]
     }
 
     func beginSession(_ session: SyncSession, _ action: SyncSession.Action) {
@@ -257,10 +259,13 @@ final class Laptop {
         let held = replica.versionVector()
         let receipt = try replica.write(author: "laptop \(number)") { try body($0) }.receipt
         for dot in receipt.dots {
-            try noteStream(dot.stream)
+            try noteStream(replica.stream)
+            guard replica.writes(to: dot.stream) else {
+                throw Violation("I8", "laptop \(number) wrote to \(dot.stream), which is not its")
+            }
             ledger.acknowledge(dot, by: self)
             ledger.saw(dot, held, form)
-            acknowledgedSeq = max(acknowledgedSeq, dot.seq)
+            acknowledgedSeqs[dot.stream] = max(acknowledgedSeqs[dot.stream] ?? 0, dot.seq)
         }
         // The process may be gone by now: then what was acknowledged is looked for by its name.
         guard !disk.isDead else { return "wrote \(receipt.dots.count)" }
@@ -285,12 +290,16 @@ final class Laptop {
     func check() throws {
         try Self.checkGroups(replica, ledger, "laptop \(number)")
         try noteStream(replica.stream)
-        let now = try replica.cursor()
-        if let cursor, let now, cursor.epoch == now.epoch, now.offset < cursor.offset {
-            throw Violation(
-                "I5", "laptop \(number)'s cursor went from \(cursor.offset) to \(now.offset)")
+        for scope in try replica.syncedScopes() {
+            let now = try replica.cursor(in: scope)
+            if let cursor = cursors[scope], let now, cursor.epoch == now.epoch,
+                now.offset < cursor.offset
+            {
+                throw Violation(
+                    "I5", "laptop \(number)'s cursor went from \(cursor.offset) to \(now.offset)")
+            }
+            cursors[scope] = now
         }
-        cursor = now
     }
 
     static func checkGroups(_ replica: Replica, _ ledger: Ledger, _ who: String) throws {

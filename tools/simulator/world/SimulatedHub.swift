@@ -45,7 +45,7 @@ final class SimulatedHub {
     func answer(_ bytes: [UInt8], from publicKey: [UInt8]) throws -> Result<[UInt8], Refusal>? {
         do {
             let reply = try perform { store in
-                try store.exchange(try ExchangeRequest(decoding: bytes), from: publicKey).encode()
+                try store.exchange(try SyncRequest(decoding: bytes), from: publicKey).encode()
             }
             return reply.map { .success($0) }
         } catch let refusal as Refusal {

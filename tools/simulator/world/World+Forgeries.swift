@@ -93,15 +93,21 @@ extension World {
     private func offer(
         _ runs: [SealedRun], _ kind: Forgery, to hub: SimulatedHub, by laptop: Laptop
     ) throws -> String {
-        let request = ExchangeRequest(
-            scope: Forum.scope, cursor: nil, ahead: [], runs: runs, pendingCount: 0,
-            wallMilliseconds: laptop.clock.wallMilliseconds, schemaVersion: Forum.schema.version)
+        var parts: [String: [SealedRun]] = [:]
+        for run in runs { parts[run.header.origin?.scope ?? Forum.scope, default: []].append(run) }
+        let request = SyncRequest(
+            parts: parts.sorted { $0.key < $1.key }.map {
+                ExchangeRequest(scope: $0.key, cursor: nil, ahead: [], runs: $0.value)
+            }, pendingCount: 0, wallMilliseconds: laptop.clock.wallMilliseconds,
+            schemaVersion: Forum.schema.version)
         guard let answer = try hub.answer(request.encode(), from: laptop.replica.publicKey),
             case .success(let bytes) = answer
         else { return "refused as a whole" }
-        let reply = try ExchangeReply(decoding: bytes)
+        let rejections = try SyncReply(decoding: bytes).parts.flatMap { part in
+            if case .answered(let reply) = part { reply.rejections } else { [] as [Rejection] }
+        }
         let taken = runs.filter { run in
-            !reply.rejections.contains {
+            !rejections.contains {
                 $0.stream == run.header.stream && $0.lastSeq == run.header.lastSeq
             }
         }
@@ -173,7 +179,7 @@ final class Forgers {
         let key = try replica.key()
         let done: Void? = try hub.perform { store in
             let token = try store.createToken(
-                scopes: [Forum.scope], role: kind.rawValue, lifetimeMilliseconds: 3_600_000,
+                scopes: [], role: kind.rawValue, lifetimeMilliseconds: 3_600_000,
                 pin: Array(repeating: 0, count: 32))
             _ = try store.enrol(
                 EnrolmentRequest(secret: token.secret, name: kind.rawValue, key: key))

@@ -25,16 +25,16 @@ enum HubLie: String, CaseIterable {
 
 extension World {
     /// What the hub makes of a request before it lies.
-    func heard(_ request: ExchangeRequest, by laptop: Laptop) -> ExchangeRequest {
+    func heard(_ request: SyncRequest, by laptop: Laptop) -> SyncRequest {
         guard laptop.networkFault == .hubLies, laptop.lie == .overstate else { return request }
         var heard = request
-        heard.runs = []
+        for index in heard.parts.indices { heard.parts[index].runs = [] }
         return heard
     }
 
     /// What the laptop gets in place of an honest answer.
     func lie(
-        _ honest: [UInt8], to request: ExchangeRequest, _ laptop: Laptop
+        _ honest: [UInt8], to request: SyncRequest, _ laptop: Laptop
     ) throws -> [UInt8] {
         guard let lie = laptop.lie else { return honest }
         laptop.hearLie()
@@ -42,7 +42,19 @@ extension World {
         if lie == .old {
             return laptop.noise.pick(laptop.answers) ?? honest
         }
-        var reply = try ExchangeReply(decoding: honest)
+        var answer = try SyncReply(decoding: honest)
+        for index in answer.parts.indices {
+            guard case .answered(let reply) = answer.parts[index] else { continue }
+            answer.parts[index] = .answered(
+                try distort(reply, to: request.parts[index], by: lie, laptop))
+        }
+        return answer.encode()
+    }
+
+    private func distort(
+        _ honest: ExchangeReply, to request: ExchangeRequest, by lie: HubLie, _ laptop: Laptop
+    ) throws -> ExchangeReply {
+        var reply = honest
         let places = reply.entries.count
         switch lie {
         case .old: break
@@ -60,9 +72,9 @@ extension World {
             reply.hasMore = false
             link(&reply, to: request)
         case .overstate:
-            reply.heads = try lastRuns(of: laptop)
+            reply.heads = try lastRuns(of: laptop, in: request.scope)
         case .understate:
-            reply.heads = try lastRuns(of: laptop).map { RunStub(noneOf: $0.stream) }
+            reply.heads = try lastRuns(of: laptop, in: request.scope).map { RunStub(noneOf: $0.stream) }
         case .reject:
             reply.rejections = request.runs.map {
                 Rejection(
@@ -70,18 +82,19 @@ extension World {
                     refusal: Refusal(.revoked, "not welcome"))
             }
         }
-        return reply.encode()
+        return reply
     }
 
     /// Makes the cursor what the entries lead to.
     private func link(_ reply: inout ExchangeReply, to request: ExchangeRequest) {
-        let start = request.cursor ?? .start(epoch: reply.cursor.epoch, scope: Forum.scope)
+        let start = request.cursor ?? .start(epoch: reply.cursor.epoch, scope: request.scope)
         reply.cursor = reply.entries.reduce(start) { $0.advanced(by: $1.stub) }
     }
 
-    private func lastRuns(of laptop: Laptop) throws -> [RunStub] {
+    private func lastRuns(of laptop: Laptop, in scope: String) throws -> [RunStub] {
         var last: [StreamID: RunStub] = [:]
-        for run in try laptop.replica.sealedRuns(after: VersionVector()) {
+        for run in try laptop.replica.sealedRuns(after: VersionVector())
+        where try laptop.replica.scope(of: run) == scope {
             last[run.header.stream] = RunStub(run)
         }
         return last.values.sorted { $0.stream < $1.stream }

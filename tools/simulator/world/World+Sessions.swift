@@ -38,7 +38,7 @@ extension World {
     /// One action of a session.
     func advance(_ laptop: Laptop) throws -> String {
         guard case (var session, let action)? = laptop.session else {
-            var session = SyncSession(scope: Forum.scope)
+            var session = SyncSession(scopes: try ReplicaSide(laptop.replica).scopes())
             let action = session.handle(.started)
             laptop.beginSession(session, action)
             return "begins"
@@ -47,9 +47,9 @@ extension World {
         let event: SyncSession.Event
         let result: String
         switch action {
-        case .prepare(let asksForBodies):
+        case .prepare(let scope, let asksForBodies, let room):
             let outgoing = try side.prepare(
-                scope: session.scope, asksForBodies: asksForBodies)
+                scope: scope, asksForBodies: asksForBodies, room: room)
             event = .prepared(outgoing, wallMilliseconds: laptop.clock.wallMilliseconds)
             result = "brings \(outgoing.runs.count) runs"
         case .exchange(let request):
@@ -59,10 +59,14 @@ extension World {
             } else {
                 result = "is answered"
             }
-        case .apply(let reply, let cursor):
-            (event, result) = try apply(reply, from: cursor, laptop)
-        case .forgetHub:
-            try side.forgetHub(scope: session.scope)
+        case .note(let scopes):
+            try side.note(scopes: scopes)
+            event = .noted
+            result = "may read \(scopes.count)"
+        case .apply(let reply, let scope, let cursor):
+            (event, result) = try apply(reply, in: scope, from: cursor, laptop)
+        case .forgetHub(let scope):
+            try side.forgetHub(scope: scope)
             event = .forgotHub
             result = "forgets the hub"
         case .finish(let outcome):
@@ -71,7 +75,9 @@ extension World {
             return "\(outcome)"
         }
         // Who has forgotten the hub begins anew, whatever was read.
-        if try laptop.replica.cursor() == nil { laptop.cursor = nil }
+        for scope in laptop.cursors.keys where try laptop.replica.cursor(in: scope) == nil {
+            laptop.cursors[scope] = nil
+        }
         // A fault that came meanwhile has ended the session.
         guard laptop.session != nil else { return result }
         let next = session.handle(event)
@@ -80,11 +86,11 @@ extension World {
     }
 
     private func apply(
-        _ reply: ExchangeReply, from cursor: Cursor?, _ laptop: Laptop
+        _ reply: ExchangeReply, in scope: String, from cursor: Cursor?, _ laptop: Laptop
     ) throws -> (SyncSession.Event, String) {
         do {
             let applied = try ReplicaSide(laptop.replica)
-                .apply(reply, scope: Forum.scope, from: cursor)
+                .apply(reply, scope: scope, from: cursor)
             if applied.quarantinedCount > 0 { laptop.hasPutAside = true }
             return (.applied(applied), "got \(applied.changesetCount)")
         } catch let refusal as Refusal {
@@ -125,7 +131,7 @@ extension World {
 
     /// Every message passes as the bytes that would travel.
     private func exchange(
-        _ request: ExchangeRequest, _ laptop: Laptop
+        _ request: SyncRequest, _ laptop: Laptop
     ) throws -> SyncSession.Event {
         let heard = heard(request, by: laptop)
         let fault = laptop.networkFault
@@ -174,7 +180,7 @@ extension World {
         if isDamaged { laptop.damage(&bytes) }
         do {
             return .replied(
-                try ExchangeReply(decoding: bytes), wallMilliseconds: laptop.clock.wallMilliseconds)
+                try SyncReply(decoding: bytes), wallMilliseconds: laptop.clock.wallMilliseconds)
         } catch {
             guard isDamaged else { throw error }
             return .failed(.notOurHub("\(error)"))

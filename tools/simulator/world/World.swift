@@ -112,7 +112,7 @@ package final class World {
             let result = try take(step, laptop, &random)
             note("\(index) \(step.deed.rawValue) \(laptop.number): \(result)")
             // A damaged cursor makes a laptop begin anew, and a lost one gets nothing to go on with.
-            if laptop.isSessionNoisy, revoked.contains(laptop.number) { laptop.cursor = nil }
+            if laptop.isSessionNoisy, revoked.contains(laptop.number) { laptop.cursors = [:] }
             try laptop.check()
         }
         try heal()
