@@ -206,6 +206,12 @@ public struct SyncSession: Sendable {
             case .postponed: .postponed
             case .refused(let refusal): .failed(.refused(refusal))
             }
+        // What was recorded in a scope that may be read no more has been handed over.
+        if case .refused(let refusal) = part, refusal.code == .scope, index > 0 {
+            _ = scopes[index].handle(event)
+            outcomes[index] = .completed
+            return apply(rest)
+        }
         return follow(scopes[index].handle(event), index, rest)
     }
 

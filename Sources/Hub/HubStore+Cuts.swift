@@ -99,10 +99,13 @@ extension HubStore {
     ) throws -> SyncReply {
         let refusal = refusal(by: cut)
         guard !request.parts.allSatisfy(\.runs.isEmpty) else { throw refusal }
-        let parts = try request.parts.map { try handOver($0, from: publicKey, refusal) }
+        let parts = try request.parts.map { part in
+            part.runs.isEmpty
+                ? SyncReply.Part.refused(refusal)
+                : .answered(try handOver(part, from: publicKey, refusal))
+        }
         try note(request, from: publicKey)
-        return SyncReply(
-            parts: parts.map(SyncReply.Part.answered), scopes: [Forum.scope], hubMilliseconds: now)
+        return SyncReply(parts: parts, scopes: [Forum.scope], hubMilliseconds: now)
     }
 
     private func handOver(
@@ -120,7 +123,7 @@ extension HubStore {
         // Who was not told no by what it brought asks once more, and is.
         return ExchangeReply(
             heads: heads, rejections: rejections, entries: [], cursor: part.cursor ?? start,
-            hasMore: rejections.isEmpty && !part.runs.isEmpty, hubMilliseconds: now)
+            hasMore: rejections.isEmpty, hubMilliseconds: now)
     }
 
     /// Names streams of revoked devices on which others' runs build, before these are taken: who holds

@@ -302,7 +302,8 @@ package final class HubStore {
             heads: heads, rejections: rejections + stray, entries: [],
             cursor: try part.cursor
                 ?? .start(epoch: replica.feedEnd().epoch, scope: part.scope),
-            hasMore: isReadable, hubMilliseconds: now)
+            // Who was not told no by what it brought asks once more, and is.
+            hasMore: isReadable || rejections.isEmpty, hubMilliseconds: now)
         guard isReadable else { return .answered(reply) }
         guard room > 0 else { return runs.isEmpty ? .postponed : .answered(reply) }
         let feed = try replica.feedEntries(

@@ -54,7 +54,7 @@ public struct NewRowIDs: Sendable {
     private let base: Identifier
     private let shift: UInt64
 
-    public init(dot: Dot, time: HybridTime, previousRun: Digest?, mark: ScopeMark?) {
+    public init(dot: Dot, time: HybridTime, previousRun: Digest?, mark: ScopeMark? = nil) {
         var encoder = CBOREncoder()
         encoder.unsigned(dot.seq)
         let digest = Digest(

@@ -14,7 +14,10 @@ final class Script: ReplicaPort, HubPort {
         cursor: Script.cursor, ahead: [], runs: [], changesetCount: 0, remainingCount: 0,
         schemaVersion: 7)
     private(set) var asked: [Bool] = []
-    private(set) var requests: [ExchangeRequest] = []
+    private(set) var requests: [SyncRequest] = []
+    /// The scopes that the hub lets be read.
+    var readable = ["forum"]
+    private(set) var noted: [[String]] = []
     private(set) var forgotten = 0
     private var applied = 0
 
@@ -52,10 +55,14 @@ final class Script: ReplicaPort, HubPort {
         observe: (SyncSession.Progress) -> Void = { _ in }
     ) throws -> (outcome: SyncSession.Outcome, progress: SyncSession.Progress) {
         try SyncDriver(replica: self, hub: self, wallMilliseconds: { 1_700_000_000_000 })
-            .run(scope: "forum", observe: observe)
+            .run(observe: observe)
     }
 
-    func prepare(scope: String, asksForBodies: Bool) throws -> Outgoing {
+    func scopes() throws -> [String] { ["forum"] }
+
+    func note(scopes: [String]) throws { noted.append(scopes) }
+
+    func prepare(scope: String, asksForBodies: Bool, room: Int) throws -> Outgoing {
         asked.append(asksForBodies)
         return outgoing
     }
@@ -69,8 +76,11 @@ final class Script: ReplicaPort, HubPort {
 
     func forgetHub(scope: String) throws { forgotten += 1 }
 
-    func exchange(_ request: ExchangeRequest) throws(TransportFailure) -> ExchangeReply {
+    func exchange(_ request: SyncRequest) throws(TransportFailure) -> SyncReply {
         requests.append(request)
-        return try answers[min(requests.count, answers.count) - 1].get()
+        let reply = try answers[min(requests.count, answers.count) - 1].get()
+        return SyncReply(
+            parts: request.parts.map { _ in .answered(reply) }, scopes: readable,
+            hubMilliseconds: reply.hubMilliseconds)
     }
 }

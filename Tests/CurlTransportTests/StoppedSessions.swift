@@ -10,7 +10,11 @@ import Testing
 
         init(_ reason: any Error) { self.reason = reason }
 
-        func prepare(scope: String, asksForBodies: Bool) throws -> Outgoing {
+        func scopes() throws -> [String] { ["forum"] }
+
+        func note(scopes: [String]) throws {}
+
+        func prepare(scope: String, asksForBodies: Bool, room: Int) throws -> Outgoing {
             Outgoing(
                 cursor: nil, ahead: [], runs: [], changesetCount: 0, remainingCount: 7,
                 schemaVersion: 1)
@@ -28,13 +32,17 @@ import Testing
     private final class Hub: HubPort {
         var requestCount = 0
 
-        func exchange(_ request: ExchangeRequest) throws(TransportFailure) -> ExchangeReply {
+        func exchange(_ request: SyncRequest) throws(TransportFailure) -> SyncReply {
             requestCount += 1
             let epoch = Identifier(high: 0, low: 1)
-            return ExchangeReply(
-                heads: [], rejections: [], entries: [],
-                cursor: .start(epoch: epoch, scope: request.scope), hasMore: true,
-                hubMilliseconds: 0)
+            let parts = request.parts.map { part in
+                SyncReply.Part.answered(
+                    ExchangeReply(
+                        heads: [], rejections: [], entries: [],
+                        cursor: .start(epoch: epoch, scope: part.scope), hasMore: true,
+                        hubMilliseconds: 0))
+            }
+            return SyncReply(parts: parts, scopes: ["forum"], hubMilliseconds: 0)
         }
     }
 
@@ -43,7 +51,7 @@ import Testing
         let stop = SyncStopped(
             applied: Applied(changesetCount: 5, quarantinedCount: 2, lacksBodies: false))
         let driver = SyncDriver(replica: StoppingReplica(stop), hub: hub, wallMilliseconds: { 0 })
-        let (outcome, progress) = try driver.run(scope: "forum")
+        let (outcome, progress) = try driver.run()
         #expect(outcome == .failed(.cancelled))
         #expect(progress.receivedChangesets == 5)
         #expect(progress.quarantinedRuns == 2)
@@ -57,25 +65,26 @@ import Testing
         let refusal = Refusal(.poison, "its entries don't lead to its cursor")
         let driver = SyncDriver(
             replica: StoppingReplica(refusal), hub: hub, wallMilliseconds: { 0 })
-        let (outcome, progress) = try driver.run(scope: "forum")
+        let (outcome, progress) = try driver.run()
         #expect(outcome == .failed(.refused(refusal)))
         #expect(progress.roundTrips == 1)
         #expect(progress.remainingChangesets == 7)
         #expect(hub.requestCount == 1)
     }
 
-    private func reply(head: UInt64) -> ExchangeReply {
+    private func reply(head: UInt64) -> SyncReply {
         let stream = StreamID(Identifier(high: 0, low: 9))
-        return ExchangeReply(
+        let reply = ExchangeReply(
             heads: [RunStub(stream: stream, lastSeq: head, hash: Digest(sha256: []))],
             rejections: [], entries: [],
             cursor: .start(epoch: Identifier(high: 0, low: 1), scope: "forum"), hasMore: true,
             hubMilliseconds: 0)
+        return SyncReply(parts: [.answered(reply)], scopes: ["forum"], hubMilliseconds: 0)
     }
 
     @Test func `a damaged answer ends a session when what waits is sent`() throws {
         let damage = Refusal(.poison, "changes 3 to 3 came damaged")
-        var session = SyncSession(scope: "forum")
+        var session = SyncSession(scopes: ["forum"])
         var action = session.handle(.started)
         // Three batches wait; the hub stops taking them after the second.
         var exchanges: UInt64 = 0
@@ -86,6 +95,7 @@ import Testing
                 remainingCount: 10, schemaVersion: 1)
             _ = session.handle(.prepared(outgoing, wallMilliseconds: 0))
             _ = session.handle(.replied(reply(head: min(exchanges, 2)), wallMilliseconds: 0))
+            _ = session.handle(.noted)
             action = session.handle(
                 .applied(
                     Applied(

@@ -100,9 +100,14 @@ enum Example {
     static let cursor = Cursor.start(epoch: Identifier(high: 1, low: 2), scope: "north")
 
     static let request = request(aheadCount: 1)
-    static let reply = ExchangeReply(
-        heads: [stub(7)], rejections: [], entries: [.stub(stub(8))],
-        cursor: cursor.advanced(by: stub(8)), hasMore: true, hubMilliseconds: 1_700_000_000_000)
+    static let reply = SyncReply(
+        parts: [
+            .answered(
+                ExchangeReply(
+                    heads: [stub(7)], rejections: [], entries: [.stub(stub(8))],
+                    cursor: cursor.advanced(by: stub(8)), hasMore: true,
+                    hubMilliseconds: 1_700_000_000_000))
+        ], scopes: ["north"], hubMilliseconds: 1_700_000_000_000)
     static let refusal = Refusal(.revoked, "This laptop was reported stolen.")
     static let enrolment = EnrolmentRequest(
         secret: Array(repeating: 5, count: 32), name: "Laptop 3", key: key)
@@ -122,10 +127,13 @@ enum Example {
     }
 
     /// A request of some 60 bytes for each of `aheadCount`.
-    static func request(aheadCount: Int) -> ExchangeRequest {
-        ExchangeRequest(
-            scope: "north", cursor: cursor, ahead: (0..<aheadCount).map { stub(UInt64($0)) },
-            runs: [], pendingCount: 0, wallMilliseconds: 1_700_000_000_000, schemaVersion: 1)
+    static func request(aheadCount: Int) -> SyncRequest {
+        SyncRequest(
+            parts: [
+                ExchangeRequest(
+                    scope: "north", cursor: cursor,
+                    ahead: (0..<aheadCount).map { stub(UInt64($0)) }, runs: [])
+            ], pendingCount: 0, wallMilliseconds: 1_700_000_000_000, schemaVersion: 1)
     }
 
     private static func stub(_ seq: UInt64) -> RunStub {
@@ -178,7 +186,7 @@ struct Failure {
     var sentence: String
     var duration: Duration
 
-    init(of hub: CurlHub, _ request: ExchangeRequest = Example.request) throws {
+    init(of hub: CurlHub, _ request: SyncRequest = Example.request) throws {
         let start = ContinuousClock.now
         do throws(TransportFailure) {
             _ = try hub.exchange(request)

@@ -91,11 +91,10 @@ struct AdmittedDevices {
 
         // For the laptop, they lie behind the end until it hears that they count.
         let batch = try other.replica.outgoingBatch()
-        var reply = try forum.hub.exchange(
+        var reply = try forum.exchange(
             ExchangeRequest(
-                scope: Forum.scope, cursor: batch.cursor, ahead: batch.ahead, runs: [],
-                pendingCount: 0, wallMilliseconds: forum.now,
-                schemaVersion: Forum.schema.version), from: other.replica.publicKey)
+                scope: Forum.scope, cursor: batch.cursor, ahead: batch.ahead, runs: []),
+            from: other.replica.publicKey)
         let place =
             try #require(
                 reply.entries.firstIndex { $0.stub.stream == lost.replica.stream }) + 1

@@ -130,10 +130,9 @@ struct RestoredHubs {
         forged.offset += 100
         for publicKey in [one.replica.publicKey, stranger.replica.publicKey] {
             let request = ExchangeRequest(
-                scope: Forum.scope, cursor: forged, ahead: [], runs: [], pendingCount: 0,
-                wallMilliseconds: forum.now, schemaVersion: Forum.schema.version)
+                scope: Forum.scope, cursor: forged, ahead: [], runs: [])
             let refusal = #expect(throws: Refusal.self) {
-                try forum.hub.exchange(request, from: publicKey)
+                try forum.exchange(request, from: publicKey)
             }
             #expect(refusal?.code == .epoch)
         }

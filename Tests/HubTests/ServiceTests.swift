@@ -44,9 +44,9 @@ struct ServiceTests {
         }
     }
 
-    private static let request = ExchangeRequest(
-        scope: Forum.scope, cursor: nil, ahead: [], runs: [], pendingCount: 3,
-        wallMilliseconds: 1_700_000_000_000, schemaVersion: Forum.schema.version
+    private static let request = SyncRequest(
+        ExchangeRequest(scope: Forum.scope, cursor: nil, ahead: [], runs: []), pendingCount: 3,
+        wallMilliseconds: 1_700_000_000_000
     ).encode()
 
     private func refusal(_ answer: HubAnswer) -> Refusal? {
@@ -56,7 +56,7 @@ struct ServiceTests {
 
     private func reply(_ answer: HubAnswer) throws -> ExchangeReply? {
         guard case .message(let bytes) = answer else { return nil }
-        return try ExchangeReply(decoding: bytes)
+        return try SyncReply(decoding: bytes).only()
     }
 
     @Test func `many devices at once are answered one after another`() async throws {
@@ -117,9 +117,8 @@ struct ServiceTests {
         let forged = try SealedRun(
             headerBytes: run.headerBytes, signature: signature, body: run.body)
         for (brought, code) in [(forged, Refusal.Code.poison), (run, nil), (run, nil)] {
-            let request = ExchangeRequest(
-                scope: Forum.scope, cursor: nil, ahead: [], runs: [brought], pendingCount: 0,
-                wallMilliseconds: 0, schemaVersion: Forum.schema.version)
+            let request = SyncRequest(
+                ExchangeRequest(scope: Forum.scope, cursor: nil, ahead: [], runs: [brought]))
             let reply = try reply(await desk.exchange(key, request.encode()))
             #expect(reply?.rejections.map(\.refusal.code) == [code].compactMap(\.self))
             if let told = reply?.rejections.first?.refusal.explanation {

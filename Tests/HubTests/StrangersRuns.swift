@@ -33,12 +33,9 @@ import Testing
             try replica.seal()
         }
         let runs = try [stranger, enrolled].map { try $0.sealedRuns(after: VersionVector())[0] }
-        let request = ExchangeRequest(
-            scope: Forum.scope, cursor: nil, ahead: [], runs: runs, pendingCount: 0,
-            wallMilliseconds: 0, schemaVersion: Forum.schema.version)
-        // As the bytes that travel.
-        let reply = try ExchangeReply(
-            decoding: hub.exchange(request, from: enrolled.publicKey).encode())
+        let reply = try hub.exchangeOne(
+            ExchangeRequest(scope: Forum.scope, cursor: nil, ahead: [], runs: runs),
+            from: enrolled.publicKey)
         #expect(reply.rejections.map { $0.stream } == [stranger.stream])
         #expect(reply.rejections.map { $0.refusal.code } == [Refusal.Code.revoked])
         #expect(reply.heads == [RunStub(noneOf: stranger.stream), RunStub(runs[1])])

@@ -74,27 +74,34 @@ final class TrustedForum {
     /// - Returns: what the hub did not take.
     @discardableResult
     func sync(_ laptop: TrustedLaptop) throws -> [Rejection] {
+        var rejections: [Rejection] = []
+        var synced: Set<String> = []
+        while let scope = try laptop.replica.syncedScopes().first(where: { !synced.contains($0) }) {
+            synced.insert(scope)
+            rejections += try sync(laptop, scope)
+        }
+        return rejections
+    }
+
+    private func sync(_ laptop: TrustedLaptop, _ scope: String) throws -> [Rejection] {
         let replica = laptop.replica
         var (asksForBodies, rejections): (Bool, [Rejection]) = (false, [])
         var restarts = 0
         for _ in 0..<50 {
-            let batch = try replica.outgoingBatch(asksForBodies: asksForBodies)
+            let batch = try replica.outgoingBatch(of: scope, asksForBodies: asksForBodies)
             let request = ExchangeRequest(
-                scope: Forum.scope, cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs,
-                pendingCount: batch.remainingCount, wallMilliseconds: now,
-                schemaVersion: Forum.schema.version)
+                scope: scope, cursor: batch.cursor, ahead: batch.ahead, runs: batch.runs)
             let reply: ExchangeReply
             do {
-                reply = try ExchangeReply(
-                    decoding: hub.exchange(
-                        try ExchangeRequest(decoding: request.encode()), from: replica.publicKey
-                    ).encode())
+                reply = try exchange(request, from: replica.publicKey) { scopes in
+                    try replica.note(readableScopes: scopes)
+                }
             } catch let refusal as Refusal where refusal.code == .epoch && restarts < 2 {
                 restarts += 1
-                try replica.forgetHub()
+                try replica.forgetHub(in: scope)
                 continue
             }
-            let applied = try replica.apply(reply, from: batch.cursor)
+            let applied = try replica.apply(reply, in: scope, from: batch.cursor)
             asksForBodies = applied.lacksBodies
             rejections += reply.rejections
             let isRefused = reply.rejections.contains { $0.refusal.code != .gap }
@@ -178,14 +185,21 @@ final class TrustedForum {
     }
 
     /// As the bytes that travel.
-    func exchange(_ laptop: TrustedLaptop, _ runs: [SealedRun]) throws -> ExchangeReply {
-        let request = ExchangeRequest(
-            scope: Forum.scope, cursor: nil, ahead: [], runs: runs, pendingCount: 0,
-            wallMilliseconds: now, schemaVersion: Forum.schema.version)
-        let bytes = try hub.exchange(
-            try ExchangeRequest(decoding: request.encode()), from: laptop.replica.publicKey
-        ).encode()
-        return try ExchangeReply(decoding: bytes)
+    func exchange(
+        _ laptop: TrustedLaptop, _ runs: [SealedRun], in scope: String = Forum.scope
+    ) throws -> ExchangeReply {
+        try exchange(
+            ExchangeRequest(scope: scope, cursor: nil, ahead: [], runs: runs),
+            from: laptop.replica.publicKey)
+    }
+
+    /// As the bytes that travel.
+    ///
+    /// - Parameter note: is told what may be read.
+    func exchange(
+        _ part: ExchangeRequest, from publicKey: [UInt8], note: ([String]) throws -> Void = { _ in }
+    ) throws -> ExchangeReply {
+        try hub.exchangeOne(part, from: publicKey, now: now, note: note)
     }
 }
 

@@ -23,14 +23,34 @@ import Testing
 
     private static let runs = (1...3).map { SampleRun(seed: UInt64($0)).run }
 
-    static func request(_ generator: inout SplitMix64) -> ExchangeRequest {
-        ExchangeRequest(
-            scope: ["", "forum", "ə"][generator.below(3)],
-            cursor: generator.chance(1, in: 3) ? nil : cursor(&generator),
-            ahead: (0..<generator.below(4)).map { _ in stub(&generator) },
-            runs: (0..<generator.below(3)).map { runs[$0] }, pendingCount: generator.next(),
+    static func request(_ generator: inout SplitMix64) -> SyncRequest {
+        let scopes = ["", "forum", "ə"].prefix(generator.below(4))
+        return SyncRequest(
+            parts: scopes.map { scope in
+                ExchangeRequest(
+                    scope: scope, cursor: generator.chance(1, in: 3) ? nil : cursor(&generator),
+                    ahead: (0..<generator.below(4)).map { _ in stub(&generator) },
+                    runs: (0..<generator.below(3)).map { runs[$0] })
+            }, pendingCount: generator.next(),
             wallMilliseconds: Int64(bitPattern: generator.next()),
             schemaVersion: generator.next() >> 40)
+    }
+
+    static func answer(_ generator: inout SplitMix64) -> SyncReply {
+        var reply = SyncReply(
+            parts: [], scopes: Array(["forum", "ə"].prefix(generator.below(3))),
+            hubMilliseconds: Int64(bitPattern: generator.next()))
+        for _ in 0..<generator.below(4) {
+            switch generator.below(4) {
+            case 0: reply.parts.append(.postponed)
+            case 1: reply.parts.append(.refused(Refusal(.scope, "not here")))
+            default:
+                var part = Self.reply(&generator)
+                part.hubMilliseconds = reply.hubMilliseconds
+                reply.parts.append(.answered(part))
+            }
+        }
+        return reply
     }
 
     static func reply(_ generator: inout SplitMix64) -> ExchangeReply {
@@ -70,10 +90,10 @@ import Testing
         for round in 0..<100 {
             let request = Self.request(&generator)
             try holds(request, request.encode(), cuts: round < 5) {
-                try ExchangeRequest(decoding: $0)
+                try SyncRequest(decoding: $0)
             }
-            let reply = Self.reply(&generator)
-            try holds(reply, reply.encode(), cuts: round < 5) { try ExchangeReply(decoding: $0) }
+            let reply = Self.answer(&generator)
+            try holds(reply, reply.encode(), cuts: round < 5) { try SyncReply(decoding: $0) }
         }
         for code in Refusal.Code.allCases {
             let refusal = Refusal(code, "why: \(code.name)")
@@ -88,10 +108,22 @@ import Testing
         try holds(welcome, welcome.encode(), cuts: true) { try EnrolmentReply(decoding: $0) }
     }
 
+    private static func encode(_ reply: ExchangeReply) -> [UInt8] {
+        SyncReply(parts: [.answered(reply)], scopes: [], hubMilliseconds: reply.hubMilliseconds)
+            .encode()
+    }
+
+    @Test func `one scope is asked for once`() {
+        let part = ExchangeRequest(scope: "forum", cursor: nil, ahead: [], runs: [])
+        let request = SyncRequest(
+            parts: [part, part], pendingCount: 0, wallMilliseconds: 0, schemaVersion: 1)
+        #expect(throws: CBORError.self) { try SyncRequest(decoding: request.encode()) }
+    }
+
     @Test func `a reply with a seq or an offset that no file can hold is refused`() {
         var generator = SplitMix64(seed: 7)
         let good = Self.reply(&generator)
-        #expect(throws: Never.self) { try ExchangeReply(decoding: good.encode()) }
+        #expect(throws: Never.self) { try SyncReply(decoding: Self.encode(good)) }
         for seq in [0, 1 << 63, .max] as [UInt64] {
             var stub = Self.stub(&generator)
             stub.lastSeq = seq
@@ -102,13 +134,13 @@ import Testing
                 Rejection(stream: stub.stream, lastSeq: seq, refusal: Refusal(.retry, "later")))
             for reply in [heads, entries, rejections] {
                 #expect(throws: CBORError.self, "\(seq)") {
-                    try ExchangeReply(decoding: reply.encode())
+                    try SyncReply(decoding: Self.encode(reply))
                 }
             }
         }
         var far = good
         far.cursor.offset = 1 << 62
-        #expect(throws: CBORError.self) { try ExchangeReply(decoding: far.encode()) }
+        #expect(throws: CBORError.self) { try SyncReply(decoding: Self.encode(far)) }
     }
 
     @Test func `an enrolment is signed over all that it says`() {

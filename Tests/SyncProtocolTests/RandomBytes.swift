@@ -17,8 +17,8 @@ import Testing
                 taken += 1
             } catch {}
         }
-        take { _ = try ExchangeRequest(decoding: bytes) }
-        take { _ = try ExchangeReply(decoding: bytes) }
+        take { _ = try SyncRequest(decoding: bytes) }
+        take { _ = try SyncReply(decoding: bytes) }
         take { _ = try Refusal(decoding: bytes) }
         take { _ = try EnrolmentRequest(decoding: bytes) }
         take { _ = try EnrolmentReply(decoding: bytes) }
@@ -73,7 +73,7 @@ import Testing
         seeds.append(body)
         for _ in 0..<6 {
             seeds.append(Messages.request(&generator).encode())
-            seeds.append(Messages.reply(&generator).encode())
+            seeds.append(Messages.answer(&generator).encode())
         }
         let run = SampleRun(seed: 3).run
         seeds += [run.headerBytes, Refusal(.gap, "x").encode()]

@@ -25,8 +25,11 @@ import Testing
     /// An exchange's request up to where its heads begin.
     private func request(aheadCount: Int) -> CBOREncoder {
         var encoder = CBOREncoder()
-        encoder.array(8)
+        encoder.array(5)
         encoder.unsigned(Limits.format)
+        for _ in 0..<3 { encoder.unsigned(0) }
+        encoder.array(1)
+        encoder.array(4)
         encoder.text("forum")
         encoder.null()
         encoder.array(aheadCount)
@@ -42,7 +45,7 @@ import Testing
         encoder.blob([UInt8](repeating: 0, count: 64))
         encoder.blob([0xf6])
         let error = #expect(throws: CBORError.self) {
-            try ExchangeRequest(decoding: encoder.bytes)
+            try SyncRequest(decoding: encoder.bytes)
         }
         #expect(error?.reason == .missingKey)
     }
@@ -75,9 +78,8 @@ import Testing
         encoder.unsigned(0)
         encoder.blob(Array(repeating: 0, count: 32))
         encoder.array(0)
-        for _ in 0..<3 { encoder.unsigned(0) }
         let error = #expect(throws: CBORError.self) {
-            try ExchangeRequest(decoding: encoder.bytes)
+            try SyncRequest(decoding: encoder.bytes)
         }
         #expect(error?.reason == .outOfRange)
     }
@@ -89,7 +91,6 @@ import Testing
         encoder.blob([0xa0])
         encoder.blob(Array(repeating: 0, count: 64))
         encoder.blob([])
-        for _ in 0..<3 { encoder.unsigned(0) }
-        #expect(throws: CBORError.self) { try ExchangeRequest(decoding: encoder.bytes) }
+        #expect(throws: CBORError.self) { try SyncRequest(decoding: encoder.bytes) }
     }
 }
