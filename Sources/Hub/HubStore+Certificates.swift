@@ -95,6 +95,11 @@ extension HubStore {
     /// Signs a certificate and records it.
     func issue(to holder: Holder, in transaction: WriteTransaction) throws -> Certificate {
         let key = try replica.key()
+        // What a device was given last is known by its time, under a clock that stands still as well.
+        let before = try issued(to: DeviceID(publicKey: holder.publicKey))
+            .map(\.statement.issuedMilliseconds)
+        var now = now
+        while before.contains(now) { now += 1 }
         let certificate = Certificate(
             signing: Certificate.Statement(
                 kind: .device, publicKey: holder.publicKey, encryptionKey: holder.encryptionKey,

@@ -317,6 +317,9 @@ extension Replica {
         guard scope == Self.scope || mark != nil else {
             throw Refusal(.scope, "its scope \(scope) is none of this forum's")
         }
+        guard try publicKey == own.publicKey || mayRead(scope) else {
+            throw Refusal(.scope, "this laptop is not let read \(scope)")
+        }
         do {
             try run.verify(publicKey: publicKey)
             let named = try names(of: run)

@@ -208,17 +208,23 @@ extension Replica {
 
     /// Every sealed run that lies behind no head of `heads`, each behind those that it depends on: what
     /// whoever has these heads lacks. Of a head that is not held here nothing is known.
-    public func sealedRuns(beyond heads: [RunStub]) throws(StoreError) -> [SealedRun] {
+    ///
+    /// - Parameter scopes: what he may read; `nil` for all.
+    public func sealedRuns(
+        beyond heads: [RunStub], in scopes: Set<String>? = nil
+    ) throws(StoreError) -> [SealedRun] {
         var held = VersionVector()
         for head in heads {
             guard let record = try holder(of: head) else { continue }
             rows.streams.add(record, upTo: head.lastSeq, to: &held)
         }
-        return try sealedRuns(after: held)
+        return try sealedRuns(after: held, in: scopes)
     }
 
     /// Every sealed run that `vector` does not hold, each behind those that it depends on.
-    public func sealedRuns(after vector: VersionVector) throws(StoreError) -> [SealedRun] {
+    public func sealedRuns(
+        after vector: VersionVector, in scopes: Set<String>? = nil
+    ) throws(StoreError) -> [SealedRun] {
         try keepInstall()
         var held = vector
         var queues: [(record: StreamRecord, runs: [SealedRun])] = []
@@ -226,7 +232,7 @@ extension Replica {
         // What the other scopes rest on comes first.
         let ordered =
             streams.filter { $0.scope == Self.scope } + streams.filter { $0.scope != Self.scope }
-        for record in ordered {
+        for record in ordered where scopes?.contains(record.scope) ?? true {
             held[record.stream] = max(held[record.stream], record.base)
             guard record.sealed > held[record.stream] else { continue }
             queues.append((record, try runs(of: record, after: held[record.stream], .all)))

@@ -59,4 +59,15 @@ extension Replica {
     public func writes(to stream: StreamID) -> Bool {
         lanes.contains { $0.record.stream == stream }
     }
+
+    /// The scope of a stream; `nil` for one that is not known here.
+    package func scope(of stream: StreamID) -> String? { rows.streams[stream]?.scope }
+
+    /// Whether this replica may hold what lies in a scope: what is not for it, nobody hands to it.
+    func mayRead(_ scope: String) throws(StoreError) -> Bool {
+        if scope == Self.scope || keepsFeed { return true }
+        guard let membership = try membership() else { return true }
+        if try readableScopes().contains(scope) { return true }
+        return membership.own?.statement.grants.contains { $0.scope == Grant.anyScope } ?? false
+    }
 }

@@ -63,10 +63,13 @@ extension Replica {
 
     /// The SHA-256 over the canonical encoding of everything that lives, sorted: equal on replicas
     /// that hold the same changesets.
-    public func stateHash() throws(StoreError) -> Digest {
+    ///
+    /// - Parameter scopes: of the rows that lie in these alone; `nil` for all.
+    public func stateHash(in scopes: Set<String>? = nil) throws(StoreError) -> Digest {
         try read { () throws(StoreError) in
             var hasher = StateHasher()
             try forEachRow { table, row, state throws(StoreError) in
+                if let scopes, try !scopes.contains(scope(of: row, in: table)) { return }
                 hasher.add(table, row, state)
             }
             return hasher.finish()

@@ -187,7 +187,9 @@ struct ForgedRuns {
     @Test func `a viewer's laptop writes nowhere, whatever it signs`() throws {
         let viewer = try forum.laptop("L4")
         try forum.enrol(viewer, as: "viewer")
-        for table in Forum.schema.tables { try viewer.write(table, key: 9) }
+        for table in Forum.schema.tables where table.dividedBy != "delegation" {
+            try viewer.write(table, key: 9)
+        }
         let run = try viewer.seal()
         for carrier in [viewer, author] {
             let rejections = try forum.exchange(carrier, [run]).rejections

@@ -42,16 +42,20 @@ final class TrustedForum {
                 environment: Self.environment(clock)))
     }
 
-    func token(as role: String) throws -> EnrolmentToken {
+    func token(
+        as role: String, for scopes: [String] = [Forum.scope]
+    ) throws -> EnrolmentToken {
         try hub.createToken(
-            scopes: [Forum.scope], role: role, lifetimeMilliseconds: 3_600_000,
+            scopes: scopes, role: role, lifetimeMilliseconds: 3_600_000,
             pin: Array(repeating: 0, count: 32))
     }
 
     /// The hub lets it in; the laptop itself isn't told.
     @discardableResult
-    func enrol(_ laptop: TrustedLaptop, as role: String) throws -> Membership {
-        let token = try token(as: role)
+    func enrol(
+        _ laptop: TrustedLaptop, as role: String, for scopes: [String] = [Forum.scope]
+    ) throws -> Membership {
+        let token = try token(as: role, for: scopes)
         let reply = try hub.enrol(
             EnrolmentRequest(secret: token.secret, name: "a laptop", key: try laptop.replica.key()))
         return try Membership(
@@ -60,11 +64,13 @@ final class TrustedForum {
     }
 
     /// A laptop that is let in, and has everything.
-    func member(_ name: String, as role: String = "coordinator") throws -> TrustedLaptop {
+    func member(
+        _ name: String, as role: String = "coordinator", for scopes: [String] = [Forum.scope]
+    ) throws -> TrustedLaptop {
         let laptop = try laptop(name)
         var link = HubLink.test
         link.publicKey = hub.publicKey
-        try laptop.replica.setHubLink(link, membership: try enrol(laptop, as: role))
+        try laptop.replica.setHubLink(link, membership: try enrol(laptop, as: role, for: scopes))
         try sync(laptop)
         return laptop
     }
@@ -254,6 +260,32 @@ struct TrustedLaptop {
     func signedRun(writing table: RecordSchema.Table) throws -> SealedRun {
         try write(table)
         return try seal()
+    }
+
+    /// A run that the laptop's own program would not make: its device's key signs anything.
+    ///
+    /// - Parameter row: the row that it changes; by default a new one of the scope.
+    func forgedRun(
+        writing table: RecordSchema.Table, in scope: String = Forum.scope, to row: RowID? = nil
+    ) throws -> SealedRun {
+        let key = try replica.key()
+        let origin = StreamOrigin(publicKey: key.publicKey, scope: scope, incarnation: 77)
+        let mark = Forum.schema.mark(ofScope: scope)
+        let column = table.columns.first { $0.isRegister }!
+        var writer = BodyWriter(stream: origin.stream, previousRun: nil, mark: mark)
+        let now = replica.environment.wallMilliseconds()
+        writer.begin(seq: 1, time: HybridTime(milliseconds: now))
+        let id = row ?? RowID(Identifier(high: 1, low: 2 << 32)).marked(by: mark)
+        writer.row(table: table.id, id: id, name: .whole, itemCount: BodyWriter.putItemCount)
+        writer.put(column: column.id, .plain(sample(column, 1)))
+        let (body, _) = writer.finish(
+            author: "", claimedMilliseconds: now, action: nil, source: "")
+        return SealedRun(
+            signing: RunHeader(
+                stream: origin.stream, firstSeq: 1, count: 1, previous: nil,
+                bodyHash: Digest(sha256: body), dependencies: [],
+                schemaVersion: Forum.schema.version, encoding: .plain, expandedBytes: body.count,
+                origin: origin), body: body, key: key)
     }
 }
 

@@ -123,7 +123,7 @@ import Testing
         try expect(
             forum, "L2", "show", "visit", "V12/KZ",
             prints: """
-                visit V12/KZ  (380a10469d558ffc4a5fe3d505b85dbe)
+                visit V12/KZ  (380a10469d558ffc4a5fe3d519ea7430)
                 column  value  by  claimed
                 item  V12  Murad on L2  TIME
                 delegation  KZ  Murad on L2  TIME
@@ -156,7 +156,7 @@ import Testing
                 last success  TIME (AGE ago)
                 clock  OK
                 conflicts  1 to decide, 1 to note
-                records  1114 rows from 14 changes
+                records  1114 rows from 22 changes
                 """)
         try forum.must("L1", "attend", "P07", "AZ-014", "AZ-015")
         try forum.must("L1", "attend", "P07", "AZ-016")

@@ -25,13 +25,15 @@ import Testing
 
     /// Ends with 77, says what is to be done, and writes nothing.
     private func expectRefused(
-        _ forum: Forum, _ laptop: String, _ arguments: [String], table: String
+        _ forum: Forum, _ laptop: String, _ arguments: [String], table: String,
+        of scope: String? = nil
     ) throws {
         let before = try forum.stateHash(laptop)
         let finished = try run(forum, laptop, arguments)
         #expect(finished.status == 77, "\(arguments): \(finished)")
         #expect(
-            finished.errors.contains("not let change \(table): it is enrolled as \(laptop)"),
+            finished.errors.contains(
+                "not let change \(table)\(scope.map { " of \($0)" } ?? ""): it is enrolled as \(laptop)"),
             "\(finished.errors)")
         #expect(finished.errors.contains("`karvan enrol`"))
         #expect(try forum.stateHash(laptop) == before)
@@ -58,7 +60,7 @@ import Testing
         try forum.must("HQ", "sync")
         #expect(try forum.stateHash("HQ") == forum.stateHash("viewer"))
         try expectRefused(
-            forum, "viewer", ["attend", "P07", "AZ-014"], table: "observation")
+            forum, "viewer", ["attend", "P07", "AZ-014"], table: "observation", of: "delegation/AZ")
         try expectRefused(
             forum, "viewer", ["tally", "V01", "door A", "+3"], table: "tally")
         let json = try run(forum, "viewer", ["attend", "P07", "AZ-014", "--json"])

@@ -49,6 +49,8 @@ final class Laptop {
     private(set) var crashCount = 0
     /// The latest that its wall clock has said.
     private(set) var latest: Int64
+    /// The scope of a delegation, for a laptop that reads and writes there alone beside the base scope.
+    var guestOf: String?
     private var stream: StreamID
     /// Copies of its files, as they lay at some time.
     private(set) var kept: [KeptFiles] = []
@@ -75,6 +77,7 @@ final class Laptop {
     ) throws {
         (self.number, self.path, self.clock, ledger) = (number, path, clock, other.ledger)
         original = other.original
+        guestOf = other.guestOf
         disk = try FaultyDisk()
         latest = clock.wallMilliseconds
         try KeptFiles(path: other.path, acknowledgedCount: 0).write(to: path, wholeDisk: wholeDisk)
@@ -99,10 +102,15 @@ final class Laptop {
         try open()
     }
 
+    /// What it may read.
+    var scopes: Set<String>? {
+        guestOf.map { [Forum.scope, $0] }
+    }
+
     func enrol(at hub: SimulatedHub) throws {
         guard let store = hub.store else { throw Violation("error", "the hub is not open") }
         let token = try store.createToken(
-            scopes: [], role: "coordinator", lifetimeMilliseconds: 3_600_000,
+            scopes: guestOf.map { [$0] } ?? [], role: "coordinator", lifetimeMilliseconds: 3_600_000,
             pin: Array(repeating: 0, count: 32))
         let reply = try store.enrol(
             EnrolmentRequest(
@@ -137,6 +145,8 @@ final class Laptop {
                 result = try survive(.sync, error)
             } else if case .invalid = error {
                 result = "refused"
+            } else if case .denied = error, guestOf != nil {
+                result = "not let"
             } else {
                 throw Violation("error", "laptop \(number): \(error)")
             }

@@ -30,11 +30,15 @@ struct Quiescence {
         // Copies of others come last.
         for laptop in world.members.reversed().prefix(Self.sampleCount) {
             let name = "laptop \(laptop.number)"
-            guard try laptop.replica.stateHash() == hash else {
+            let expected = try laptop.scopes.map { try hub.stateHash(in: $0) } ?? hash
+            guard try laptop.replica.stateHash() == expected else {
                 throw Violation("I1", "\(name) has another state than the hub")
             }
-            try checkLog(laptop.replica, name)
-            try checkState(laptop.replica, oracle, name)
+            try checkLog(laptop.replica, name, of: laptop.scopes)
+            let own =
+                laptop.scopes == nil
+                ? oracle : try StateOracle(laptop.replica, tables: Forum.schema.tables)
+            try checkState(laptop.replica, own, name)
             try laptop.check()
             try world.checkAside(laptop.replica, name)
         }
@@ -42,7 +46,15 @@ struct Quiescence {
     }
 
     /// I2, I8: what was acknowledged is there, and says what it said.
-    private func checkLog(_ replica: Replica, _ name: String) throws {
+    ///
+    /// - Parameter scopes: what it may read; `nil` for all.
+    private func checkLog(
+        _ replica: Replica, _ name: String, of scopes: Set<String>? = nil
+    ) throws {
+        let isOfIt = { [hub = world.hub.store?.replica] (stream: StreamID) in
+            guard let scopes, let scope = hub?.scope(of: stream) else { return true }
+            return scopes.contains(scope)
+        }
         var held: Set<Dot> = []
         let copied = world.ledger.copied
         var deeds: [DeviceID: [Essence: Int]] = [:]
@@ -54,7 +66,7 @@ struct Quiescence {
             held.insert(changeset.dot)
             try world.ledger.learn(changeset)
         }
-        for (dot, changeset) in world.ledger.acknowledged {
+        for (dot, changeset) in world.ledger.acknowledged where isOfIt(dot.stream) {
             // What a lost laptop recorded is told by the states being the same.
             guard held.contains(dot) || world.isOfRevoked(dot.stream) else {
                 throw Violation("I2", "\(name) lacks \(dot)")
@@ -66,12 +78,14 @@ struct Quiescence {
             }
         }
         let expected = world.ledger.allContents.keys.filter {
-            held.contains($0) || !world.isOfRevoked($0.stream)
+            isOfIt($0.stream) && (held.contains($0) || !world.isOfRevoked($0.stream))
         }.count
         guard held.count == expected else {
             throw Violation("I1", "\(name) holds \(held.count) of \(expected) changes")
         }
         for device in copied.sorted() where !world.isRevoked(device) {
+            // Of another delegation's nothing is said here.
+            guard scopes == nil else { continue }
             try world.ledger.checkDeeds(of: device, held: deeds[device] ?? [:], name)
         }
     }
@@ -99,7 +113,7 @@ struct Quiescence {
 
     /// I4: what comes again, in whatever order, changes nothing.
     private func checkRepetition(_ hub: Replica) throws {
-        guard let laptop = world.members.first else { return }
+        guard let laptop = world.members.first(where: { $0.guestOf == nil }) else { return }
         var runs = try hub.sealedRuns(after: VersionVector())
         var random = SplitMix64(seed: world.scenario.seed)
         let hash = try laptop.replica.stateHash()

@@ -53,10 +53,18 @@ package final class World {
             let laptop = try Laptop(
                 number, path: Self.path(ofLaptop: number, in: directory), clock: clock,
                 ledger: ledger)
+            laptop.guestOf = Self.guestOf(number, in: scenario)
             try laptop.enrol(at: hub)
             laptops.append(laptop)
         }
         self.laptops = laptops
+    }
+
+    /// One in three laptops is one delegation's, besides the first two.
+    private static func guestOf(_ number: Int, in scenario: Scenario) -> String? {
+        var random = SplitMix64(seed: scenario.seed ^ UInt64(number) << 32)
+        guard number > 1, random.chance(1, in: 3) else { return nil }
+        return random.chance(2, in: 3) ? "delegation/KZ" : "delegation/UZ"
     }
 
     private static func path(ofLaptop number: Int, in directory: URL) -> String {
@@ -131,7 +139,8 @@ package final class World {
     /// What the hub and the first laptops export, and what authors were shown.
     private func export(to folder: URL) throws {
         guard let store = hub.store else { throw Violation("error", "the hub is not open") }
-        let replicas = [store.replica] + members.prefix(2).map(\.replica)
+        let replicas =
+            [store.replica] + members.filter { $0.guestOf == nil }.prefix(2).map(\.replica)
         for (number, replica) in replicas.enumerated() {
             var text = ""
             try replica.export { text += $0 + "\n" }
@@ -259,7 +268,8 @@ package final class World {
         var runs: [SealedRun] = []
         let result = try from.attempt { laptop in
             try laptop.replica.seal()
-            runs = try laptop.replica.sealedRuns(beyond: to.replica.sealedHeads())
+            runs = try laptop.replica.sealedRuns(
+                beyond: to.replica.sealedHeads(), in: to.scopes)
             return "gives \(runs.count) runs"
         }
         return try result + "; "
@@ -293,11 +303,22 @@ package final class World {
     /// In any order, and some twice.
     private func deliver(to laptop: Laptop, _ random: inout SplitMix64) throws -> String {
         guard !bags.isEmpty else { return "no courier" }
-        var runs = bags[random.below(bags.count)]
+        var runs = try bags[random.below(bags.count)].filter { run in
+            guard let scopes = laptop.scopes else { return true }
+            // Where nobody can say whose it is, a courier can't either.
+            return try scope(of: run).map(scopes.contains) ?? false
+        }
         if random.chance(1, in: 2) { runs.shuffle(using: &random) }
         if let again = random.pick(runs) { runs.append(again) }
         let carried = runs
         return try laptop.attempt { try self.ingest(carried, at: $0) }
+    }
+
+    /// The scope of a run, by whoever knows its stream.
+    func scope(of run: SealedRun) throws -> String? {
+        if let scope = run.header.origin?.scope { return scope }
+        let all = [hub.store?.replica].compactMap { $0 } + laptops.map(\.replica)
+        return try all.lazy.compactMap { try $0.scope(of: run) }.first
     }
 
     // MARK: The end
@@ -347,11 +368,15 @@ package final class World {
         guard let store = hub.store else { throw Violation("error", "the hub is not open") }
         let hash = try store.replica.stateHash()
         return try members.compactMap { laptop in
+            let hash = try laptop.scopes.map { try store.replica.stateHash(in: $0) } ?? hash
+            let heads = store.replica.sealedHeads().filter { head in
+                laptop.scopes?.contains(store.replica.scope(of: head.stream) ?? "") ?? true
+            }
             let pending = try laptop.replica.pending().count
             // A run may say nothing that another one doesn't.
             let isSame =
                 try laptop.replica.stateHash() == hash
-                && Set(laptop.replica.sealedHeads()) == Set(store.replica.sealedHeads())
+                && Set(laptop.replica.sealedHeads()) == Set(heads)
             guard pending > 0 || !isSame else { return nil }
             return "laptop \(laptop.number): \(pending) wait, the same: \(isSame)"
                 + Self.difference(laptop.replica.versionVector(), store.replica.versionVector())
