@@ -45,7 +45,7 @@ extension HubStore {
             device: id, name: device.name, keptCount: after, cutOffCount: before - after)
     }
 
-    private func id(of device: EnrolledDevice) throws -> DeviceID {
+    func id(of device: EnrolledDevice) throws -> DeviceID {
         guard let bytes = Hexadecimal.bytes(of: device.device), let id = DeviceID(bytes) else {
             throw StoreError.invalid("\(device.device) is no device")
         }
@@ -105,7 +105,10 @@ extension HubStore {
                 : .answered(try handOver(part, from: publicKey, refusal))
         }
         try note(request, from: publicKey)
-        return SyncReply(parts: parts, scopes: [Forum.scope], hubMilliseconds: now)
+        // It is told nothing new, and need not forget what it knew.
+        let granted = try scopes(ofKey: publicKey) ?? []
+        return SyncReply(
+            parts: parts, scopes: try readableScopes(of: granted), hubMilliseconds: now)
     }
 
     private func handOver(

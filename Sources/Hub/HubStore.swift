@@ -84,10 +84,7 @@ package final class HubStore {
     package func createToken(
         scopes: [String], role: String, lifetimeMilliseconds: Int64, pin: [UInt8]
     ) throws -> EnrolmentToken {
-        guard Forum.role(named: role) != nil else {
-            let roles = Forum.roles.map(\.name).joined(separator: ", ")
-            throw StoreError.invalid("there is no role \(role); roles are \(roles)")
-        }
+        try Self.checkRole(role)
         let scopes = try Self.granted(scopes)
         guard (1...Self.tokenLimitMilliseconds).contains(lifetimeMilliseconds) else {
             throw StoreError.invalid("a token is good for at most 24 hours")
@@ -199,6 +196,38 @@ package final class HubStore {
             "UPDATE sy_hub_token SET used = ?, device = ? WHERE hash = ?", .integer(now),
             .blob(device.bytes), .blob(hash.bytes))
         return ((scopes, role), false)
+    }
+
+    /// Changes what a laptop may read and write from now on. What it wrote before goes on counting, and what
+    /// it has recorded where it may read no more it still hands over.
+    ///
+    /// - Parameters:
+    ///   - scopes: as in ``createToken(scopes:role:lifetimeMilliseconds:pin:)``; `nil` for those it has.
+    ///   - role: `nil` for the one it has.
+    /// - Returns: how it stands then.
+    package func grant(
+        _ device: EnrolledDevice, scopes: [String]?, role: String?
+    ) throws -> EnrolledDevice {
+        if let role { try Self.checkRole(role) }
+        let granted = try scopes.map(Self.granted) ?? device.scopes
+        let id = try id(of: device)
+        guard try revocation(of: id) == nil else {
+            throw StoreError.invalid("\(device.name) is revoked: nothing lets it in again")
+        }
+        try replica.transaction {
+            try replica.connection.run(
+                "UPDATE sy_hub_device SET role = ?, scopes = ? WHERE device = ?",
+                .text(role ?? device.role), .text(granted.scopesText), .blob(id.bytes))
+        }
+        try renewIfDue(id)
+        return try devices().first { $0.device == device.device } ?? device
+    }
+
+    private static func checkRole(_ role: String) throws {
+        guard Forum.role(named: role) != nil else {
+            let roles = Forum.roles.map(\.name).joined(separator: ", ")
+            throw StoreError.invalid("there is no role \(role); roles are \(roles)")
+        }
     }
 
     /// The scopes of the device that holds `publicKey`; `nil` for a stranger.
@@ -316,7 +345,7 @@ package final class HubStore {
     }
 
     /// The scopes that may be read by who has these grants, the base scope first.
-    private func readableScopes(of granted: [String]) throws -> [String] {
+    func readableScopes(of granted: [String]) throws -> [String] {
         let named = granted.filter { $0 != Grant.anyScope && $0 != Forum.scope }
         let all = granted.contains(Grant.anyScope) ? try replica.feedScopes() : []
         let others = Set(named + all).subtracting([Forum.scope])

@@ -84,7 +84,11 @@ extension Replica {
         }
         var origin = StreamOrigin(
             publicKey: own.publicKey, scope: scope, incarnation: own.incarnation)
-        // A file that was repaired goes on under another name than before.
+        // A file that was repaired goes on under another name than before, and so does one that has forgotten
+        // what it wrote there.
+        if try connection.meta(MetaKey.dropped(scope)) != nil {
+            origin.incarnation = randomIncarnation()
+        }
         while rows.streams[origin.stream] != nil { origin.incarnation = randomIncarnation() }
         let record = try rows.streams.add(origin, to: connection)
         try connection.setMeta(MetaKey.lane(scope), .integer(record.sid))

@@ -310,6 +310,8 @@ enum MetaKey {
     static let branches = "branches"
     /// The number of the stream that the replica writes to in a scope that is not the base one.
     static func lane(_ scope: String) -> String { "own_\(scope)" }
+    /// A scope of which this replica has written a stream that is gone: its numbers are known to others.
+    static func dropped(_ scope: String) -> String { "dropped_\(scope)" }
     /// The scopes that the hub last said this device may read, separated by single spaces.
     static let scopes = "scopes"
     /// How often changes have got other names.

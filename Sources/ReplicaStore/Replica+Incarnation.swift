@@ -112,7 +112,7 @@ extension Replica {
         }
     }
 
-    private static func adoption(_ record: StreamRecord) -> String { "adopt_\(record.sid)" }
+    static func adoption(_ record: StreamRecord) -> String { "adopt_\(record.sid)" }
 
     // MARK: What was left
 

@@ -57,7 +57,11 @@ extension Replica {
         _ link: HubLink, membership: Membership? = nil
     ) throws(StoreError) {
         try transaction { () throws(StoreError) in
-            if let membership { try setMembership(membership) }
+            if let membership {
+                try setMembership(membership)
+                // What its certificate says, until the hub has said more.
+                try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.scopes))
+            }
             var link = link
             // What is known here already of the hub's keys says nothing against those of the token.
             let known = try pinSets(of: DeviceID(publicKey: link.publicKey))
@@ -86,14 +90,15 @@ extension Replica {
     }
 
     /// The scopes that the hub is asked for, the base scope first: those that this device may read, by the
-    /// hub's last word or by its certificate, and those of which it holds what the hub isn't known to.
+    /// hub's last word or by its certificate, and those of which it holds what the hub isn't known to. A
+    /// hub that went back in time may know nothing of a scope of which something is held here.
     public func syncedScopes() throws(StoreError) -> [String] {
         try read { () throws(StoreError) in
             var scopes = Set(try readableScopes())
             let heads = try peerHeads()
-            for record in rows.streams.records.values
-            where record.head > heads[record.sid]?.has ?? record.base {
-                scopes.insert(record.scope)
+            for record in rows.streams.records.values where !scopes.contains(record.scope) {
+                let isUnsent = record.head > heads[record.sid]?.has ?? record.base
+                if try isUnsent || mayRead(record.scope) { scopes.insert(record.scope) }
             }
             scopes.remove(Self.scope)
             return [Self.scope] + scopes.sorted()

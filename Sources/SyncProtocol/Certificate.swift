@@ -5,6 +5,11 @@ public struct Grant: Hashable, Sendable {
     /// Stands for every scope that no other grant of the certificate names.
     public static let anyScope = "*"
 
+    /// As people read scopes.
+    public static func forPeople(_ scopes: [String]) -> String {
+        scopes.map { $0 == anyScope ? "all" : $0 }.joined(separator: ", ")
+    }
+
     public var scope: String
     /// What people call it. It decides nothing: ``tables`` does.
     public var role: String

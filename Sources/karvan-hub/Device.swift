@@ -4,12 +4,13 @@ internal import FieldRecords
 internal import Hub
 internal import ProgramOutput
 internal import ReplicaStore
+internal import SyncProtocol
 
 /// The laptops that the hub knows.
 struct DeviceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "device", abstract: "Look at enrolled laptops, and revoke lost ones.",
-        subcommands: [DeviceList.self, DeviceRevoke.self])
+        subcommands: [DeviceList.self, DeviceGrant.self, DeviceRevoke.self])
 }
 
 struct DeviceList: ParsableCommand {
@@ -29,7 +30,7 @@ struct DeviceList: ParsableCommand {
         for device in devices {
             output.add([
                 String(device.device.prefix(8)), device.name, device.role,
-                device.scopes.joined(separator: " "),
+                Grant.forPeople(device.scopes),
                 device.lastSeenMilliseconds.map(time) ?? "never", "\(device.pendingCount)",
                 clock(device.clockOffsetMilliseconds),
                 device.revokedMilliseconds.map(time) ?? "",
@@ -60,6 +61,50 @@ struct DeviceList: ParsableCommand {
             ("clock_offset_ms", .integer(device.clockOffsetMilliseconds)),
             ("revoked", device.revokedMilliseconds.map { .string(time($0)) } ?? .null),
         ])
+    }
+}
+
+struct DeviceGrant: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "grant",
+        abstract: "Change what an enrolled laptop may read and write.",
+        discussion: """
+            The laptop is told at its next sync. What it recorded before goes on counting. What it may read \
+            no more it hands over first, as far as it was recorded there, and then takes off its disk.
+
+            Example: karvan-hub device grant "L4 bus 2" --scope delegation/KZ --role recorder
+            """)
+
+    @OptionGroup var common: CommonOptions
+    @Argument(help: "The laptop's name, or the first digits of its device, as `device list` says.")
+    var device: String
+    @Option(
+        help: ArgumentHelp(
+            "What it may read beside what everybody reads: delegation/CODE, all, or forum for nothing else.",
+            discussion: "May be given several times. Left out, it stays as it is."))
+    var scope: [String] = []
+    @Option(help: "coordinator, lead, recorder or viewer. Left out, it stays as it is.")
+    var role: String?
+
+    func validate() throws {
+        guard !scope.isEmpty || role != nil else {
+            throw ValidationError("say what it may read, with --scope, or do, with --role")
+        }
+    }
+
+    func run() throws {
+        let store = try common.openStore("device grant")
+        defer { store.close() }
+        let device = try store.grant(
+            find(device, in: try store.devices()), scopes: scope.isEmpty ? nil : scope, role: role)
+        try common.print(
+            "\(TextTable.printable(device.name)) (\(device.device.prefix(8))) is \(device.role), and reads "
+                + Grant.forPeople(device.scopes) + ". It is told at its next sync.",
+            .object([
+                ("device", .string(device.device)), ("name", .string(device.name)),
+                ("role", .string(device.role)),
+                ("scopes", .array(device.scopes.map(JSONValue.string))),
+            ]))
     }
 }
 

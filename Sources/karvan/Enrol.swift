@@ -82,7 +82,7 @@ struct Enrol: ParsableCommand {
             membership: membership)
         try common.print(
             """
-            Enrolled with \(url) as \(role), for \(grants.map(\.scope).joined(separator: ", ")).
+            Enrolled with \(url) as \(role), for \(Grant.forPeople(grants.map(\.scope))).
             Next: karvan sync
             """,
             .object([

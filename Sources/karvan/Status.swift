@@ -5,6 +5,7 @@ internal import FieldRecords
 internal import ProgramOutput
 internal import RecordSchema
 internal import ReplicaStore
+internal import SyncProtocol
 
 /// Says how things stand: without the network, and without promises.
 struct Status: ParsableCommand {
@@ -36,6 +37,7 @@ private struct Facts {
     var lostCommits: Int64
     var left: (count: UInt64, adoptedCount: UInt64)
     var refusal: String?
+    var scopes: [String]
 
     init(_ replica: Replica) throws {
         name = try replica.name
@@ -51,6 +53,9 @@ private struct Facts {
         lostCommits = try replica.lostCommits()
         left = try replica.left()
         refusal = try replica.hubRefusal()
+        let grants = try replica.membership()?.own?.statement.grants ?? []
+        let readsAll = grants.contains { $0.scope == Grant.anyScope }
+        scopes = readsAll ? [Grant.anyScope] : try replica.readableScopes()
     }
 
     private func age(_ milliseconds: Int64) -> String {
@@ -71,6 +76,7 @@ private struct Facts {
             "conflicts      \(open)",
             "records        \(counts.rows) rows from \(counts.changesets) changes",
         ]
+        if link != nil { lines.insert("reads          \(Grant.forPeople(scopes))", at: 2) }
         if let refusal {
             lines.insert("refused        \(TextTable.printable(refusal))", at: 2)
         }
@@ -164,6 +170,7 @@ private struct Facts {
                         .object([("run", .string($0.stub)), ("reason", .string($0.reason))])
                     })
             ),
+            ("scopes", .array(scopes.map(JSONValue.string))),
             ("refused", refusal.map(JSONValue.string) ?? .null),
             ("lost_commits", .integer(lostCommits)),
             ("left", .integer(Int64(clamping: left.count))),

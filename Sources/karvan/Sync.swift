@@ -88,8 +88,11 @@ struct Sync: ParsableCommand {
         let (outcome, progress) = try driver.run { line.answered($0) }
         line.end()
         if outcome == .completed { try keepAddress(replica) }
+        // What it may read no more goes, once all that was recorded there is with the hub.
+        let dropped = outcome == .completed ? try replica.dropUnreadableScopes() : []
         let report = SyncReport(
-            outcome: outcome, progress: progress, pending: try replica.pending().count)
+            outcome: outcome, progress: progress, pending: try replica.pending().count,
+            dropped: dropped)
         switch report.standing {
         case .unknown: break
         case .welcome: try replica.noteHubRefusal(nil)

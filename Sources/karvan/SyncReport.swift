@@ -9,6 +9,8 @@ struct SyncReport {
     var progress: SyncSession.Progress
     /// Changesets that the hub isn't known to hold.
     var pending: UInt64
+    /// The scopes that were taken off this laptop.
+    var dropped: [String] = []
 
     /// How this device stands with the hub.
     enum Standing {
@@ -32,7 +34,7 @@ struct SyncReport {
 
     var isWorthALine: Bool {
         progress.sentChangesets > 0 || progress.receivedChangesets > 0
-            || progress.quarantinedRuns > 0
+            || progress.quarantinedRuns > 0 || !dropped.isEmpty
     }
 
     private static func changes(_ count: UInt64) -> String {
@@ -63,6 +65,11 @@ struct SyncReport {
         }
         if let skew = skewText { parts.append(skew) }
         var text = "Synced: " + parts.joined(separator: ", ") + "."
+        if !dropped.isEmpty {
+            text +=
+                " This laptop may no longer read \(dropped.joined(separator: ", ")): the hub has all that was "
+                + "recorded there, and it was taken off this disk."
+        }
         if progress.restarts > 0 {
             text +=
                 " The hub's feed has begun anew, so all that this laptop holds was offered again."
@@ -115,6 +122,7 @@ struct SyncReport {
             ("received", .integer(Int64(clamping: progress.receivedChangesets))),
             ("waiting", .integer(Int64(clamping: pending))),
             ("quarantined_runs", .integer(Int64(clamping: progress.quarantinedRuns))),
+            ("dropped_scopes", .array(dropped.map(JSONValue.string))),
             ("round_trips", .integer(Int64(progress.roundTrips))),
             (
                 "clock_offset_ms",

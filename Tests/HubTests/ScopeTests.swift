@@ -191,4 +191,163 @@ struct ScopeTests {
         #expect(try office.replica.openConflicts().count == 1, "both have changed it apart")
         #expect(try forum.hub.replica.verify().problems.isEmpty)
     }
+
+    // MARK: A grant that was lost
+
+    private func regrant(_ laptop: TrustedLaptop, _ scopes: [String]) throws {
+        let device = try #require(
+            try forum.hub.devices().first { $0.device == laptop.replica.device.description })
+        _ = try forum.hub.grant(device, scopes: scopes, role: nil)
+    }
+
+    private func finds(_ text: String, in laptop: TrustedLaptop) -> Bool {
+        ["", "-wal", "-shm"].contains { suffix in
+            let bytes = FileManager.default.contents(atPath: laptop.replica.path + suffix)
+            return bytes?.range(of: Data(text.utf8)) != nil
+        }
+    }
+
+    @Test func `a lost grant hands over what waits, and then takes what it let be read`() throws {
+        let office = try office()
+        let guest = try forum.member("L-KZ", as: "recorder", for: [Self.kz])
+        try call(office, "KZ", "by-the-office")
+        for laptop in [office, guest] { try forum.sync(laptop) }
+        try call(guest, "KZ", "not-sent-before")
+        try regrant(guest, [Self.uz])
+        // Until it has heard of that, and has sent all, nothing goes.
+        #expect(try guest.replica.dropUnreadableScopes() == [])
+        #expect(try forum.sync(guest).isEmpty)
+        #expect(try guest.replica.pending().count == 0)
+        #expect(finds("not-sent-before", in: guest))
+        #expect(try guest.replica.dropUnreadableScopes() == [Self.kz])
+        #expect(!finds("not-sent-before", in: guest) && !finds("by-the-office", in: guest))
+        #expect(try phones(guest).isEmpty)
+        #expect(try guest.replica.verify().problems.isEmpty)
+        try forum.sync(office)
+        #expect(try phones(office) == [.text("not-sent-before")])
+
+        // What it may read now, it reads; and it goes on without a second life of the file.
+        try call(office, "UZ", "for-uz")
+        for laptop in [office, guest] { try forum.sync(laptop) }
+        #expect(try phones(guest) == [.text("for-uz")])
+        let stream = guest.replica.stream
+        try guest.note("goes on")
+        #expect(guest.replica.stream == stream)
+
+        // The grant comes back, and all of it with it; nothing is numbered twice.
+        try regrant(guest, [Self.kz])
+        try forum.sync(guest)
+        #expect(try guest.replica.dropUnreadableScopes() == [Self.uz])
+        try forum.sync(guest)
+        #expect(try phones(guest) == [.text("not-sent-before")])
+        try call(guest, "KZ", "again")
+        for laptop in [guest, office] { try forum.sync(laptop) }
+        #expect(try phones(office).contains(.text("again")))
+        #expect(try forum.hub.replica.verify().problems.isEmpty)
+        for laptop in [guest, office] {
+            #expect(try laptop.replica.verify().problems.isEmpty)
+        }
+        #expect(
+            try guest.replica.stateHash() == office.replica.stateHash(in: [Forum.scope, Self.kz]))
+    }
+
+    @Test func `what the hub lacks is not dropped`() throws {
+        let office = try office()
+        let guest = try forum.member("L-KZ", as: "recorder", for: [Self.kz])
+        try call(guest, "KZ", "mine")
+        try regrant(guest, ["forum"])
+        try guest.replica.note(readableScopes: [Forum.scope])
+        #expect(try guest.replica.unreadableScopes().map(\.isSent) == [false])
+        #expect(try guest.replica.dropUnreadableScopes() == [])
+        #expect(try phones(guest) == [.text("mine")])
+        try forum.sync(guest)
+        #expect(try guest.replica.dropUnreadableScopes() == [Self.kz])
+        try forum.sync(office)
+        #expect(try phones(office) == [.text("mine")])
+    }
+
+    @Test func `a laptop takes nothing by hand that it may not read`() throws {
+        let office = try office()
+        let guest = try forum.member("L-KZ", as: "recorder", for: [Self.kz])
+        for code in ["KZ", "UZ"] { try call(office, code, "\(code) by hand") }
+        try office.replica.seal()
+        let runs = try office.replica.sealedRuns(beyond: guest.replica.sealedHeads())
+        for (run, result) in zip(runs, try guest.replica.ingest(runs)) {
+            let isTheirs = run.header.origin?.scope == Self.uz
+            guard case .refused(let refusal) = result else {
+                #expect(!isTheirs)
+                continue
+            }
+            #expect(isTheirs && refusal.code == .scope)
+        }
+        #expect(try phones(guest) == [.text("KZ by hand")])
+        #expect(!finds("UZ by hand", in: guest))
+    }
+
+    @Test func `a restored hub gets back what lies in every scope`() throws {
+        let office = try office()
+        let guest = try forum.member("L-KZ", as: "recorder", for: [Self.kz])
+        let backup = forum.folder.file("monday.karvan")
+        _ = try forum.hub.backUp(to: backup)
+        try call(guest, "KZ", "after the backup")
+        try call(office, "UZ", "that too")
+        for laptop in [guest, office, guest] { try forum.sync(laptop) }
+        let divided = try office.replica.stateHash(in: [Self.kz, Self.uz])
+        try forum.restoreHub(backup)
+        for laptop in [guest, office, guest, office] { try forum.sync(laptop) }
+        #expect(try forum.hub.replica.stateHash() == office.replica.stateHash())
+        let scopes: Set = [Self.kz, Self.uz]
+        #expect(try forum.hub.replica.stateHash(in: scopes) == divided)
+        #expect(try phones(office) == [.text("after the backup"), .text("that too")])
+        #expect(try forum.hub.replica.verify().problems.isEmpty)
+    }
+
+    @Test func `a damaged laptop is repaired with what it recorded in every scope`() throws {
+        let office = try office()
+        try call(office, "KZ", "sealed")
+        try forum.sync(office)
+        try call(office, "KZ", "not sealed")
+        try call(office, "UZ", "not sealed either")
+        let hash = try office.replica.stateHash()
+        let path = office.replica.path
+        office.replica.close()
+        let environment = forum.environment
+        _ = try Replica.repair(at: path, schema: Forum.schema, environment: environment)
+        let repaired = TrustedLaptop(
+            replica: try Replica.open(at: path, schema: Forum.schema, environment: environment))
+        #expect(try repaired.replica.stateHash() == hash)
+        try call(repaired, "KZ", "after it")
+        for _ in 0..<2 { try forum.sync(repaired) }
+        #expect(try repaired.replica.pending().count == 0)
+        #expect(try repaired.replica.stateHash() == forum.hub.replica.stateHash())
+        #expect(try phones(repaired) == [.text("after it"), .text("not sealed either")])
+        #expect(try repaired.replica.verify().problems.isEmpty)
+    }
+
+    @Test func `a laptop that was put back goes on in every scope, and loses nothing`() throws {
+        let office = try office()
+        try call(office, "KZ", "one")
+        try forum.sync(office)
+        let files = ["", "-wal"].map { suffix in
+            (suffix, FileManager.default.contents(atPath: office.replica.path + suffix))
+        }
+        try call(office, "KZ", "two")
+        try forum.sync(office)
+        let path = office.replica.path
+        office.replica.close()
+        for (suffix, bytes) in files {
+            try? FileManager.default.removeItem(atPath: path + suffix)
+            try bytes?.write(to: URL(filePath: path + suffix))
+        }
+        try? FileManager.default.removeItem(atPath: path + "-shm")
+        let back = TrustedLaptop(
+            replica: try Replica.open(
+                at: path, schema: Forum.schema, environment: forum.environment))
+        let stream = back.replica.stream
+        try call(back, "UZ", "three")
+        #expect(back.replica.stream != stream, "only what lies in other scopes tells that it is older")
+        for _ in 0..<2 { try forum.sync(back) }
+        #expect(try phones(back) == [.text("two"), .text("three")])
+        #expect(try back.replica.stateHash() == forum.hub.replica.stateHash())
+    }
 }

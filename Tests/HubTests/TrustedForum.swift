@@ -31,6 +31,9 @@ final class TrustedForum {
         return environment
     }
 
+    /// That of all files here.
+    var environment: Environment { Self.environment(clock) }
+
     var now: Int64 { clock.now.withLock { $0 } }
 
     func pass(_ milliseconds: Int64) { clock.now.withLock { $0 += milliseconds } }
@@ -106,6 +109,9 @@ final class TrustedForum {
                 restarts += 1
                 try replica.forgetHub(in: scope)
                 continue
+            } catch let refusal as Refusal where refusal.code == .scope && scope != Forum.scope {
+                // It may be read no more, and has been handed over.
+                return rejections
             }
             let applied = try replica.apply(reply, in: scope, from: batch.cursor)
             asksForBodies = applied.lacksBodies

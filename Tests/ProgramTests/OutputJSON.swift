@@ -57,7 +57,7 @@ import Testing
             "status",
             members: """
                 replica name device hub waiting oldest_waiting last_success clock_offset_ms \
-                open_conflicts quarantined refused lost_commits left unreadable_rows rows \
+                open_conflicts quarantined scopes refused lost_commits left unreadable_rows rows \
                 changes
                 """),
         Printed(
@@ -69,7 +69,8 @@ import Testing
         Printed(
             "sync",
             members: """
-                sent received waiting quarantined_runs round_trips clock_offset_ms bytes_out bytes_in
+                sent received waiting quarantined_runs dropped_scopes round_trips \
+                clock_offset_ms bytes_out bytes_in
                 """),
     ]
 
@@ -134,6 +135,10 @@ import Testing
                 members: "token expires role scopes command png"),
             program: "karvan-hub", in: forum)
         let name = try #require(devices?.first?["name"] as? String)
+        try expect(
+            Printed(
+                "device", "grant", name, "--scope", "delegation/KZ", "--store", "hub.sqlite",
+                members: "device name role scopes"), program: "karvan-hub", in: forum)
         try expect(
             Printed(
                 "device", "revoke", name, "--since", "2000-01-01T00:00:00Z", "--store",

@@ -152,6 +152,7 @@ import Testing
             prints: """
                 L1  (L1.sqlite, device ID)
                 hub  https://127.0.0.1:PORT, as coordinator
+                reads  all
                 to send  nothing
                 last success  TIME (AGE ago)
                 clock  OK

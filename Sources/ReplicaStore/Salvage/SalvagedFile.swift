@@ -218,7 +218,9 @@ struct SalvagedFile {
         switch values.count {
         case 2:
             guard record.rowid == nil, let key = values[0].text else { return nil }
-            let isNoted = ["adopt_", "known_", "named_", MetaKey.lane("")].contains { key.hasPrefix($0) }
+            let isNoted = [
+                "adopt_", "known_", "named_", MetaKey.lane(""), MetaKey.dropped(""),
+            ].contains { key.hasPrefix($0) }
             return Layout.metaKeys.contains(key) || isNoted ? "sy_meta" : nil
         case 3:
             return values[0].integer != nil && values[1].blob?.count == 16
