@@ -98,7 +98,8 @@ extension Replica {
             let heads = try peerHeads()
             for record in rows.streams.records.values where !scopes.contains(record.scope) {
                 let isUnsent = record.head > heads[record.sid]?.has ?? record.base
-                if try isUnsent || mayRead(record.scope) { scopes.insert(record.scope) }
+                let mayRead = try mayRead(record.scope)
+                if isUnsent || mayRead { scopes.insert(record.scope) }
             }
             scopes.remove(Self.scope)
             return [Self.scope] + scopes.sorted()
