@@ -55,9 +55,11 @@ public struct RunStub: Hashable, Sendable {
 }
 
 extension CBOREncoder {
-    public mutating func cursor(_ cursor: Cursor) {
+    /// - Parameter epoch: of the cursor before it in the message, which isn't said again.
+    mutating func cursor(_ cursor: Cursor, after epoch: inout Identifier?) {
         array(3)
-        blob(cursor.epoch.bytes)
+        if cursor.epoch == epoch { null() } else { blob(cursor.epoch.bytes) }
+        epoch = cursor.epoch
         unsigned(cursor.offset)
         blob(cursor.chain.bytes)
     }
@@ -71,11 +73,20 @@ extension CBOREncoder {
 }
 
 extension CBORDecoder {
-    public mutating func cursor() throws(CBORError) -> Cursor {
+    /// - Parameter epoch: of the cursor before it in the message.
+    mutating func cursor(after epoch: inout Identifier?) throws(CBORError) -> Cursor {
         try array(count: 3)
+        let known = epoch
+        if try nullIfNext() {
+            guard epoch != nil else { throw error(.invalid) }
+        } else {
+            epoch = Identifier(try blob(count: 16))
+            guard epoch != known else { throw error(.invalid) }
+        }
+        guard let epoch else { throw error(.invalid) }
         return Cursor(
-            epoch: Identifier(try blob(count: 16))!,
-            offset: try unsigned(in: 0...UInt64(Int64.max) / 2), chain: try digest())
+            epoch: epoch, offset: try unsigned(in: 0...UInt64(Int64.max) / 2),
+            chain: try digest())
     }
 
     mutating func stub() throws(CBORError) -> RunStub {

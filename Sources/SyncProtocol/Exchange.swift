@@ -47,10 +47,15 @@ public struct SyncRequest: Hashable, Sendable {
         encoder.integer(wallMilliseconds)
         encoder.unsigned(schemaVersion)
         encoder.array(parts.count)
+        var epoch: Identifier?
         for part in parts {
             encoder.array(4)
             encoder.text(part.scope)
-            if let cursor = part.cursor { encoder.cursor(cursor) } else { encoder.null() }
+            if let cursor = part.cursor {
+                encoder.cursor(cursor, after: &epoch)
+            } else {
+                encoder.null()
+            }
             encoder.array(part.ahead.count)
             for stub in part.ahead { encoder.stub(stub) }
             encoder.array(part.runs.count)
@@ -67,10 +72,12 @@ public struct SyncRequest: Hashable, Sendable {
         wallMilliseconds = try decoder.integer()
         schemaVersion = try decoder.unsigned()
         parts = []
+        var epoch: Identifier?
         for _ in 0..<(try decoder.array(limit: Limits.scopes)) {
             try decoder.array(count: 4)
             let scope = try decoder.text(limit: Limits.scopeBytes)
-            let cursor = try decoder.nullIfNext() ? nil : try decoder.cursor()
+            let cursor =
+                try decoder.nullIfNext() ? nil : try decoder.cursor(after: &epoch)
             var part = ExchangeRequest(scope: scope, cursor: cursor, ahead: [], runs: [])
             for _ in 0..<(try decoder.array()) { part.ahead.append(try decoder.stub()) }
             for _ in 0..<(try decoder.array()) { part.runs.append(try decoder.run()) }
@@ -146,7 +153,7 @@ public struct ExchangeReply: Hashable, Sendable {
         self.hubMilliseconds = hubMilliseconds
     }
 
-    fileprivate func encode(into encoder: inout CBOREncoder) {
+    fileprivate func encode(into encoder: inout CBOREncoder, after epoch: inout Identifier?) {
         encoder.array(5)
         encoder.array(heads.count)
         for head in heads { encoder.stub(head) }
@@ -172,12 +179,12 @@ public struct ExchangeReply: Hashable, Sendable {
                 encoder.stub(stub)
             }
         }
-        encoder.cursor(cursor)
+        encoder.cursor(cursor, after: &epoch)
         encoder.bool(hasMore)
     }
 
     fileprivate init(
-        from decoder: inout CBORDecoder, hubMilliseconds: Int64
+        from decoder: inout CBORDecoder, after epoch: inout Identifier?, hubMilliseconds: Int64
     ) throws(CBORError) {
         heads = []
         for _ in 0..<(try decoder.array()) { heads.append(try decoder.head()) }
@@ -200,7 +207,7 @@ public struct ExchangeReply: Hashable, Sendable {
             default: throw decoder.error(.outOfRange)
             }
         }
-        cursor = try decoder.cursor()
+        cursor = try decoder.cursor(after: &epoch)
         hasMore = try decoder.bool()
         self.hubMilliseconds = hubMilliseconds
     }
@@ -238,9 +245,10 @@ public struct SyncReply: Hashable, Sendable {
         encoder.array(scopes.count)
         for scope in scopes { encoder.text(scope) }
         encoder.array(parts.count)
+        var epoch: Identifier?
         for part in parts {
             switch part {
-            case .answered(let reply): reply.encode(into: &encoder)
+            case .answered(let reply): reply.encode(into: &encoder, after: &epoch)
             case .postponed: encoder.null()
             case .refused(let refusal):
                 encoder.array(1)
@@ -260,6 +268,7 @@ public struct SyncReply: Hashable, Sendable {
             scopes.append(try decoder.text(limit: Limits.scopeBytes))
         }
         parts = []
+        var epoch: Identifier?
         for _ in 0..<(try decoder.array(limit: Limits.scopes)) {
             if try decoder.nullIfNext() {
                 parts.append(.postponed)
@@ -270,7 +279,8 @@ public struct SyncReply: Hashable, Sendable {
             case 5:
                 parts.append(
                     .answered(
-                        try ExchangeReply(from: &decoder, hubMilliseconds: hubMilliseconds)))
+                        try ExchangeReply(
+                            from: &decoder, after: &epoch, hubMilliseconds: hubMilliseconds)))
             default: throw decoder.error(.invalid)
             }
         }

@@ -1,0 +1,142 @@
+import Foundation
+import Testing
+
+/// Delegations see what is theirs, and what everybody sees; the office and the hub see all.
+@Suite struct StoriesOfScopes {
+    private func hub(_ forum: Forum, _ arguments: String...) throws -> String {
+        let finished = try Programs.run(
+            "karvan-hub", arguments + ["--store", "hub.sqlite"], in: forum.directory)
+        guard finished.status == 0 else { throw ProgramError(description: finished.errors) }
+        return finished.output
+    }
+
+    private func run(_ forum: Forum, _ laptop: String, _ arguments: String...) throws -> Finished {
+        try Programs.run(
+            "karvan", arguments, in: forum.directory,
+            environment: ["KARVAN_REPLICA": "\(laptop).sqlite"])
+    }
+
+    /// HQ, and a recorder for each of two delegations.
+    private func forum() throws -> Forum {
+        let forum = try Forum()
+        try forum.startHub()
+        try forum.enrol("HQ")
+        try forum.importSample(on: "HQ")
+        try forum.must("HQ", "sync")
+        for code in ["KZ", "UZ"] {
+            try forum.must(code, "init", "--name", code)
+            let token = try forum.token(
+                "--role", "recorder", "--scope", "delegation/\(code)")
+            let words = try forum.must(code, "enrol", forum.url, token)
+            #expect(words.contains("as recorder, for forum, delegation/\(code)."), "\(words)")
+            try forum.must(code, "sync")
+        }
+        return forum
+    }
+
+    /// Every file of a store, whatever lies in it.
+    private func finds(_ text: String, in store: String, _ forum: Forum) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: forum.directory.path)
+            .filter { $0.hasPrefix("\(store).") }
+            .filter { name in
+                FileManager.default.contents(atPath: forum.path(name).path)?
+                    .range(of: Data(text.utf8)) != nil
+            }
+    }
+
+    @Test func `a delegation's laptops see what is theirs alone`() throws {
+        let forum = try forum()
+        for code in ["KZ", "UZ"] {
+            try forum.must(
+                code, "visit", "V12", code, "--arrived", "11:20", "--outcome",
+                "canary of \(code)", "--note", "told to \(code)")
+            try forum.must(code, "attend", "P07", "\(code)-001")
+            try forum.must(code, "tally", "V01", "door \(code)", "+3")
+        }
+        for laptop in ["KZ", "UZ", "HQ", "KZ", "UZ"] { try forum.must(laptop, "sync") }
+        #expect(try forum.stateHash("HQ") == forum.stateHash("hub"))
+        for (code, other) in [("KZ", "UZ"), ("UZ", "KZ")] {
+            #expect(try forum.rows(code, "SELECT outcome FROM visit") == ["canary of \(code)"])
+            #expect(try forum.rows(code, "SELECT text FROM note") == ["told to \(code)"])
+            let seen = try forum.must(code, "list", "observation")
+            #expect(seen.contains("\(code)-001") && !seen.contains("\(other)-001"), "\(seen)")
+            // What everybody reads, all have.
+            #expect(try forum.rows(code, "SELECT count(*) FROM tally") == ["2"])
+            #expect(try forum.rows(code, "SELECT count(*) FROM person") != ["0"])
+            for canary in ["canary of \(other)", "told to \(other)"] {
+                #expect(try finds(canary, in: code, forum) == [])
+            }
+            let status = try forum.must(code, "status")
+            #expect(status.contains("reads          forum, delegation/\(code)\n"), "\(status)")
+            #expect(try forum.must(code, "verify").contains("is whole"))
+        }
+        #expect(try forum.must("HQ", "list", "visit").contains("canary of KZ"))
+        #expect(try forum.must("HQ", "status").contains("reads          all\n"))
+        #expect(try forum.must("HQ", "verify").contains("is whole"))
+
+        // And writes there alone: nothing is written, and it says what to do.
+        let before = try forum.stateHash("KZ")
+        for arguments in [["visit", "V12", "UZ", "--arrived", "10:00"], ["attend", "P07", "UZ-001"]] {
+            let finished = try Programs.run(
+                "karvan", arguments, in: forum.directory,
+                environment: ["KARVAN_REPLICA": "KZ.sqlite"])
+            #expect(finished.status == 77, "\(finished)")
+            #expect(finished.errors.contains("of delegation/UZ: it is enrolled as recorder"), "\(finished)")
+        }
+        #expect(try forum.stateHash("KZ") == before)
+    }
+
+    @Test func `what a laptop may read no more it hands over, and then it is gone from its disk`()
+        throws
+    {
+        let forum = try forum()
+        try forum.must("HQ", "visit", "V12", "KZ", "--outcome", "canary one")
+        for laptop in ["HQ", "KZ"] { try forum.must(laptop, "sync") }
+        #expect(try forum.must("KZ", "list", "visit").contains("canary one"))
+        try forum.must("KZ", "visit", "V03", "KZ", "--outcome", "canary two")
+        let words = try hub(forum, "device", "grant", "KZ", "--scope", "delegation/UZ")
+        #expect(words.contains("is recorder, and reads forum, delegation/UZ. It is told"), "\(words)")
+        let list = try hub(forum, "device", "list")
+        #expect(list.contains("forum, delegation/UZ") && list.contains("forum, all"), "\(list)")
+        let synced = try forum.must("KZ", "sync")
+        #expect(synced.contains("may no longer read delegation/KZ: the hub has all"), "\(synced)")
+        for canary in ["canary one", "canary two"] {
+            #expect(try finds(canary, in: "KZ", forum) == [])
+        }
+        #expect(try forum.rows("KZ", "SELECT count(*) FROM visit") == ["0"])
+        #expect(try forum.must("KZ", "status").contains("reads          forum, delegation/UZ\n"))
+        #expect(try forum.must("KZ", "verify").contains("is whole"))
+        try forum.must("HQ", "sync")
+        #expect(try forum.must("HQ", "list", "visit").contains("canary two"))
+        // It is no other laptop for that.
+        try forum.must("KZ", "attend", "P07", "UZ-001")
+        try forum.must("KZ", "sync")
+        try forum.must("HQ", "sync")
+        #expect(try forum.must("HQ", "list", "observation").contains("UZ-001"))
+        #expect(try forum.stateHash("HQ") == forum.stateHash("hub"))
+    }
+
+    @Test func `a scope that is none is refused, and says which there are`() throws {
+        let forum = try Forum()
+        try forum.startHub()
+        for scope in ["delegation", "delegation/", "person/AZ-014", "delegation/kz", ""] {
+            let finished = try Programs.run(
+                "karvan-hub",
+                ["token", "create", "--scope", scope, "--store", "hub.sqlite"],
+                in: forum.directory)
+            #expect(finished.status == 65, "\(scope): \(finished)")
+            #expect(finished.errors.contains("delegation/CODE, and all"), "\(finished.errors)")
+        }
+    }
+
+    @Test func `nothing new in nine scopes is one small round trip`() throws {
+        let forum = try forum()
+        try forum.must("HQ", "sync")
+        let facts = try forum.json("HQ", "sync")
+        let scopes = try #require(try forum.json("HQ", "status")["scopes"] as? [String])
+        #expect(scopes == ["*"])
+        #expect(facts["round_trips"] as? Int == 1)
+        let bytes = (facts["bytes_out"] as? Int ?? .max, facts["bytes_in"] as? Int ?? .max)
+        #expect(bytes.0 <= 1_000 && bytes.1 <= 1_000, "\(bytes)")
+    }
+}
