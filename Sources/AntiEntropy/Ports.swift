@@ -83,7 +83,8 @@ public protocol ReplicaPort: AnyObject {
     ///   which ends it as well.
     func apply(_ reply: ExchangeReply, scope: String, from cursor: Cursor?) throws -> Applied
 
-    /// Forgets the cursor of a scope and what the hub was known to hold of it: it is not the hub it was.
+    /// Forgets the cursors and what the hub was known to hold: it is not the hub it was, of this scope and of all
+    /// others.
     func forgetHub(scope: String) throws
 }
 

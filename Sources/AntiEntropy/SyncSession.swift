@@ -87,6 +87,10 @@ public struct SyncSession: Sendable {
     private var request = SyncRequest(
         parts: [], pendingCount: 0, wallMilliseconds: 0, schemaVersion: 0)
     private var asked: [Int] = []
+    /// Those that had something to bring, and no room for it.
+    private var heldBack: Set<Int> = []
+    /// Requests in a row to which nothing was answered.
+    private var postponements = 0
     private var room = 0
     private var roundTrips = 0
     private var clockOffsetMilliseconds: Int64?
@@ -144,6 +148,7 @@ public struct SyncSession: Sendable {
         request.parts = []
         request.pendingCount = 0
         asked = []
+        heldBack = []
         room = Limits.batchBytes
         return prepare(waiting.keys.sorted(by: >))
     }
@@ -162,7 +167,8 @@ public struct SyncSession: Sendable {
     private mutating func add(_ outgoing: Outgoing, _ now: Int64, _ rest: [Int]) -> Action {
         var rest = rest
         let index = rest.removeLast()
-        guard case .exchange(let part) = scopes[index].handle(
+        guard
+            case .exchange(let part) = scopes[index].handle(
                 .prepared(outgoing, isCramped: room < Limits.batchBytes))
         else {
             preconditionFailure("what is prepared is exchanged")
@@ -172,6 +178,9 @@ public struct SyncSession: Sendable {
         request.wallMilliseconds = now
         request.schemaVersion = outgoing.schemaVersion
         asked.append(index)
+        if room < Limits.batchBytes, outgoing.runs.isEmpty, outgoing.remainingCount > 0 {
+            heldBack.insert(index)
+        }
         room -= min(room, outgoing.runs.reduce(0) { $0 + $1.storedBytes })
         return prepare(rest)
     }
@@ -183,6 +192,12 @@ public struct SyncSession: Sendable {
         roundTrips += 1
         let sentAt = request.wallMilliseconds
         clockOffsetMilliseconds = reply.hubMilliseconds - (sentAt + (now - sentAt) / 2)
+        let isPostponed = reply.parts.allSatisfy { $0 == .postponed }
+        postponements = isPostponed ? postponements + 1 : 0
+        guard postponements < ScopeSession.idleLimit else {
+            state = .finished
+            return .finish(.stalled("the hub puts everything off"))
+        }
         state = .noting(reply)
         return .note(scopes: reply.scopes)
     }
@@ -190,7 +205,9 @@ public struct SyncSession: Sendable {
     private mutating func divide(_ reply: SyncReply) -> Action {
         // Scopes that are new to this laptop are asked for next.
         for scope in reply.scopes
-        where !scopes.contains(where: { $0.scope.utf8.elementsEqual(scope.utf8) }) {
+        where scope != Grant.anyScope
+            && !scopes.contains(where: { $0.scope.utf8.elementsEqual(scope.utf8) })
+        {
             scopes.append(ScopeSession(scope: scope))
             start(scopes.count - 1)
         }
@@ -206,8 +223,11 @@ public struct SyncSession: Sendable {
             case .postponed: .postponed
             case .refused(let refusal): .failed(.refused(refusal))
             }
-        // What was recorded in a scope that may be read no more has been handed over.
+        // What was recorded in a scope that may be read no more has been handed over, or had no room.
         if case .refused(let refusal) = part, refusal.code == .scope, index > 0 {
+            if heldBack.contains(index) {
+                return follow(scopes[index].handle(.postponed), index, rest)
+            }
             _ = scopes[index].handle(event)
             outcomes[index] = .completed
             return apply(rest)

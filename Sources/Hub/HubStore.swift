@@ -115,14 +115,20 @@ package final class HubStore {
                 continue
             }
             let code = scope.split(separator: "/", omittingEmptySubsequences: false).last
-            guard scope == Grant.anyScope
-                || code.flatMap({ Code(String($0)) }).map({ Forum.scope(of: $0) }) == scope
+            guard
+                scope == Grant.anyScope
+                    || code.flatMap({ Code(String($0)) }).map({ Forum.scope(of: $0) }) == scope
             else {
                 throw StoreError.invalid(
                     "there is no scope \(scope); scopes are \(Forum.scope), which everybody reads, "
                         + "delegation/CODE, and \(allScopes)")
             }
             granted.append(scope)
+        }
+        guard granted.count <= Limits.grants else {
+            throw StoreError.invalid(
+                "a laptop is let read at most \(Limits.grants) scopes by name; give --scope \(allScopes)"
+            )
         }
         return granted
     }
@@ -321,9 +327,16 @@ package final class HubStore {
         // Who may read a scope no more still hands over what was recorded while it could.
         guard isReadable || !runs.isEmpty else {
             return .refused(
-                Refusal(.scope, "this laptop is not let read \(part.scope); ask for a token for it"))
+                Refusal(.scope, "this laptop is not let read \(part.scope); ask for a token for it")
+            )
         }
-        let (heads, rejections) = try take(runs, from: publicKey, feeds: isReadable)
+        var (heads, rejections) = try take(runs, from: publicKey, feeds: isReadable)
+        // Where others stand is none of its business then.
+        if !isReadable {
+            for index in rejections.indices where rejections[index].refusal.code == .gap {
+                rejections[index].refusal = Refusal(.gap, "the hub lacks what it builds on")
+            }
+        }
         let stray = strays.map {
             Rejection($0, Refusal(.scope, "it doesn't lie in \(part.scope)"))
         }
@@ -339,17 +352,19 @@ package final class HubStore {
             of: part.scope, after: part.cursor, ahead: part.ahead, room: room)
         if feed.entries.isEmpty, feed.hasMore, runs.isEmpty, strays.isEmpty { return .postponed }
         (reply.entries, reply.cursor, reply.hasMore) = (feed.entries, feed.cursor, feed.hasMore)
-        let size = feed.entries.reduce(0) { $0 + ($1.run?.storedBytes ?? 0) }
+        let size = feed.entries.reduce(0) { $0 + ($1.run?.storedBytes ?? Replica.stubBytes) }
         room = feed.hasMore ? 0 : room - min(room, size)
         return .answered(reply)
     }
 
-    /// The scopes that may be read by who has these grants, the base scope first.
+    /// The scopes that may be read by who has these grants, the base scope first, and whether those to come may
+    /// be read too.
     func readableScopes(of granted: [String]) throws -> [String] {
         let named = granted.filter { $0 != Grant.anyScope && $0 != Forum.scope }
         let all = granted.contains(Grant.anyScope) ? try replica.feedScopes() : []
         let others = Set(named + all).subtracting([Forum.scope])
-        return [Forum.scope] + others.sorted()
+        let any = granted.contains(Grant.anyScope) ? [Grant.anyScope] : []
+        return [Forum.scope] + others.sorted() + any
     }
 
     /// - Parameter feeds: whether the sender gets what the hub holds beyond that.
@@ -402,7 +417,13 @@ package final class HubStore {
             }
         }
         var streams = runs.map(\.header.stream)
-        if feeds { streams += lacking(welcome, results) }
+        if feeds {
+            // Of other scopes nothing is said.
+            let scope = runs.compactMap { try? replica.scope(of: $0) }.first
+            streams += lacking(welcome, results).filter { stream in
+                scope == nil || replica.scope(of: stream) ?? scope == scope
+            }
+        }
         var heads: [RunStub] = []
         var seen: Set<StreamID> = []
         for stream in streams where seen.insert(stream).inserted {

@@ -116,11 +116,17 @@ public struct Schema: Sendable {
     /// The row that a scope stands for, as that of delegation KZ for `delegation/KZ`; `nil` for the base
     /// scope, and for what names none.
     public func division(ofScope scope: String) -> RowID? {
+        guard let table = divisionTable(ofScope: scope) else { return nil }
+        return rowID(in: table, key: [.text(String(scope.dropFirst(table.name.count + 1)))])
+    }
+
+    /// The table of that row. A scope's name has no spaces: lists of them are separated by these.
+    public func divisionTable(ofScope scope: String) -> Table? {
         let parts = scope.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[1].isEmpty,
-            let table = divisions.first(where: { $0.name == parts[0] })
-        else { return nil }
-        return rowID(in: table, key: [.text(String(parts[1]))])
+        guard parts.count == 2, !parts[1].isEmpty, scope.utf8.allSatisfy({ $0 > 0x20 }) else {
+            return nil
+        }
+        return divisions.first { $0.name == parts[0] }
     }
 
     /// What the ids of the rows of a scope end with; `nil` in the base scope.

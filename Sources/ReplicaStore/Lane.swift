@@ -24,6 +24,9 @@ final class Lane {
         writer = BodyWriter(stream: record.wire, previousRun: record.runHash, mark: mark)
     }
 
+    /// How much has been written to it: it only grows.
+    var count: UInt64 { record.head + record.sealed }
+
     /// The scope that everybody reads: the table of its tail holds nothing else.
     var isBase: Bool { mark == nil }
 
@@ -104,6 +107,17 @@ extension Replica {
 
     /// What has been written in other scopes than the base one: an older copy of the file has less.
     var laneCount: UInt64 {
-        lanes.dropFirst().reduce(0) { $0 + $1.record.head + $1.record.sealed }
+        lanes.dropFirst().reduce(goneLaneCount) { $0 + $1.count }
+    }
+
+    /// What was, in streams that this replica goes on with no more.
+    private var goneLaneCount: UInt64 {
+        if let knownLaneCount { return knownLaneCount }
+        var count: UInt64 = 0
+        if case .integer(let noted) = (try? connection.meta(MetaKey.laneCount)) ?? nil {
+            count = UInt64(clamping: noted)
+        }
+        knownLaneCount = count
+        return count
     }
 }

@@ -10,6 +10,7 @@ enum Layout {
     /// The number of this layout: `PRAGMA user_version`, plus one so that 0 stays "not ours".
     ///
     /// 4: checks where nothing is signed, and bodies by columns: a build that knows neither must not open it.
+    /// 5: streams of several scopes; the tables are those of 4.
     static let version: Int64 = 5
     /// The column of each declared table that holds the row's clocks; no schema may declare it.
     static let clockColumn = "sy_clk"
@@ -27,7 +28,7 @@ enum Layout {
         "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
         MetaKey.refusal, MetaKey.kept, MetaKey.takenBack, MetaKey.branches, MetaKey.naming,
-        MetaKey.scopes,
+        MetaKey.scopes, MetaKey.laneCount, MetaKey.vacuum,
     ]
 
     static let tables = """
@@ -312,6 +313,10 @@ enum MetaKey {
     static func lane(_ scope: String) -> String { "own_\(scope)" }
     /// A scope of which this replica has written a stream that is gone: its numbers are known to others.
     static func dropped(_ scope: String) -> String { "dropped_\(scope)" }
+    /// Something was taken off the disk, and free pages may still hold it.
+    static let vacuum = "vacuum"
+    /// What this replica had written in other scopes than the base one, in streams that are gone.
+    static let laneCount = "lane_count"
     /// The scopes that the hub last said this device may read, separated by single spaces.
     static let scopes = "scopes"
     /// How often changes have got other names.

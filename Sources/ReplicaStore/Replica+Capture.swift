@@ -147,9 +147,24 @@ extension Replica {
             } ?? false
         }
         let isEmpty = found.allSatisfy { $0 == .null }
-        guard areTaken else { return false }
+        guard areTaken, try liesRight(row, found, access.table) else { return false }
         if !isEmpty { return true }
         return try rows.clock(access.table.id, row) != nil
+    }
+
+    /// A row that lies with a delegation, by its key, and doesn't bear its mark would go to everybody.
+    private func liesRight(
+        _ row: RowID, _ found: [Value], _ table: Table
+    ) throws(StoreError) -> Bool {
+        guard let name = table.dividedBy,
+            let place = table.columns.firstIndex(where: { $0.name == name }),
+            case .blob(let bytes) = found[place],
+            let division = Identifier(bytes).map({ RowID($0) }),
+            ScopeMark(endOf: division) != ScopeMark(endOf: row)
+        else { return true }
+        let isNew = try rows.clock(table.id, row) == nil
+        guard isNew else { return true }
+        return try scope(dividedBy: division) == nil
     }
 
     /// Rows that other programs wrote and that can't be sent as they are.

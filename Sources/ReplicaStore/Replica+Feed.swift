@@ -96,11 +96,15 @@ extension Replica {
         while position.offset < end.offset, entries.count < Self.entryLimit {
             let (stub, stream) = try feedEntry(behind: position, of: scope)
             guard let stream, !isCutOff(Dot(stream, stub.lastSeq)) else {
+                guard size + Self.stubBytes <= room || entries.isEmpty && room > 0 else { break }
+                size += Self.stubBytes
                 entries.append(.cut(stub))
                 position = position.advanced(by: stub)
                 continue
             }
             if stub.lastSeq <= held[stream] {
+                guard size + Self.stubBytes <= room || entries.isEmpty && room > 0 else { break }
+                size += Self.stubBytes
                 entries.append(.stub(stub))
             } else {
                 guard let run = try run(stub) else { throw rows.damaged("a run of the feed") }
@@ -128,6 +132,8 @@ extension Replica {
         return held
     }
 
+    /// What a name of a run takes in a message, at most.
+    package static let stubBytes = 64
     /// Entries of one reply: a run can be very small.
     private static let entryLimit = 4_096
 

@@ -167,10 +167,10 @@ extension Replica {
             case .next(let found): record = found
             case .fork(let found): (record, isFork) = (found, true)
             }
-            for dependency in run.header.dependencies { try check(dependency) }
+            let scope = record?.scope ?? run.header.origin?.scope ?? Self.scope
+            for dependency in run.header.dependencies { try check(dependency, in: scope) }
             let contents = try contents(of: incoming, record)
             let publicKey = record?.publicKey ?? run.header.origin?.publicKey
-            let scope = record?.scope ?? run.header.origin?.scope ?? Self.scope
             if try authorize(contents, publicKey, scope, &accepted) {
                 // What was kept aside may have been taken meanwhile, and changed what names mean.
                 return try accept(incoming, into: &accepted)
@@ -293,8 +293,12 @@ extension Replica {
             .integer(Int64(seq))) == .blob(hash.bytes)
     }
 
-    private func check(_ dependency: Dependency) throws {
+    private func check(_ dependency: Dependency, in scope: String) throws {
         let family = rows.streams.family(dependency.stream)
+        // Not everybody who reads the one reads the other.
+        guard family.first?.scope ?? scope == scope else {
+            throw Refusal(.poison, "it depends on changes of another scope than its own")
+        }
         let stub = RunStub(
             stream: dependency.stream, lastSeq: dependency.seq, hash: dependency.run)
         if try holder(of: stub) != nil { return }
@@ -320,6 +324,7 @@ extension Replica {
         guard try publicKey == own.publicKey || mayRead(scope) else {
             throw Refusal(.scope, "this laptop is not let read \(scope)")
         }
+        if keepsFeed, mark != nil { try checkScope(scope) }
         do {
             try run.verify(publicKey: publicKey)
             let named = try names(of: run)
@@ -341,12 +346,35 @@ extension Replica {
         }
     }
 
+    /// A scope is there once the forum has the row that it stands for, and no other's rows end as its do.
+    private func checkScope(_ scope: String) throws {
+        let known = try feedScopes()
+        guard !known.contains(scope) else { return }
+        guard let division = schema.division(ofScope: scope),
+            let table = schema.divisionTable(ofScope: scope),
+            try rows.clock(table.id, division) != nil
+        else { throw Refusal(.scope, "this forum knows nothing of \(scope) yet") }
+        let mark = schema.mark(ofScope: scope)
+        guard known.count < Limits.scopes - 1,
+            !known.contains(where: { schema.mark(ofScope: $0) == mark })
+        else { throw Refusal(.tooLarge, "this forum has room for no further scope \(scope)") }
+    }
+
     /// Whoever may write in one scope may not write to a row of another one; and who is let in stands in the
     /// base scope alone.
     private func checkRows(_ changes: RunChanges, in scope: String, _ mark: ScopeMark?) throws {
-        guard let mark else { return }
         for change in changes.changes {
-            guard ScopeMark(endOf: change.row) == mark, change.table != schema.trust?.table else {
+            let isDivided = schema.table(id: change.table)?.isDivided
+            let isOfIt: Bool
+            if let mark {
+                isOfIt = ScopeMark(endOf: change.row) == mark && isDivided != false
+            } else if keepsFeed, isDivided == true {
+                // A hub knows all scopes that there are; others needn't judge.
+                isOfIt = try self.scope(dividedBy: change.row) == nil
+            } else {
+                isOfIt = true
+            }
+            guard isOfIt else {
                 throw Refusal(.poison, "it changes a row that doesn't lie in its scope \(scope)")
             }
         }

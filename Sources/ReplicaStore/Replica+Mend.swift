@@ -61,7 +61,7 @@ extension Replica {
 
     /// Changes that were left behind a gap count once it is closed.
     private func countLeft() throws(StoreError) {
-        for record in rows.streams.sorted where record.sid != own.sid {
+        for record in rows.streams.sorted where lane(sid: record.sid) == nil {
             try connection.run(
                 "DELETE FROM sy_left WHERE sid = ? AND seq <= ?", .integer(record.sid),
                 .integer(Int64(record.sealed)))

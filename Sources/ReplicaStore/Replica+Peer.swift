@@ -101,23 +101,29 @@ extension Replica {
                 let mayRead = try mayRead(record.scope)
                 if isUnsent || mayRead { scopes.insert(record.scope) }
             }
-            scopes.remove(Self.scope)
+            scopes.subtract([Self.scope, Grant.anyScope])
             return [Self.scope] + scopes.sorted()
         }
     }
 
-    /// The scopes that this device may read, the base scope among them.
+    /// The scopes that this device may read, the base scope first: by the hub's last word, and before that by
+    /// its certificate. ``SyncProtocol/Grant/anyScope`` is among them where it may read all.
     public func readableScopes() throws(StoreError) -> [String] {
         if case .text(let text)? = try connection.meta(MetaKey.scopes) {
             return text.split(separator: " ").map(String.init)
         }
         let grants = try membership()?.own?.statement.grants ?? []
-        return grants.map(\.scope).filter { schema.mark(ofScope: $0) != nil } + [Self.scope]
+        return [Self.scope] + grants.map(\.scope).filter(isOther)
+    }
+
+    /// Whether it is a scope beside the base one, or stands for all of them.
+    private func isOther(_ scope: String) -> Bool {
+        scope == Grant.anyScope || schema.mark(ofScope: scope) != nil
     }
 
     /// Notes which scopes the hub lets this device read.
     public func note(readableScopes scopes: [String]) throws(StoreError) {
-        let known = scopes.filter { $0 == Self.scope || schema.mark(ofScope: $0) != nil }
+        let known = scopes.filter { $0 == Self.scope || isOther($0) }
         let text = Value.text(known.joined(separator: " "))
         guard try connection.meta(MetaKey.scopes) != text else { return }
         try transaction { () throws(StoreError) in try connection.setMeta(MetaKey.scopes, text) }
@@ -370,16 +376,12 @@ extension Replica {
         }
     }
 
-    /// Starts over with a hub that is not what it was: all of the scope is read and offered again.
-    public func forgetHub(in scope: String = Replica.scope) throws(StoreError) {
+    /// Starts over with a hub that is not what it was: everything is read and offered again, of scopes too that
+    /// may be read no more. All feeds of a hub begin anew together.
+    public func forgetHub() throws(StoreError) {
         try transaction { () throws(StoreError) in
-            try connection.run(
-                "DELETE FROM sy_peer WHERE peer = ? AND scope = ?", try peer(), .text(scope))
-            try connection.run(
-                """
-                DELETE FROM sy_peer_head WHERE peer = ?
-                AND sid IN (SELECT sid FROM sy_stream WHERE scope = ?)
-                """, try peer(), .text(scope))
+            try connection.run("DELETE FROM sy_peer WHERE peer = ?", try peer())
+            try connection.run("DELETE FROM sy_peer_head WHERE peer = ?", try peer())
         }
     }
 }

@@ -21,18 +21,22 @@ extension Replica {
             guard case .integer(let version)? = try connection.value("PRAGMA user_version"),
                 version < Layout.version
             else { return }
-            if version == 1 {
-                let present = try presentTables()
-                for statement in Layout.upgrade(present) { try connection.execute(statement) }
-                for statement in Layout.triggers(present) { try connection.execute(statement) }
-            }
-            try connection.execute(version < 3 ? Layout.left : "ALTER TABLE sy_left \(Layout.sum)")
-            if version > 1 { try connection.execute("ALTER TABLE sy_tail \(Layout.sum)") }
-            for statement in Layout.upgradePeers { try connection.execute(statement) }
-            try sumPieces()
+            if version < 4 { try upgradeToSums(from: version) }
             try connection.execute("PRAGMA user_version = \(Layout.version)")
             rows.forget()
         }
+    }
+
+    private func upgradeToSums(from version: Int64) throws(StoreError) {
+        if version == 1 {
+            let present = try presentTables()
+            for statement in Layout.upgrade(present) { try connection.execute(statement) }
+            for statement in Layout.triggers(present) { try connection.execute(statement) }
+        }
+        try connection.execute(version < 3 ? Layout.left : "ALTER TABLE sy_left \(Layout.sum)")
+        if version > 1 { try connection.execute("ALTER TABLE sy_tail \(Layout.sum)") }
+        for statement in Layout.upgradePeers { try connection.execute(statement) }
+        try sumPieces()
     }
 
     /// What was not sealed had no sums before.

@@ -65,7 +65,9 @@ extension Replica {
 
     /// Whether nobody has ever written to it.
     package func isBlank() throws(StoreError) -> Bool {
-        try read { () throws(StoreError) in lanes.allSatisfy { $0.record.head == 0 } && rows.streams.records.count == 1 }
+        try read { () throws(StoreError) in
+            lanes.allSatisfy { $0.record.head == 0 } && rows.streams.records.count == 1
+        }
     }
 
     /// What can't be read of certificates may still come as records, and by another enrolment.

@@ -60,6 +60,10 @@ struct Inspection {
     /// A log that lost its last commit doesn't show it, and neither does an older copy of the file.
     mutating func checkEnd(_ mark: InstallFile.Mark?) {
         let own = replica.own
+        if let mark, mark.stream == own.stream, !replica.keepsFeed, mark.kept > replica.laneCount {
+            result.otherProblems.append(
+                "what was written last in other scopes than \(Replica.scope) is missing")
+        }
         guard let mark, mark.stream == own.stream, mark.head > own.head else { return }
         result.missingEnd = Verification.DamagedChanges(
             stream: own.stream, first: own.head + 1, last: mark.head)

@@ -41,6 +41,8 @@ public final class Replica {
     var trust: Trust?
     /// How many runs a hub has kept; `nil` before that was read.
     var knownKept: UInt64?
+    /// What was written in streams of other scopes that are gone; `nil` before that was read.
+    var knownLaneCount: UInt64?
     /// The scopes of which the hub was thought to hold what its feed doesn't name, since the file was opened.
     var doubtedScopes: Set<String> = []
     /// What the authors of branches had counted before these, by the branches' numbers.
@@ -74,7 +76,13 @@ public final class Replica {
         }
         // The first transaction reads the tail: most of what is opened is only read, or written once.
         lanes = try readLanes()
-        clock = HybridClock(last: own.clock)
+        clock = HybridClock(last: latestOwnTime)
+    }
+
+    /// The greatest time that any stream of this device notes: each is written with its own.
+    private var latestOwnTime: HybridTime {
+        rows.streams.records.values.lazy.filter { [own] in $0.publicKey == own.publicKey }
+            .map(\.clock).max() ?? own.clock
     }
 
     /// The lane of the base scope.
@@ -315,6 +323,7 @@ public final class Replica {
         scopesByMark = [:]
         trust = nil
         knownKept = nil
+        knownLaneCount = nil
         countedBefore = [:]
         readings = nil
         rows.forget()
@@ -323,7 +332,7 @@ public final class Replica {
     func reload() throws(StoreError) {
         rows.streams = try StreamTable(reading: connection)
         lanes = try readLanes()
-        clock = HybridClock(last: max(own.clock, clock.last))
+        clock = HybridClock(last: max(latestOwnTime, clock.last))
         forgetCaches()
         try resumeTails()
     }

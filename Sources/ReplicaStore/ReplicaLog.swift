@@ -11,7 +11,8 @@ final class ReplicaLog {
     private static let runLimit = 16
     /// The tails by the streams' numbers, while they are as they were: capture and every change of a cell ask
     /// for them again.
-    var tails: [Int64: (stream: StreamID, first: UInt64, last: UInt64, changesets: [Changeset])] = [:]
+    var tails: [Int64: (stream: StreamID, first: UInt64, last: UInt64, changesets: [Changeset])] =
+        [:]
 
     subscript(sid: Int64, lastSeq: UInt64) -> [Changeset]? { decoded[sid]?[lastSeq] }
 

@@ -43,5 +43,5 @@ public final class ReplicaSide: ReplicaPort {
             damage: applied.damage)
     }
 
-    public func forgetHub(scope: String) throws { try replica.forgetHub(in: scope) }
+    public func forgetHub(scope: String) throws { try replica.forgetHub() }
 }

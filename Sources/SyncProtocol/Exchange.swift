@@ -226,7 +226,8 @@ public struct SyncReply: Hashable, Sendable {
 
     /// In the order of the request.
     public var parts: [Part]
-    /// All scopes that the device may read now, by their bytes.
+    /// All scopes that the device may read now, the base scope first; ``Grant/anyScope`` last, where it may read
+    /// those to come as well.
     public var scopes: [String]
     /// The hub's wall clock, milliseconds since 1970.
     public var hubMilliseconds: Int64

@@ -149,7 +149,7 @@ extension SealedRun {
                 at: ColumnsReader.Place(
                     stream: header.stream, firstSeq: header.firstSeq,
                     previousRun: header.previous, streams: streams, namespace: namespace,
-            mark: mark))
+                    mark: mark))
         } catch {
             throw .body(error)
         }

@@ -85,7 +85,8 @@ struct TokenCreate: ParsableCommand {
             lines.joined(separator: "\n"),
             .object([
                 ("token", .string(token.text)), ("expires", .string(expiry)),
-                ("role", .string(role)), (
+                ("role", .string(role)),
+                (
                     "scopes",
                     .array((scope.isEmpty ? [HubStore.allScopes] : scope).map(JSONValue.string))
                 ),

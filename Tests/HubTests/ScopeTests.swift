@@ -57,6 +57,7 @@ struct ScopeTests {
         role name: String, scopes: [String]
     ) throws {
         let role = try #require(Forum.role(named: name))
+        _ = try office()
         let all = Forum.schema.tables.map(\.id)
         for scope in [Forum.scope, Self.kz, Self.uz] {
             for table in Forum.schema.tables {
@@ -137,13 +138,15 @@ struct ScopeTests {
         try forum.sync(office)
         let row = Forum.schema.rowID(in: Forum.contact, key: Self.contact("UZ-001", "UZ"))
         let forged = try guest.forgedRun(writing: Forum.contact, in: Self.kz, to: row)
-        let rejection = try #require(try forum.exchange(guest, [forged], in: Self.kz).rejections.first)
+        let rejection = try #require(
+            try forum.exchange(guest, [forged], in: Self.kz).rejections.first)
         #expect(rejection.refusal.code == .poison)
         #expect(rejection.refusal.explanation.contains("doesn't lie in its scope delegation/KZ"))
         // Nor by bringing its own run as one of another scope.
         let honest = try guest.forgedRun(writing: Forum.contact, in: Self.kz)
         for scope in [Forum.scope, Self.uz] {
-            let codes = try? forum.exchange(guest, [honest], in: scope).rejections.map(\.refusal.code)
+            let codes = try? forum.exchange(guest, [honest], in: scope).rejections.map(
+                \.refusal.code)
             #expect(codes == nil || codes == [.scope])
         }
         #expect(try forum.exchange(guest, [honest], in: Self.kz).rejections.isEmpty)
@@ -159,6 +162,46 @@ struct ScopeTests {
         #expect(try phones(guest).isEmpty)
         try call(guest, "KZ", "mine")
         #expect(try phones(guest) == [.text("mine")])
+    }
+
+    @Test func `a scope is there once the forum has its delegation`() throws {
+        let laptop = try forum.laptop("L1")
+        try forum.enrol(laptop, as: "coordinator", for: [])
+        for scope in ["delegation/ZZ", "delegation/a b", "person/P1", "delegation/"] {
+            let run = try laptop.forgedRun(writing: Forum.contact, in: scope)
+            let codes = try? forum.exchange(laptop, [run], in: scope).rejections.map(\.refusal.code)
+            #expect(codes == nil || codes == [.scope], "\(scope)")
+        }
+        #expect(try forum.hub.replica.feedScopes() == [Forum.scope])
+        _ = try office()
+        let run = try laptop.forgedRun(writing: Forum.contact, in: Self.kz)
+        #expect(try forum.exchange(laptop, [run], in: Self.kz).rejections.isEmpty)
+    }
+
+    @Test func `nobody writes to a delegation's rows where everybody reads`() throws {
+        let office = try office()
+        try call(office, "UZ", "theirs")
+        try forum.sync(office)
+        let row = Forum.schema.rowID(in: Forum.contact, key: Self.contact("UZ-001", "UZ"))
+        let laptop = try forum.laptop("L1")
+        try forum.enrol(laptop, as: "coordinator", for: [])
+        let run = try laptop.forgedRun(writing: Forum.contact, to: row)
+        #expect(try forum.exchange(laptop, [run]).rejections.map(\.refusal.code) == [.poison])
+    }
+
+    @Test func `a row of a delegation that another program made stays where it is`() throws {
+        let office = try office()
+        let key = Self.contact("KZ-001", "KZ").map { value -> String in
+            if case .blob(let bytes) = value { "x'\(bytes.hexadecimal)'" } else { "NULL" }
+        }
+        try Shell.run(
+            office.replica.path,
+            "INSERT INTO contact(id, person, delegation, phone) "
+                + "VALUES(randomblob(16), \(key[0]), \(key[1]), 'by hand')")
+        try forum.sync(office)
+        #expect(try office.replica.unreadableForeignWrites().count == 1, "somebody is told")
+        #expect(try forum.hub.replica.rowCount(of: Forum.contact) == 0)
+        #expect(try phones(office) == [.text("by hand")])
     }
 
     @Test func `what was recorded before a laptop was let in is sent when it may be`() throws {
@@ -213,13 +256,20 @@ struct ScopeTests {
         try call(office, "KZ", "by-the-office")
         for laptop in [office, guest] { try forum.sync(laptop) }
         try call(guest, "KZ", "not-sent-before")
+        try guest.replica.write { transaction in
+            try transaction.upsert(Forum.person, key: [.text("P1")], [])
+        }
+        try Shell.run(guest.replica.path, "UPDATE person SET role = 'guest' WHERE badge = 'P1'")
         try regrant(guest, [Self.uz])
         // Until it has heard of that, and has sent all, nothing goes.
         #expect(try guest.replica.dropUnreadableScopes() == [])
         #expect(try forum.sync(guest).isEmpty)
         #expect(try guest.replica.pending().count == 0)
         #expect(finds("not-sent-before", in: guest))
+        // What another program writes meanwhile is not lost with it.
+        try Shell.run(guest.replica.path, "UPDATE person SET role = 'speaker' WHERE badge = 'P1'")
         #expect(try guest.replica.dropUnreadableScopes() == [Self.kz])
+        #expect(try guest.replica.query("SELECT role FROM person") == [[.text("speaker")]])
         #expect(!finds("not-sent-before", in: guest) && !finds("by-the-office", in: guest))
         #expect(try phones(guest).isEmpty)
         #expect(try guest.replica.verify().problems.isEmpty)
@@ -249,6 +299,19 @@ struct ScopeTests {
         }
         #expect(
             try guest.replica.stateHash() == office.replica.stateHash(in: [Forum.scope, Self.kz]))
+    }
+
+    @Test func `a laptop that might read all is narrowed as well`() throws {
+        let office = try office()
+        let guest = try forum.member("L-all", as: "recorder", for: [])
+        for code in ["KZ", "UZ"] { try call(office, code, "secret of \(code)") }
+        for laptop in [office, guest] { try forum.sync(laptop) }
+        #expect(try phones(guest).count == 2)
+        try regrant(guest, [Self.kz])
+        try forum.sync(guest)
+        #expect(try guest.replica.dropUnreadableScopes() == [Self.uz])
+        #expect(!finds("secret of UZ", in: guest) && finds("secret of KZ", in: guest))
+        #expect(try guest.replica.dropUnreadableScopes() == [])
     }
 
     @Test func `what the hub lacks is not dropped`() throws {
@@ -345,7 +408,8 @@ struct ScopeTests {
                 at: path, schema: Forum.schema, environment: forum.environment))
         let stream = back.replica.stream
         try call(back, "UZ", "three")
-        #expect(back.replica.stream != stream, "only what lies in other scopes tells that it is older")
+        #expect(
+            back.replica.stream != stream, "only what lies in other scopes tells that it is older")
         for _ in 0..<2 { try forum.sync(back) }
         #expect(try phones(back) == [.text("two"), .text("three")])
         #expect(try back.replica.stateHash() == forum.hub.replica.stateHash())

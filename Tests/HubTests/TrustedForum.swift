@@ -107,7 +107,7 @@ final class TrustedForum {
                 }
             } catch let refusal as Refusal where refusal.code == .epoch && restarts < 2 {
                 restarts += 1
-                try replica.forgetHub(in: scope)
+                try replica.forgetHub()
                 continue
             } catch let refusal as Refusal where refusal.code == .scope && scope != Forum.scope {
                 // It may be read no more, and has been handed over.

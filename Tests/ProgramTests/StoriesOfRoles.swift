@@ -33,7 +33,8 @@ import Testing
         #expect(finished.status == 77, "\(arguments): \(finished)")
         #expect(
             finished.errors.contains(
-                "not let change \(table)\(scope.map { " of \($0)" } ?? ""): it is enrolled as \(laptop)"),
+                "not let change \(table)\(scope.map { " of \($0)" } ?? ""): it is enrolled as \(laptop)"
+            ),
             "\(finished.errors)")
         #expect(finished.errors.contains("`karvan enrol`"))
         #expect(try forum.stateHash(laptop) == before)

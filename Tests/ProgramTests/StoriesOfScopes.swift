@@ -76,12 +76,16 @@ import Testing
 
         // And writes there alone: nothing is written, and it says what to do.
         let before = try forum.stateHash("KZ")
-        for arguments in [["visit", "V12", "UZ", "--arrived", "10:00"], ["attend", "P07", "UZ-001"]] {
+        for arguments in [
+            ["visit", "V12", "UZ", "--arrived", "10:00"], ["attend", "P07", "UZ-001"],
+        ] {
             let finished = try Programs.run(
                 "karvan", arguments, in: forum.directory,
                 environment: ["KARVAN_REPLICA": "KZ.sqlite"])
             #expect(finished.status == 77, "\(finished)")
-            #expect(finished.errors.contains("of delegation/UZ: it is enrolled as recorder"), "\(finished)")
+            #expect(
+                finished.errors.contains("of delegation/UZ: it is enrolled as recorder"),
+                "\(finished)")
         }
         #expect(try forum.stateHash("KZ") == before)
     }
@@ -95,7 +99,8 @@ import Testing
         #expect(try forum.must("KZ", "list", "visit").contains("canary one"))
         try forum.must("KZ", "visit", "V03", "KZ", "--outcome", "canary two")
         let words = try hub(forum, "device", "grant", "KZ", "--scope", "delegation/UZ")
-        #expect(words.contains("is recorder, and reads forum, delegation/UZ. It is told"), "\(words)")
+        #expect(
+            words.contains("is recorder, and reads forum, delegation/UZ. It is told"), "\(words)")
         let list = try hub(forum, "device", "list")
         #expect(list.contains("forum, delegation/UZ") && list.contains("forum, all"), "\(list)")
         let synced = try forum.must("KZ", "sync")

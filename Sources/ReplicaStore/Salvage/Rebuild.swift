@@ -79,6 +79,10 @@ struct Rebuild {
         try connection.setMeta("schema", .text(schema.name))
         try connection.setMeta("schema_version", .integer(Int64(schema.version)))
         try connection.setMeta("format", .integer(Int64(Limits.format)))
+        if plan.laneCount > 0, !isFeed {
+            try connection.setMeta(
+                MetaKey.laneCount, .integer(Int64(clamping: plan.laneCount)))
+        }
         if plan.hasHoles { try connection.setMeta(MetaKey.holes, .integer(1)) }
         // What named changes behind an end may be among what is lost.
         for stream in plan.streams where stream.record.end != nil {

@@ -30,6 +30,8 @@ struct RepairPlan {
     /// Some that are missing may come back, and what rests on them is here.
     private(set) var hasHoles = false
     let publicKey: [UInt8]
+    /// What was written in other scopes than the base one.
+    private(set) var laneCount: UInt64 = 0
 
     init(
         _ file: SalvagedFile, schema: Schema, publicKey: [UInt8], mark: InstallFile.Mark?
@@ -43,6 +45,7 @@ struct RepairPlan {
                     $0.stream == mark.stream && $0.publicKey == publicKey
                 }?.sid
         }
+        if let mark, streamOf(file, own)?.stream == mark.stream { laneCount = mark.kept }
         for record in file.streams.sorted(by: { $0.sid < $1.sid }) {
             add(record, file, schema, mark)
         }

@@ -110,7 +110,8 @@ final class Laptop {
     func enrol(at hub: SimulatedHub) throws {
         guard let store = hub.store else { throw Violation("error", "the hub is not open") }
         let token = try store.createToken(
-            scopes: guestOf.map { [$0] } ?? [], role: "coordinator", lifetimeMilliseconds: 3_600_000,
+            scopes: guestOf.map { [$0] } ?? [], role: "coordinator",
+            lifetimeMilliseconds: 3_600_000,
             pin: Array(repeating: 0, count: 32))
         let reply = try store.enrol(
             EnrolmentRequest(

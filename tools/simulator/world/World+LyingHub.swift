@@ -74,7 +74,9 @@ extension World {
         case .overstate:
             reply.heads = try lastRuns(of: laptop, in: request.scope)
         case .understate:
-            reply.heads = try lastRuns(of: laptop, in: request.scope).map { RunStub(noneOf: $0.stream) }
+            reply.heads = try lastRuns(of: laptop, in: request.scope).map {
+                RunStub(noneOf: $0.stream)
+            }
         case .reject:
             reply.rejections = request.runs.map {
                 Rejection(
