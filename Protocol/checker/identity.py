@@ -42,10 +42,10 @@ def keyed_row(namespace: bytes, table: int, key: list) -> bytes:
     return digest("karvan/0/keyed-row", namespace, cbor_unsigned(table) + encode(("array", tuple(key))))[:16]
 
 
-def new_row(dot: Dot, time: int, previous: bytes, index: int) -> bytes:
+def new_row(dot: Dot, time: int, previous: bytes, index: int, mark: bytes = b"") -> bytes:
     """02 §2.4."""
     middle = digest("karvan/0/new-rows", dot[0], cbor_unsigned(dot[1]), previous)[:8]
-    return (time >> 16).to_bytes(6, "big") + middle + index.to_bytes(2, "big")
+    return (time >> 16).to_bytes(6, "big") + middle[:8 - len(mark)] + index.to_bytes(2, "big") + mark
 
 
 def conflict_id(table: int, row: bytes, column: int, dots: list[Dot]) -> bytes:

@@ -120,9 +120,10 @@ def check_ids(given, when):
             key = [p_value(v) for v in given["key"]]
             return {"row": keyed_row(p_text(given["namespace"]), p_int(given["table"], 0, MAX_NUMBER), key).hex()}
         case "newRow":
-            members(given, "dot time previousRun index")
+            members(given, "dot time previousRun index mark")
+            mark = b"" if given["mark"] is None else p_hex(given["mark"], 4)
             previous = b"" if given["previousRun"] is None else p_hex(given["previousRun"], 32)
-            return {"row": new_row(p_dot(given["dot"]), p_time(given["time"]), previous, p_int(given["index"])).hex()}
+            return {"row": new_row(p_dot(given["dot"]), p_time(given["time"]), previous, p_int(given["index"]), mark).hex()}
         case "conflict":
             members(given, "table row column dots")
             return {"conflict": conflict_id(p_int(given["table"]), p_hex(given["row"], 16), p_int(given["column"]),

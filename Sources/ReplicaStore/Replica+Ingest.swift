@@ -346,18 +346,21 @@ extension Replica {
         }
     }
 
-    /// A scope is there once the forum has the row that it stands for, and no other's rows end as its do.
+    /// A hub has room for so many scopes, and none whose rows end as another one's do: only where the forum has
+    /// the row that it stands for. That row may have gone with a laptop that was lost, so it isn't asked
+    /// for otherwise.
     private func checkScope(_ scope: String) throws {
         let known = try feedScopes()
         guard !known.contains(scope) else { return }
+        guard known.count < Limits.scopes - 1 else {
+            throw Refusal(.tooLarge, "this forum has room for no further scope \(scope)")
+        }
+        let mark = schema.mark(ofScope: scope)
+        guard known.contains(where: { schema.mark(ofScope: $0) == mark }) else { return }
         guard let division = schema.division(ofScope: scope),
             let table = schema.divisionTable(ofScope: scope),
             try rows.clock(table.id, division) != nil
-        else { throw Refusal(.scope, "this forum knows nothing of \(scope) yet") }
-        let mark = schema.mark(ofScope: scope)
-        guard known.count < Limits.scopes - 1,
-            !known.contains(where: { schema.mark(ofScope: $0) == mark })
-        else { throw Refusal(.tooLarge, "this forum has room for no further scope \(scope)") }
+        else { throw Refusal(.scope, "this forum knows nothing of \(scope)") }
     }
 
     /// Whoever may write in one scope may not write to a row of another one; and who is let in stands in the

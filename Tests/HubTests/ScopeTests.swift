@@ -166,18 +166,26 @@ struct ScopeTests {
         #expect(try phones(guest) == [.text("mine")])
     }
 
-    @Test func `a scope is there once the forum has its delegation`() throws {
+    @Test func `scopes are delegations, and not without end`() throws {
         let laptop = try forum.laptop("L1")
         try forum.enrol(laptop, as: "coordinator", for: [])
-        for scope in ["delegation/ZZ", "delegation/a b", "person/P1", "delegation/"] {
+        for scope in ["delegation/a b", "person/P1", "delegation/", "delegation"] {
             let run = try laptop.forgedRun(writing: Forum.contact, in: scope)
             let codes = try? forum.exchange(laptop, [run], in: scope).rejections.map(\.refusal.code)
             #expect(codes == nil || codes == [.scope], "\(scope)")
         }
         #expect(try forum.hub.replica.feedScopes() == [Forum.scope])
-        _ = try office()
-        let run = try laptop.forgedRun(writing: Forum.contact, in: Self.kz)
-        #expect(try forum.exchange(laptop, [run], in: Self.kz).rejections.isEmpty)
+        var (taken, refused) = (0, 0)
+        for number in 0..<260 {
+            let scope = "delegation/X\(number)"
+            let run = try laptop.forgedRun(writing: Forum.contact, in: scope)
+            let rejection = try forum.exchange(laptop, [run], in: scope).rejections.first
+            if rejection == nil { taken += 1 } else { refused += 1 }
+            #expect(rejection.map { $0.refusal.code == .tooLarge } ?? true)
+        }
+        #expect(taken == Limits.scopes - 2 && refused == 260 - taken)
+        // Whoever reads all of them understands the answer.
+        #expect(try forum.exchange(laptop, []).entries.isEmpty == false)
     }
 
     @Test func `nobody writes to a delegation's rows where everybody reads`() throws {

@@ -49,7 +49,8 @@ private enum IdentityKind {
                 "row": .row(
                     NewRowIDs(
                         dot: try given.member("dot").dot(), time: try given.member("time").time(),
-                        previousRun: try given.optional("previousRun") { try $0.hash() }
+                        previousRun: try given.optional("previousRun") { try $0.hash() },
+                        mark: try given.optional("mark") { try mark($0) }
                     )[try given.number("index")])
             ]
         case "conflict": try conflict(given)
@@ -172,7 +173,26 @@ private enum IdentityKind {
         }
     }
 
+    /// Four bytes in hexadecimal.
+    private static func mark(_ text: JSON) throws -> ScopeMark {
+        guard let bytes = Hexadecimal.bytes(of: try text.text()), bytes.count == 4 else {
+            throw VectorError("ids: a mark has four bytes")
+        }
+        return ScopeMark(bytes.reduce(0) { $0 << 8 | UInt32($1) })
+    }
+
     private static func newRows() throws -> [Vector] {
+        try unmarkedRows() + [("the first row", 0), ("the last row", 65_535)].map { name, index in
+            try vector(
+                "newRow", "a new row of a scope with a mark: \(name)",
+                [
+                    "dot": .dot(Dot(Fixed.stream(1), 1)), "time": "1764000000000.0",
+                    "previousRun": .null, "index": .number(index), "mark": .text("a1b2c3d4"),
+                ])
+        }
+    }
+
+    private static func unmarkedRows() throws -> [Vector] {
         let hash = Digest(sha256: [1])
         let cases: [(String, Dot, JSON, Digest?, Int)] = [
             (
@@ -200,6 +220,7 @@ private enum IdentityKind {
                 [
                     "dot": .dot(dot), "time": time,
                     "previousRun": previous.map(JSON.hash) ?? .null, "index": .number(index),
+                    "mark": .null,
                 ])
         }
     }
