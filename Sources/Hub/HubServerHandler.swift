@@ -10,7 +10,7 @@ package protocol HubHandler: Sendable {
     func enrol(_ body: [UInt8]) async -> HubAnswer
 
     /// - Parameters:
-    ///   - body: an `ExchangeRequest`, not checked yet; at most `Limits.messageBytes`.
+    ///   - body: a `SyncRequest`, not checked yet; at most `Limits.messageBytes`.
     ///   - signature: the header ``RequestSignature/headerName`` as it came, not checked yet.
     func exchange(_ body: [UInt8], signature: String?) async -> HubAnswer
 }

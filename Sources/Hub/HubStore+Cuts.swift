@@ -108,7 +108,8 @@ extension HubStore {
         // It is told nothing new, and need not forget what it knew.
         let granted = try scopes(ofKey: publicKey) ?? []
         return SyncReply(
-            parts: parts, scopes: try readableScopes(of: granted), hubMilliseconds: now)
+            parts: parts, scopes: try readableScopes(of: granted, listsAll: false),
+            hubMilliseconds: now)
     }
 
     private func handOver(

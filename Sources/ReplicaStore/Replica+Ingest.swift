@@ -353,7 +353,7 @@ extension Replica {
         let known = try feedScopes()
         guard !known.contains(scope) else { return }
         guard known.count < Limits.scopes - 1 else {
-            throw Refusal(.tooLarge, "this forum has room for no further scope \(scope)")
+            throw Refusal(.scope, "this forum has room for no further scope \(scope)")
         }
         let mark = schema.mark(ofScope: scope)
         guard known.contains(where: { schema.mark(ofScope: $0) == mark }) else { return }

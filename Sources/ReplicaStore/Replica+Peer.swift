@@ -102,7 +102,7 @@ extension Replica {
                 if isUnsent || mayRead { scopes.insert(record.scope) }
             }
             scopes.subtract([Self.scope, Grant.anyScope])
-            return [Self.scope] + scopes.sorted()
+            return [Self.scope] + scopes.sorted().prefix(Limits.scopes - 1)
         }
     }
 

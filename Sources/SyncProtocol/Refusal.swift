@@ -3,9 +3,9 @@ public struct Refusal: Error, Hashable, Sendable {
     public enum Code: UInt64, Sendable, CaseIterable {
         /// Not now; the same again later.
         case retry = 1
-        /// Runs in between are missing; ``Refusal/heads`` says what is held.
+        /// Runs in between are missing; the heads beside it say what is held.
         case gap = 2
-        /// Another run stands at this place of the stream.
+        /// The device's streams have as many branches as they may.
         case fork = 3
         /// The feed is shorter than the cursor says.
         case rewound = 4

@@ -181,7 +181,7 @@ struct ScopeTests {
             let run = try laptop.forgedRun(writing: Forum.contact, in: scope)
             let rejection = try forum.exchange(laptop, [run], in: scope).rejections.first
             if rejection == nil { taken += 1 } else { refused += 1 }
-            #expect(rejection.map { $0.refusal.code == .tooLarge } ?? true)
+            #expect(rejection.map { $0.refusal.code == .scope } ?? true)
         }
         #expect(taken == Limits.scopes - 2 && refused == 260 - taken)
         // Whoever reads all of them understands the answer.

@@ -182,14 +182,15 @@ private enum IdentityKind {
     }
 
     private static func newRows() throws -> [Vector] {
-        try unmarkedRows() + [("the first row", 0), ("the last row", 65_535)].map { name, index in
-            try vector(
-                "newRow", "a new row of a scope with a mark: \(name)",
-                [
-                    "dot": .dot(Dot(Fixed.stream(1), 1)), "time": "1764000000000.0",
-                    "previousRun": .null, "index": .number(index), "mark": .text("a1b2c3d4"),
-                ])
-        }
+        try unmarkedRows()
+            + [("the first row", 0), ("the last row", 65_535)].map { name, index in
+                try vector(
+                    "newRow", "a new row of a scope with a mark: \(name)",
+                    [
+                        "dot": .dot(Dot(Fixed.stream(1), 1)), "time": "1764000000000.0",
+                        "previousRun": .null, "index": .number(index), "mark": .text("a1b2c3d4"),
+                    ])
+            }
     }
 
     private static func unmarkedRows() throws -> [Vector] {
