@@ -8,6 +8,8 @@ internal import SyncProtocol
 /// A row of it holds its clocks too; see ``RowClock``.
 final class TableAccess {
     let table: Table
+    /// As the table says: what a hot path asks, without a copy of it.
+    let isDivided: Bool
     /// By place: what a hot path asks of a column, without a copy of it.
     let traits: [Trait]
     /// Whether a value may travel as something else than it is.
@@ -38,6 +40,7 @@ final class TableAccess {
 
     init(_ table: Table, connection: Connection) {
         self.table = table
+        isDivided = table.isDivided
         self.connection = connection
         var places = [Int](repeating: -1, count: Int(table.columns.map(\.id).max() ?? 0) + 1)
         var sqlPlaces: [Int32] = []

@@ -15,8 +15,11 @@ extension WriteTransaction {
     public func insert(
         into table: Table, _ values: [Value?], dividedBy division: RowID? = nil
     ) throws -> RowID {
-        let isDivided = table.isDivided ? division : nil
-        try turn(to: isDivided.flatMap { try replica.scope(dividedBy: $0) } ?? Replica.scope)
+        if table.isDivided, let division {
+            try turn(to: replica.scope(dividedBy: division) ?? Replica.scope)
+        } else if !lane.isBase {
+            try turn(to: Replica.scope)
+        }
         let access = try access(table)
         let (limit, isKept) = try check(values, access)
         let wires = try wires(values, access)
@@ -34,7 +37,7 @@ extension WriteTransaction {
 
     /// Creates a row whose id the application chose: nobody else may have made it.
     public func insert(into table: Table, id: RowID, _ values: [Value?]) throws {
-        try turn(to: id, in: table.id)
+        try turn(to: id, in: table.id, isDivided: table.isDivided)
         let access = try access(table)
         let (limit, isKept) = try check(values, access)
         let wires = try wires(values, access)

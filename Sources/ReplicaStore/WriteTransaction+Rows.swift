@@ -47,7 +47,7 @@ extension WriteTransaction {
     public func set(
         _ table: Table, _ id: RowID, _ values: [(Column, Value)], basis: [Dot]? = nil
     ) throws -> Bool {
-        try turn(to: id, in: table.id)
+        try turn(to: id, in: table.id, isDivided: table.isDivided)
         let access = try access(table)
         let exchange = try rows.exchange()
         exchange.row.start(authored: entry)

@@ -50,8 +50,15 @@ public final class WriteTransaction {
 
     /// Goes on in the scope in which a row lies.
     func turn(to row: RowID, in table: UInt32) throws(StoreError) {
-        guard replica.schema.table(id: table)?.isDivided == true || !lane.isBase else { return }
-        try turn(to: replica.scope(of: row, in: table))
+        try turn(to: row, in: table, isDivided: rows.access(table)?.isDivided ?? false)
+    }
+
+    func turn(to row: RowID, in table: UInt32, isDivided: Bool) throws(StoreError) {
+        guard isDivided else {
+            if !lane.isBase { try turn(to: Replica.scope) }
+            return
+        }
+        try turn(to: replica.scope(dividedBy: row) ?? Replica.scope)
     }
 
     /// Goes on in a scope.

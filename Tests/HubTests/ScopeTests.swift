@@ -188,6 +188,34 @@ struct ScopeTests {
         #expect(try forum.exchange(laptop, []).entries.isEmpty == false)
     }
 
+    /// Who doesn't read the one would wait for it for ever, and with him whoever builds on the other.
+    @Test func `no run of one scope depends on another scope's`() throws {
+        let office = try office()
+        try call(office, "KZ", "somewhere")
+        try forum.sync(office)
+        let head = try #require(
+            office.replica.sealedHeads().first { office.replica.scope(of: $0.stream) == Self.kz })
+        let dependency = Dependency(stream: head.stream, seq: head.lastSeq, run: head.hash)
+        for scope in [Forum.scope, Self.uz] {
+            let laptop = try forum.laptop("L \(scope.suffix(2))")
+            try forum.enrol(laptop, as: "coordinator", for: [])
+            let run = try laptop.forgedRun(
+                writing: Forum.note, in: scope, dependencies: [dependency])
+            let rejections = try forum.exchange(laptop, [run], in: scope).rejections
+            #expect(rejections.map(\.refusal.code) == [.poison])
+            #expect(rejections.first?.refusal.explanation.contains("another scope") == true)
+        }
+        // Honest laptops don't: they record here, there, and here again.
+        let guest = try forum.member("L-KZ", as: "recorder", for: [Self.kz])
+        for number in 0..<3 {
+            try call(guest, "KZ", "\(number)")
+            try guest.note("\(number)")
+            for laptop in [guest, office] { #expect(try forum.sync(laptop).isEmpty) }
+        }
+        let other = try forum.member("L-UZ", as: "recorder", for: [Self.uz])
+        #expect(try other.replica.rowCount(of: Forum.note) == 3)
+    }
+
     @Test func `nobody writes to a delegation's rows where everybody reads`() throws {
         let office = try office()
         try call(office, "UZ", "theirs")

@@ -272,7 +272,8 @@ struct TrustedLaptop {
     ///
     /// - Parameter row: the row that it changes; by default a new one of the scope.
     func forgedRun(
-        writing table: RecordSchema.Table, in scope: String = Forum.scope, to row: RowID? = nil
+        writing table: RecordSchema.Table, in scope: String = Forum.scope, to row: RowID? = nil,
+        dependencies: [Dependency] = []
     ) throws -> SealedRun {
         let key = try replica.key()
         let origin = StreamOrigin(publicKey: key.publicKey, scope: scope, incarnation: 77)
@@ -289,7 +290,7 @@ struct TrustedLaptop {
         return SealedRun(
             signing: RunHeader(
                 stream: origin.stream, firstSeq: 1, count: 1, previous: nil,
-                bodyHash: Digest(sha256: body), dependencies: [],
+                bodyHash: Digest(sha256: body), dependencies: dependencies,
                 schemaVersion: Forum.schema.version, encoding: .plain, expandedBytes: body.count,
                 origin: origin), body: body, key: key)
     }
