@@ -140,14 +140,14 @@ final class Laptop {
         do {
             result = try body(self)
         } catch let error as StoreError {
-            if disk.hasFired, let fault = disk.fault {
+            if case .denied = error, guestOf != nil {
+                result = "not let"
+            } else if disk.hasFired, let fault = disk.fault {
                 result = try survive(fault, error)
             } else if disk.takesEcho() {
                 result = try survive(.sync, error)
             } else if case .invalid = error {
                 result = "refused"
-            } else if case .denied = error, guestOf != nil {
-                result = "not let"
             } else {
                 throw Violation("error", "laptop \(number): \(error)")
             }
