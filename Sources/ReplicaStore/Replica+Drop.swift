@@ -55,8 +55,7 @@ extension Replica {
     }
 
     private func markBytes(of scope: String) -> Value? {
-        guard let mark = schema.mark(ofScope: scope) else { return nil }
-        return .blob((0..<4).map { UInt8(truncatingIfNeeded: mark.value >> (24 - 8 * $0)) })
+        schema.mark(ofScope: scope).map { .blob($0.bytes) }
     }
 
     /// Takes away what may not be read any more, as far as the hub holds all of it: rows, log, and what lies

@@ -21,11 +21,10 @@ extension Replica {
     public func scope(dividedBy row: RowID) throws(StoreError) -> String? {
         let mark = ScopeMark(endOf: row)
         if let known = scopesByMark[mark] { return known }
-        let end = (0..<4).map { UInt8(truncatingIfNeeded: mark.value >> (24 - 8 * $0)) }
         for division in schema.divisions {
             let key = division.keyColumns[0].name
             for row in try connection.rows(
-                "SELECT \(key) FROM \(division.name) WHERE substr(id, 13) = ?", .blob(end))
+                "SELECT \(key) FROM \(division.name) WHERE substr(id, 13) = ?", .blob(mark.bytes))
             {
                 guard case .text(let text) = row[0] else { continue }
                 let scope = "\(division.name)/\(text)"
@@ -70,4 +69,9 @@ extension Replica {
         let scopes = try readableScopes()
         return scopes.contains(scope) || scopes.contains(Grant.anyScope)
     }
+}
+
+extension ScopeMark {
+    /// As they stand at the end of an id.
+    var bytes: [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
 }
