@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The hub's TLS key is changed, as an operator does before it gets old, or when somebody may have it.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct StoriesOfHubKeys {
+@Suite(.serialized, .timeLimit(.minutes(20))) struct StoriesOfHubKeys {
     private func hub(_ forum: Forum, _ arguments: String...) throws -> Finished {
         try Programs.run(
             "karvan-hub", arguments + ["--store", "hub.sqlite"], in: forum.directory)

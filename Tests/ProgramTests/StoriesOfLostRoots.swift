@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// A root key that nobody has any more.
-@Suite(.timeLimit(.minutes(5))) struct StoriesOfLostRoots {
+@Suite(.timeLimit(.minutes(20))) struct StoriesOfLostRoots {
     private func hub(_ forum: Forum, _ arguments: String...) throws -> Finished {
         try Programs.run(
             "karvan-hub", arguments + ["--store", "hub.sqlite"], in: forum.directory)

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// A hub that moves to another address is the same hub.
-@Suite(.timeLimit(.minutes(5))) struct StoriesOfAddresses {
+@Suite(.timeLimit(.minutes(20))) struct StoriesOfAddresses {
     @Test func `laptops go on with a hub that has another address`() throws {
         let forum = try Forum(prepared: ["L1"])
         try forum.connect("L1")
@@ -32,7 +32,7 @@ import Testing
 }
 
 /// An operator shows a code, and a laptop is let in by what a scanner reads in it.
-@Suite(.timeLimit(.minutes(5))) struct StoriesOfTokens {
+@Suite(.timeLimit(.minutes(20))) struct StoriesOfTokens {
     private func hub(_ forum: Forum, _ arguments: String...) throws -> Finished {
         try Programs.run(
             "karvan-hub", ["token", "create", "--store", "hub.sqlite"] + arguments,

@@ -3,7 +3,7 @@ import QRCodes
 import Testing
 
 /// Codes that another program reads: zbar.
-@Suite("QR codes", .timeLimit(.minutes(2)))
+@Suite("QR codes", .timeLimit(.minutes(10)))
 struct QRCodeTests {
     private static let texts = [
         "a", "karvan enrol https://hub.example.org:8443 karvan0-hFggAAECAwQFBgcICQoLDA0ODxAREhMU",
