@@ -7,11 +7,12 @@ extension Forum {
     /// apart write the same row, and two different choices are a conflict again.
     public static let ruling = Table(
         13, "ruling", key: ["rule", "facts"], indices: [["subject"]], isDivided: true,
+        about: subject,
         [
             Column(1, "rule", .text),
             Column(2, "facts", .blob),
             Column(3, "choice", .text),
-            Column(4, "reason", .text, conflictClass: .silent),
+            Column(4, "reason", .text, conflictClass: .silent, isPersonal: true),
             Column(5, "decided_by", .text, conflictClass: .silent),
             Column(6, "subject_table", .integer, conflictClass: .silent),
             Column(7, "subject", .blob, conflictClass: .silent),
@@ -26,6 +27,16 @@ extension Forum {
             Column(2, "subject", .blob),
             Column(3, "kind", .text),
             Column(4, "source", .text, conflictClass: .silent),
+        ])
+
+    /// That a person is to be forgotten: coordinators ask for it, and a hub decides it, once and for good. What
+    /// it decided lies with the hub's own row in ``device``.
+    public static let erasure = Table(
+        16, "erasure", key: ["person"],
+        [
+            Column(1, "person", .reference(2)),
+            Column(2, "reason", .text, conflictClass: .silent),
+            Column(3, "asked_by", .text, conflictClass: .silent),
         ])
 
     /// A conflict that someone put off, by its id; it is back at that time, or when its values

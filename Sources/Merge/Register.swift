@@ -17,7 +17,7 @@ public struct RegisterFold: Hashable, Sendable {
     public let covered: [LiveOp]
     /// The candidate whose value is shown; `nil` for a cell without a value.
     public let shown: LiveOp?
-    /// Two or more candidates with distinct values.
+    /// Two or more candidates with distinct values. What nobody can read is none.
     public let isConflict: Bool
     /// A conflict whose candidates lie within the tolerance of the policy.
     public let isWithinTolerance: Bool
@@ -39,7 +39,13 @@ public struct RegisterFold: Hashable, Sendable {
         (candidates, covered) =
             isAllPuts ? (live, []) : Self.sort(live, settled: settled)
         let candidates = candidates
-        isConflict = candidates.contains { $0.action.value != candidates[0].action.value }
+        let readable = candidates.first { $0.action.value?.isUnreadable == false }
+        isConflict =
+            readable.map { first in
+                candidates.contains {
+                    $0.action.value != first.action.value && $0.action.value?.isUnreadable == false
+                }
+            } ?? false
         let earliest = Self.earliest(candidates, policy)
         isWithinTolerance = isConflict && earliest != nil
         shown = earliest ?? candidates.max { $0.yields(to: $1) }

@@ -43,6 +43,8 @@ struct ExportLine {
             text += "{\"real\":\"\(Identifier(high: number.bitPattern, low: 0).digits)\"}"
         case .text(let text): string(text)
         case .blob(let bytes): text += "{\"blob\":\"\(bytes.hexadecimal)\"}"
+        case .sealed(let value): text += "{\"sealed\":\"\(value.box.hexadecimal)\"}"
+        case .erased: text += "{\"erased\":true}"
         case .composite(let parts):
             list(parts, "{\"composite\":[", "]}") { $0.value($1) }
         }

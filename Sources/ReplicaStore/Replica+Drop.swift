@@ -83,16 +83,22 @@ extension Replica {
         return dropped
     }
 
-    /// Also when that was begun, and did not come to its end.
-    private func emptyFreePages() throws {
-        guard try connection.meta(MetaKey.vacuum) != nil else { return }
-        try withLock {
+    /// Takes what was removed off the disk: also when that was begun, and did not come to its end.
+    ///
+    /// - Returns: whether nothing of it is left. A reader may be in the way: then it is for the next time.
+    @discardableResult
+    public func emptyFreePages() throws -> Bool {
+        guard try connection.meta(MetaKey.vacuum) != nil else { return true }
+        let isDone = try withLock {
             try connection.execute("VACUUM")
-            try connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            // (whether somebody was in the way, …)
+            return try connection.rows("PRAGMA wal_checkpoint(TRUNCATE)").first?[0] == .integer(0)
         }
+        guard isDone else { return false }
         try transaction { () throws(StoreError) in
             try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.vacuum))
         }
+        return true
     }
 
     private func drop(_ scope: String) throws(StoreError) {

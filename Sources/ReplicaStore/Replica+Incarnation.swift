@@ -45,7 +45,7 @@ extension Replica {
         }
         try install.reserve()
         try connection.run(
-            "INSERT INTO sy_left SELECT ?, seq, refs, body, sum FROM sy_tail", .integer(own.sid))
+            "INSERT INTO sy_left(sid, seq, refs, body, sum, keys) SELECT ?, seq, refs, body, sum, keys FROM sy_tail", .integer(own.sid))
         try connection.run("DELETE FROM sy_tail")
         for lane in lanes {
             try rows.streams.update(lane.record, in: connection)
@@ -139,9 +139,9 @@ extension Replica {
         }
     }
 
-    private func leftPieces(_ record: StreamRecord) throws(StoreError) -> [TailPiece] {
+    func leftPieces(_ record: StreamRecord) throws(StoreError) -> [TailPiece] {
         let statement = try connection.statement(
-            "SELECT seq, refs, body, sum FROM sy_left WHERE sid = ? AND seq > ? ORDER BY seq")
+            "SELECT \(pieceColumns) FROM sy_left WHERE sid = ? AND seq > ? ORDER BY seq")
         defer { statement.reset() }
         statement.bind(1, record.sid)
         statement.bind(2, Int64(record.sealed))
@@ -166,12 +166,15 @@ extension Replica {
 
     /// The changesets that an earlier incarnation left, in order.
     func leftChangesets(_ record: StreamRecord) throws(StoreError) -> [Changeset] {
+        let erased = try erasedPeople()
         var reader = tailReader(record)
         var changesets: [Changeset] = []
         for piece in try leftPieces(record) {
             reader.append(piece.body, newStreams: piece.streams)
             do throws(CBORError) {
-                while let changeset = try reader.next() { changesets.append(changeset) }
+                while let changeset = try reader.next(piece.keys, isErased: erased.contains) {
+                    changesets.append(changeset)
+                }
             } catch {
                 throw rows.damaged("change \(record.stream):\(piece.seq): \(error)")
             }
@@ -190,7 +193,7 @@ extension Replica {
             return 0
         }
         let left = try leftChangesets(record)
-        return changes.changesets.starts(with: left) ? left.count : nil
+        return changes.changesets.starts(with: left, by: { $0.isAlike($1) }) ? left.count : nil
     }
 
     /// Seals what an earlier incarnation left, because another file has sealed something else there.

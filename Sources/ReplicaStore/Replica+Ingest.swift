@@ -1,4 +1,4 @@
-internal import Causality
+public import Causality
 internal import Merge
 internal import RecordSchema
 public import SyncProtocol
@@ -36,6 +36,8 @@ struct IncomingRun {
     /// What the streams of its deps were called when it was read, and how often names had changed.
     var names: [StreamID]?
     var naming: Int64 = 0
+    /// How many people had been erased.
+    var erasedCount = 0
 
     /// What it does to rows; as long as that was not read, a row for each changeset.
     var rowCount: Int {
@@ -96,13 +98,16 @@ extension Replica {
     /// - Parameters:
     ///   - runs: in causal order.
     ///   - isDurable: on disk when this returns. A laptop that can fetch a run again need not wait.
+    ///   - bringer: the device that brings them, where others write what it brings.
     ///   - also: runs in the last of the transactions, after the runs.
     ///   - observe: called after each transaction. What it throws ends the work there.
     public func ingest(
         _ runs: [SealedRun], isDurable: Bool = true,
-        also: ([IngestResult]) throws -> Void = { _ in },
+        broughtBy bringer: DeviceID? = nil, also: ([IngestResult]) throws -> Void = { _ in },
         observe: (IngestProgress) throws -> Void = { _ in }
     ) throws -> [IngestResult] {
+        self.bringer = bringer
+        defer { self.bringer = nil }
         var results: [IngestResult] = []
         var rest = runs[...]
         repeat {
@@ -141,7 +146,8 @@ extension Replica {
         else { return IncomingRun(run: run) }
         return IncomingRun(
             run: run, contents: Result { try read(run, of: record, publicKey) },
-            names: try? names(of: run), naming: rows.streams.naming)
+            names: try? names(of: run), naming: rows.streams.naming,
+            erasedCount: (try? erasedPeople().count) ?? -1)
     }
 
     /// Takes a run into the log. What it does to rows is left to whoever ends the transaction: runs
@@ -191,7 +197,9 @@ extension Replica {
                 }
                 return try accept(IncomingRun(run: run), into: &accepted)
             }
-            let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
+            var kept = run
+            kept.keys = contents.keys
+            let sid = try keep(kept, contents.changes.heads.dropFirst(leftCount).last, record)
             let isEnded = record?.end != nil
             let isLate = try isEnded && run.header.firstSeq <= namedBehindEnd(of: sid)
             if isLate { log.removeAll() }
@@ -213,6 +221,10 @@ extension Replica {
                 try apply(&accepted)
                 try endStreams()
             }
+            if areErasures(contents.changes) {
+                try apply(&accepted)
+                try erase()
+            }
             return .applied(contents.changes.heads.count - leftCount)
         } catch let refusal as Refusal {
             return .refused(refusal)
@@ -231,13 +243,16 @@ extension Replica {
         guard case .fork(let record) = try place(of: run) else {
             return try accept(IncomingRun(run: run), into: &accepted)
         }
-        let count = try takeBranch(run, contents, of: record)
+        var kept = run
+        kept.keys = contents.keys
+        let count = try takeBranch(kept, contents, of: record)
         vocabularies.insert(contents.vocabulary, of: run.hash)
         try noteTakenBack(run, record.publicKey)
         try forgetAside(run)
         areRowsStale = true
         try settleRows()
         if areCuts(contents.changes) { try endStreams() }
+        if areErasures(contents.changes) { try erase() }
         mayReachEnd = true
         return .applied(count)
     }
@@ -267,7 +282,8 @@ extension Replica {
         of incoming: IncomingRun, _ record: StreamRecord?
     ) throws -> IncomingRun.Contents {
         if let contents = incoming.contents, incoming.naming == rows.streams.naming,
-            try incoming.names == names(of: incoming.run)
+            try incoming.names == names(of: incoming.run),
+            try incoming.erasedCount == erasedPeople().count
         {
             return try contents.get()
         }
@@ -332,6 +348,9 @@ extension Replica {
                 namespace: schema.namespace, mark: mark, naming: named,
                 earlier: vocabularies(of: record))
             try checkRows(contents.changes, in: scope, mark)
+            let erased = try erasedPeople()
+            contents.open(run.keys, isErased: erased.contains)
+            try checkKeys(contents, publicKey)
             guard named != nil || rows.streams.isForked(run.header.stream) else { return contents }
             // A stream of which nothing is here has no branches yet.
             guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) }) else {
@@ -344,6 +363,16 @@ extension Replica {
         } catch RunError.unreadableSource(let seq) {
             throw rows.damaged("run \(run.header.stream):\(seq) of the log")
         }
+    }
+
+    /// Whoever passes on what others wrote brings the keys to it: a hub that took it without would never get them.
+    /// Its author may have lost them, and says so by that.
+    private func checkKeys(_ contents: RunContents, _ publicKey: [UInt8]) throws {
+        guard keepsFeed, contents.unreadableCount > 0, let bringer,
+            bringer != DeviceID(publicKey: publicKey)
+        else { return }
+        throw Refusal(
+            .gap, "it came without the keys to what it says of people; its author has them")
     }
 
     /// A hub has room for so many scopes, and none whose rows end as another one's do: only where the forum has

@@ -37,6 +37,19 @@ public struct RunContents: Sendable {
     public var order: [UInt32]?
     /// What later runs of the stream may refer to.
     public var vocabulary: RunVocabulary
+    /// The keys that may be kept beside the run, once ``open(_:isErased:)`` has used them.
+    public private(set) var keys: [UInt8] = []
+    /// The values that stayed sealed then.
+    public private(set) var unreadableCount = 0
+
+    init(changes: RunChanges, order: [UInt32]?, vocabulary: RunVocabulary) {
+        (self.changes, self.order, self.vocabulary) = (changes, order, vocabulary)
+    }
+
+    /// See ``RunChanges/open(_:isErased:)``.
+    public mutating func open(_ keys: [UInt8], isErased: (RowID) -> Bool) {
+        (self.keys, unreadableCount) = changes.open(keys, isErased: isErased)
+    }
 
     /// The changesets as values of their own.
     public var changesets: [Changeset] { changes.changesets }

@@ -196,25 +196,49 @@ public struct SealedRun: Hashable, Sendable {
     public let signature: [UInt8]
     /// As the header's encoding says.
     public let body: [UInt8]
+    /// The keys to what the body says of people, one behind the other; see ``RunChanges/keySubjects``.
+    /// They are no part of what is signed, and go where the body goes.
+    public var keys: [UInt8]
 
     /// The run's name, and the link of its chain.
     public var hash: Digest { Digest(.run, headerBytes) }
-    public var storedBytes: Int { headerBytes.count + signature.count + body.count }
+    public var storedBytes: Int { headerBytes.count + seal.count + body.count }
+
+    /// What stands beside header and body where a run is kept or sent: the signature, and the keys behind it.
+    public var seal: [UInt8] { signature + keys }
 
     /// Takes a run from elsewhere: the header is read, nothing else is held to anything yet.
-    public init(headerBytes: [UInt8], signature: [UInt8], body: [UInt8]) throws(CBORError) {
+    public init(
+        headerBytes: [UInt8], signature: [UInt8], body: [UInt8], keys: [UInt8] = []
+    ) throws(CBORError) {
         header = try RunHeader(decoding: headerBytes)
         self.headerBytes = headerBytes
-        self.signature = signature
-        self.body = body
+        (self.signature, self.body, self.keys) = (signature, body, keys)
     }
+
+    /// As above, with the signature and the keys as one.
+    public init(headerBytes: [UInt8], seal: [UInt8], body: [UInt8]) throws(CBORError) {
+        try self.init(
+            headerBytes: headerBytes, signature: Array(seal.prefix(Self.signatureBytes)),
+            body: body, keys: Array(seal.dropFirst(Self.signatureBytes)))
+    }
+
+    package static let signatureBytes = 64
+
+    /// Runs by what is signed: one without some of its keys is the same one.
+    public static func == (a: Self, b: Self) -> Bool {
+        a.headerBytes == b.headerBytes && a.signature == b.signature && a.body == b.body
+    }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(signature) }
 
     /// Signs what is to be sealed.
     ///
     /// - Parameter body: as the header says.
-    package init(signing header: RunHeader, body: [UInt8], key: DeviceKey) {
+    package init(signing header: RunHeader, body: [UInt8], keys: [UInt8] = [], key: DeviceKey) {
         self.header = header
         self.body = body
+        self.keys = keys
         headerBytes = header.encode()
         signature = key.sign(Digest(.run, headerBytes))
     }

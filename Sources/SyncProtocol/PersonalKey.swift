@@ -1,0 +1,88 @@
+public import Causality
+public import Merge
+internal import Crypto
+internal import Foundation
+
+/// The key to what one changeset says of one person: random, and nowhere but beside the run or the piece of
+/// a tail that holds the changeset. Whoever destroys it leaves a body that still verifies.
+///
+/// ChaCha20-Poly1305 (RFC 8439). A key serves one changeset, and a changeset writes a cell once: so a nonce
+/// that follows from the cell is never used twice.
+public struct PersonalKey: Hashable, Sendable {
+    public static let byteCount = 32
+    /// What a box has more than what lies in it, in bytes.
+    public static let tagBytes = 16
+    /// In the place of a key that is destroyed, or that never came.
+    public static let missing = [UInt8](repeating: 0, count: byteCount)
+
+    public let bytes: [UInt8]
+
+    /// `nil` for anything but 32 bytes, and for ``missing``.
+    public init?(_ bytes: some Collection<UInt8>) {
+        guard bytes.count == Self.byteCount, bytes.contains(where: { $0 != 0 }) else { return nil }
+        self.bytes = Array(bytes)
+    }
+
+    /// Encrypts a value for its cell.
+    public func seal(_ value: Value, table: UInt32, row: RowID, column: UInt32) -> [UInt8] {
+        do {
+            let box = try ChaChaPoly.seal(
+                value.canonicalBytes, using: SymmetricKey(data: bytes),
+                nonce: Self.nonce(table, row, column))
+            return Array(box.ciphertext) + Array(box.tag)
+        } catch {
+            preconditionFailure("sealing a value threw \(error)")
+        }
+    }
+
+    /// What lies in a box; `nil` where it is not this key's, or was made for another cell.
+    public func open(_ box: [UInt8], table: UInt32, row: RowID, column: UInt32) -> Value? {
+        guard box.count > Self.tagBytes,
+            let nonce = try? Self.nonce(table, row, column),
+            let sealed = try? ChaChaPoly.SealedBox(
+                nonce: nonce, ciphertext: box.dropLast(Self.tagBytes),
+                tag: box.suffix(Self.tagBytes)),
+            let bytes = try? ChaChaPoly.open(sealed, using: SymmetricKey(data: bytes)),
+            let value = try? Value(canonicalBytes: Array(bytes)), !value.isUnreadable
+        else { return nil }
+        return value
+    }
+
+    private static func nonce(
+        _ table: UInt32, _ row: RowID, _ column: UInt32
+    ) throws -> ChaChaPoly.Nonce {
+        var encoder = CBOREncoder(reserving: 32)
+        encoder.unsigned(UInt64(table))
+        encoder.unsigned(UInt64(column))
+        let digest = Digest(.personal, encoder.bytes, row.identifier.bytes)
+        return try ChaChaPoly.Nonce(data: digest.bytes.prefix(12))
+    }
+}
+
+/// The keys of one changeset that is being written, each with the person whom it is about, in the order in
+/// which the changeset names them first.
+public struct PersonalKeys: Sendable {
+    private var places: [RowID: Int] = [:]
+    /// One key behind the other.
+    public private(set) var bytes: [UInt8] = []
+
+    public init() {}
+
+    /// The key for what is said of a person.
+    ///
+    /// - Parameter random: makes so many random bytes, for one who has no key yet.
+    public mutating func key(
+        for subject: RowID, _ random: (Int) -> [UInt8]
+    ) -> PersonalKey {
+        let place = places[subject] ?? places.count
+        if place == places.count {
+            places[subject] = place
+            bytes += random(PersonalKey.byteCount)
+        }
+        let start = place * PersonalKey.byteCount
+        guard let key = PersonalKey(bytes[start..<start + PersonalKey.byteCount]) else {
+            preconditionFailure("random bytes are all zero")
+        }
+        return key
+    }
+}
