@@ -284,7 +284,7 @@ extension Replica {
             origin: StreamOrigin(
                 publicKey: record.publicKey, scope: record.scope, incarnation: record.incarnation),
             key: try key(), namespace: schema.namespace, mark: mark(of: record),
-            dictionary: &dictionary,
+            keys: pieces.flatMap(\.keys), dictionary: &dictionary,
             earlier: { [record] in try? vocabulary(record.sid, holding: $0) })
         try keep(run, of: &record, received: environment.wallMilliseconds())
         try rows.streams.update(record, in: connection)
