@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 
-from forms import Real, canonical, head, is_entry, is_item, ops, value
+from forms import Real, Unreadable, canonical, head, is_entry, is_item, ops, value
 
 LIFE = (0, b"")
 
@@ -80,8 +80,8 @@ def is_shown(cells, columns, found):
             parts = (shown and shown.value,)
             if column["shape"] == "composite":
                 parts = parts[0] or (None,) * column["parts"]
-            # SQLite makes NULL of a NaN and 0 of -0: such a value is not in the table.
-            if any(isinstance(p, Real) and (p == 1 << 63 or p % (1 << 63) > 0x7FF << 52) for p in parts):
+            # SQLite makes NULL of a NaN and 0 of -0: those are not in the table, nor is what nobody can read.
+            if any(isinstance(p, Unreadable) or isinstance(p, Real) and (p == 1 << 63 or p % (1 << 63) > 0x7FF << 52) for p in parts):
                 parts = (None,) * len(parts)
         if any(canonical(part) != canonical(value(next(found))) for part in parts):
             return False
@@ -107,7 +107,8 @@ def is_basis(op, rows, row, columns, seen):
         return [o.kind for o in standing if o.dot in op.over - retracts] == ["resolve"] and op.over <= alive
     if op.cell == LIFE or op.cell[1] or state == "hidden" and not is_form:
         return op.over == alive & {o.dot for o in view}
-    return op.over == alive & (retracts | shown_dots(view, column.get("policy")))
+    # What was erased since may have been several values.
+    return any(isinstance(o.value, Unreadable) for o in view) or op.over == alive & (retracts | shown_dots(view, column.get("policy")))
 
 
 class Replica:
@@ -171,7 +172,7 @@ class Replica:
             conflicts += [(table, row, 0)] * (state == "conflict")
             for c in columns if shown else ():
                 candidates = register(cells.get((c["column"], b""), []))[0]
-                if c["shape"] in ("register", "composite") and len({op.bytes for op in candidates}) > 1:
+                if c["shape"] in ("register", "composite") and len({op.bytes for op in candidates if not isinstance(op.value, Unreadable)}) > 1:
                     conflicts.append((table, row, c["column"]))
         if conflicts != self.open or not self.shown.keys() <= self.rows.keys():
             yield f"these conflicts are open, or are said to be: {set(conflicts) ^ set(self.open)}"

@@ -142,6 +142,12 @@ extension Replica {
         return contents.changesets
     }
 
+    /// As above, with what is personal as the body has it: what two branches begin with alike must not
+    /// depend on who may still read it.
+    func sealedChangesets(
+        of run: SealedRun, _ record: StreamRecord
+    ) throws(StoreError) -> [Changeset] { try rawContents(of: run, record).changesets }
+
     /// What a run of the log says, with what is personal as the body has it.
     func rawContents(
         of run: SealedRun, _ record: StreamRecord

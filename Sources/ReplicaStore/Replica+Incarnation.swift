@@ -165,14 +165,20 @@ extension Replica {
     }
 
     /// The changesets that an earlier incarnation left, in order.
-    func leftChangesets(_ record: StreamRecord) throws(StoreError) -> [Changeset] {
-        let erased = try erasedPeople()
+    ///
+    /// - Parameter isOpened: otherwise what is personal is given as it lies.
+    func leftChangesets(
+        _ record: StreamRecord, isOpened: Bool = true
+    ) throws(StoreError) -> [Changeset] {
+        let erased = try isOpened ? erasedPeople() : []
         var reader = tailReader(record)
         var changesets: [Changeset] = []
         for piece in try leftPieces(record) {
             reader.append(piece.body, newStreams: piece.streams)
             do throws(CBORError) {
-                while let changeset = try reader.next(piece.keys, isErased: erased.contains) {
+                while let changeset = try reader.next(
+                    isOpened ? piece.keys : [], isErased: erased.contains)
+                {
                     changesets.append(changeset)
                 }
             } catch {
@@ -187,13 +193,14 @@ extension Replica {
     ///
     /// - Returns: `nil` when the run holds others in their place.
     func leftCount(
-        in changes: RunChanges, _ record: StreamRecord?
+        in contents: RunContents, _ record: StreamRecord?
     ) throws(StoreError) -> Int? {
         guard let record, lane(sid: record.sid) == nil, record.head > record.sealed else {
             return 0
         }
-        let left = try leftChangesets(record)
-        return changes.changesets.starts(with: left, by: { $0.isAlike($1) }) ? left.count : nil
+        let left = try leftChangesets(record, isOpened: false)
+        let changesets = contents.sealedChangesets ?? contents.changesets
+        return changesets.starts(with: left) ? left.count : nil
     }
 
     /// Seals what an earlier incarnation left, because another file has sealed something else there.

@@ -190,7 +190,7 @@ extension Replica {
                 ?? rows.streams[run.header.stream]
             try keepReadings()
             // So many of the changesets are part of the state already.
-            guard let leftCount = try leftCount(in: contents.changes, record) else {
+            guard let leftCount = try leftCount(in: contents, record) else {
                 // Others stand in their place: both count.
                 guard let record, try sealLeftBeside(record) else {
                     throw Refusal(.gap, "what an earlier life of this file recorded waits")
@@ -348,17 +348,20 @@ extension Replica {
                 namespace: schema.namespace, mark: mark, naming: named,
                 earlier: vocabularies(of: record))
             try checkRows(contents.changes, in: scope, mark)
+            if named != nil || rows.streams.isForked(run.header.stream) {
+                // A stream of which nothing is here has no branches yet.
+                guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) })
+                else { throw Refusal(.poison, "its stream's first run is missing") }
+                let changesets = try read(contents.changesets, of: record, strays(of: run, named))
+                contents.changes = RunChanges(changesets)
+                contents.order = try? contents.changes.order()
+            }
+            if record.map({ $0.head > $0.sealed }) ?? false {
+                contents.sealedChangesets = contents.changesets
+            }
             let erased = try erasedPeople()
             contents.open(run.keys, isErased: erased.contains)
             try checkKeys(contents, publicKey)
-            guard named != nil || rows.streams.isForked(run.header.stream) else { return contents }
-            // A stream of which nothing is here has no branches yet.
-            guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) }) else {
-                throw Refusal(.poison, "its stream's first run is missing")
-            }
-            let changesets = try read(contents.changesets, of: record, strays(of: run, named))
-            contents.changes = RunChanges(changesets)
-            contents.order = try? contents.changes.order()
             return contents
         } catch RunError.unreadableSource(let seq) {
             throw rows.damaged("run \(run.header.stream):\(seq) of the log")
@@ -444,7 +447,7 @@ extension Replica {
 
 extension RunError {
     /// Whether a run is not the one that its header names.
-    var isDamage: Bool { self == .bodyHash || self == .signature }
+    var isDamage: Bool { self == .bodyHash || self == .signature || self == .keys }
 }
 
 extension IngestProgress {

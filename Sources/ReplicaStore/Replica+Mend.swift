@@ -45,7 +45,7 @@ extension Replica {
         for row in found {
             guard case .blob(let head) = row[1], case .blob(let seal) = row[2],
                 case .blob(let body) = row[3],
-                let run = try? SealedRun(headerBytes: head, seal: seal, body: body)
+                let run = try? SealedRun(storedHeader: head, seal: seal, body: body)
             else { continue }
             let next = incoming(run)
             let result = try accept(next, into: &accepted)

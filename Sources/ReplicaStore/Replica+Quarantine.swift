@@ -68,7 +68,7 @@ extension Replica {
             guard case .integer(let number) = row[0], case .integer(let received) = row[1],
                 case .text(let reason) = row[2], case .blob(let head) = row[3],
                 case .blob(let seal) = row[4], case .blob(let body) = row[5],
-                let run = try? SealedRun(headerBytes: head, seal: seal, body: body)
+                let run = try? SealedRun(storedHeader: head, seal: seal, body: body)
             else { throw rows.damaged("run \(row[0]) kept aside") }
             let device = try knownOrigin(of: run.header.stream)?.device
             return QuarantinedRun(

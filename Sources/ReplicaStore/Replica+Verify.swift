@@ -126,6 +126,10 @@ struct Inspection {
                 inspection.result.otherProblems.append("\(name) is noted as another")
             }
             try run.verify(publicKey: record.publicKey)
+            if run.seal != statement.blob(1) {
+                inspection.result.otherProblems.append(
+                    "\(name): keys to what it says of people are damaged, and that can't be read")
+            }
             found[record.sid, default: []].append(run)
         }
         for record in streams { takeRuns(found[record.sid] ?? [], of: record) }

@@ -48,7 +48,7 @@ extension Replica {
     func sealedRun(_ statement: Statement) throws(StoreError) -> SealedRun {
         do throws(CBORError) {
             return try SealedRun(
-                headerBytes: statement.blob(0), seal: statement.blob(1),
+                storedHeader: statement.blob(0), seal: statement.blob(1),
                 body: statement.blob(2))
         } catch {
             throw rows.damaged("the header of a run: \(error)")

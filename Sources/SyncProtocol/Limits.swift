@@ -41,7 +41,7 @@ public enum Limits {
     /// The keys beside a run, in bytes: no body holds as many values that need one.
     public static let keyBytes = 1 << 20
     /// A run's header, in bytes.
-    public static let headerBytes = 64 << 10
+    public static let headerBytes = 96 << 10
     /// Deps that a writer puts into a header, so that it stays within ``headerBytes``: each takes up
     /// to 61 bytes.
     public static let runDependencies = 1_024

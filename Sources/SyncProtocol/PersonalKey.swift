@@ -23,6 +23,19 @@ public struct PersonalKey: Hashable, Sendable {
         self.bytes = Array(bytes)
     }
 
+    /// What a run's header has of a key, in bytes.
+    public static let checkBytes = 4
+    /// What tells whether a key came as it was sent; it tells nothing of the key.
+    public var check: [UInt8] { Array(Digest(.personal, bytes).bytes.prefix(Self.checkBytes)) }
+
+    /// The checks of keys, one behind the other.
+    static func checks(of keys: [UInt8]) -> [UInt8] {
+        stride(from: 0, to: keys.count - byteCount + 1, by: byteCount).flatMap { start in
+            PersonalKey(keys[start..<start + byteCount])?.check
+                ?? Array(repeating: 0, count: checkBytes)
+        }
+    }
+
     /// Encrypts a value for its cell.
     public func seal(_ value: Value, table: UInt32, row: RowID, column: UInt32) -> [UInt8] {
         do {

@@ -33,7 +33,8 @@ extension SealedRun {
             stream: stream, firstSeq: firstSeq, count: count, previous: previous,
             bodyHash: Digest(sha256: stored.bytes), dependencies: dependencies,
             schemaVersion: schemaVersion, encoding: stored.encoding,
-            expandedBytes: stored.expandedBytes, origin: firstSeq == 1 ? origin : nil)
+            expandedBytes: stored.expandedBytes, origin: firstSeq == 1 ? origin : nil,
+            keyChecks: PersonalKey.checks(of: keys))
         self.init(signing: header, body: stored.bytes, keys: keys, key: key)
     }
 

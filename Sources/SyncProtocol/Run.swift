@@ -60,13 +60,15 @@ public struct RunHeader: Hashable, Sendable {
     public var expandedBytes: Int
     /// Present in the first run of a stream, and only there.
     public var origin: StreamOrigin?
+    /// What tells damage of the run's keys, ``PersonalKey/checkBytes`` for each.
+    public var keyChecks: [UInt8]
 
     public var lastSeq: UInt64 { firstSeq + UInt64(count) - 1 }
 
     package init(
         stream: StreamID, firstSeq: UInt64, count: Int, previous: Digest?, bodyHash: Digest,
         dependencies: [Dependency], schemaVersion: UInt64, encoding: BodyEncoding,
-        expandedBytes: Int, origin: StreamOrigin?
+        expandedBytes: Int, origin: StreamOrigin?, keyChecks: [UInt8] = []
     ) {
         self.stream = stream
         self.firstSeq = firstSeq
@@ -78,11 +80,13 @@ public struct RunHeader: Hashable, Sendable {
         self.encoding = encoding
         self.expandedBytes = expandedBytes
         self.origin = origin
+        self.keyChecks = keyChecks
     }
 
     func encode() -> [UInt8] {
         var encoder = CBOREncoder(reserving: 256 + dependencies.count * 56)
-        encoder.map(8 + (previous == nil ? 0 : 1) + (origin == nil ? 0 : 3))
+        encoder.map(
+            8 + (previous == nil ? 0 : 1) + (origin == nil ? 0 : 3) + (keyChecks.isEmpty ? 0 : 1))
         encoder.unsigned(0)
         encoder.unsigned(Limits.format)
         encoder.unsigned(1)
@@ -114,6 +118,10 @@ public struct RunHeader: Hashable, Sendable {
             encoder.unsigned(11)
             encoder.unsigned(origin.incarnation)
         }
+        if !keyChecks.isEmpty {
+            encoder.unsigned(12)
+            encoder.blob(keyChecks)
+        }
         return encoder.bytes
     }
 
@@ -131,6 +139,7 @@ extension RunHeader {
         var schemaVersion: UInt64?
         var body: (encoding: BodyEncoding, size: UInt64)?
         var (publicKey, scope, incarnation): ([UInt8]?, String?, UInt64?) = (nil, nil, nil)
+        var keyChecks: [UInt8] = []
         try decoder.map { (key, decoder) throws(CBORError) in
             switch key {
             case 0:
@@ -152,6 +161,10 @@ extension RunHeader {
             case 9: publicKey = try decoder.blob(count: 32)
             case 10: scope = try decoder.text(limit: Limits.scopeBytes)
             case 11: incarnation = try decoder.unsigned(in: 0...Limits.incarnation)
+            case 12:
+                keyChecks = try decoder.blob(limit: Limits.headerBytes)
+                guard !keyChecks.isEmpty, keyChecks.count.isMultiple(of: PersonalKey.checkBytes)
+                else { throw decoder.error(.invalid) }
             default: try decoder.skip()
             }
         }
@@ -185,6 +198,7 @@ extension RunHeader {
         self.schemaVersion = schemaVersion
         encoding = body.encoding
         expandedBytes = Int(body.size)
+        self.keyChecks = keyChecks
     }
 }
 
@@ -221,6 +235,40 @@ public struct SealedRun: Hashable, Sendable {
         try self.init(
             headerBytes: headerBytes, signature: Array(seal.prefix(Self.signatureBytes)),
             body: body, keys: Array(seal.dropFirst(Self.signatureBytes)))
+    }
+
+    /// Takes a run from a file, without those of its keys that a disk has damaged.
+    public init(storedHeader: [UInt8], seal: [UInt8], body: [UInt8]) throws(CBORError) {
+        try self.init(headerBytes: storedHeader, seal: seal, body: body)
+        if !areKeysFitting { keys = fittingKeys }
+    }
+
+    /// Whether each of its keys is the one that its author made, or missing.
+    public var areKeysFitting: Bool {
+        let count = header.keyChecks.count / PersonalKey.checkBytes
+        guard !keys.isEmpty else { return true }
+        guard keys.count == count * PersonalKey.byteCount else { return false }
+        return (0..<count).allSatisfy(isKeyFitting)
+    }
+
+    private func isKeyFitting(_ index: Int) -> Bool {
+        let start = index * PersonalKey.byteCount
+        guard let key = PersonalKey(keys[start..<start + PersonalKey.byteCount]) else {
+            return true
+        }
+        let check = index * PersonalKey.checkBytes
+        return key.check == Array(header.keyChecks[check..<check + PersonalKey.checkBytes])
+    }
+
+    /// The keys, each that doesn't fit replaced by none.
+    private var fittingKeys: [UInt8] {
+        let count = header.keyChecks.count / PersonalKey.checkBytes
+        guard keys.count == count * PersonalKey.byteCount else { return [] }
+        return (0..<count).flatMap { index -> [UInt8] in
+            let start = index * PersonalKey.byteCount
+            return isKeyFitting(index)
+                ? Array(keys[start..<start + PersonalKey.byteCount]) : PersonalKey.missing
+        }
     }
 
     package static let signatureBytes = 64

@@ -248,7 +248,7 @@ struct SalvagedFile {
         for (values, rowid) in foundRuns {
             guard values.count == 8, let head = values[5].blob, let seal = values[6].blob,
                 let body = values[7].blob,
-                let run = try? SealedRun(headerBytes: head, seal: seal, body: body)
+                let run = try? SealedRun(storedHeader: head, seal: seal, body: body)
             else { continue }
             if let origin = run.header.origin { keys[run.header.stream] = origin.publicKey }
             endings[run.header.stream, default: []].formUnion([run.hash, run.header.previous])
