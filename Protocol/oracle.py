@@ -43,7 +43,7 @@ def register(standing, policy=None):
     settled = {name for op in standing if op.kind == "resolve" for name in op.covers}
     candidates = [op for op in standing if op.kind == "resolve"
                   or op.kind == "put" and (op.cell, op.dot) not in settled]
-    best = candidates
+    best = [op for op in candidates if not isinstance(op.value, Unreadable)] or candidates
     if policy and candidates and all(type(op.value) is int for op in candidates):
         least, most = min(op.value for op in candidates), max(op.value for op in candidates)
         if most - least <= int(policy["earliest"]):
@@ -77,11 +77,12 @@ def is_shown(cells, columns, found):
             parts = (total if entries else None,)
         else:
             shown = register(standing, column.get("policy"))[1]
-            parts = (shown and shown.value,)
+            # What nobody can read is not in the table.
+            parts = (None if shown is None or isinstance(shown.value, Unreadable) else shown.value,)
             if column["shape"] == "composite":
                 parts = parts[0] or (None,) * column["parts"]
-            # SQLite makes NULL of a NaN and 0 of -0: those are not in the table, nor is what nobody can read.
-            if any(isinstance(p, Unreadable) or isinstance(p, Real) and (p == 1 << 63 or p % (1 << 63) > 0x7FF << 52) for p in parts):
+            # SQLite makes NULL of a NaN and 0 of -0: such a value is not in the table.
+            if any(isinstance(p, Real) and (p == 1 << 63 or p % (1 << 63) > 0x7FF << 52) for p in parts):
                 parts = (None,) * len(parts)
         if any(canonical(part) != canonical(value(next(found))) for part in parts):
             return False

@@ -42,11 +42,13 @@ extension Forum {
     /// A conflict that someone put off, by its id; it is back at that time, or when its values
     /// change.
     public static let deferral = Table(
-        15, "deferral", key: ["conflict"], isDivided: true,
+        15, "deferral", key: ["conflict"], isDivided: true, about: subject,
         [
             Column(1, "conflict", .blob),
             Column(2, "until", .time, conflictClass: .silent),
-            Column(3, "reason", .text, conflictClass: .silent),
+            Column(3, "reason", .text, conflictClass: .silent, isPersonal: true),
             Column(4, "deferred_by", .text, conflictClass: .silent),
+            Column(5, "subject_table", .integer, conflictClass: .silent),
+            Column(6, "subject", .blob, conflictClass: .silent),
         ])
 }

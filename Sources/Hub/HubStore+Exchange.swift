@@ -62,7 +62,13 @@ extension HubStore {
         }
         var (heads, rejections) = try take(runs, from: publicKey, feeds: isReadable)
         // Also what a hub that was restored has been asked for before.
-        if decides, part.scope == Forum.scope { try eraseIfAsked() }
+        if decides, part.scope == Forum.scope {
+            do {
+                try eraseIfAsked()
+            } catch StoreError.damaged {
+                // `karvan-hub verify` says what; meanwhile nobody has to wait for it.
+            }
+        }
         // Where others stand is none of its business then.
         if !isReadable {
             for index in rejections.indices where rejections[index].refusal.code == .gap {

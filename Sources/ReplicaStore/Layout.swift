@@ -29,7 +29,7 @@ enum Layout {
         "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
         MetaKey.refusal, MetaKey.kept, MetaKey.takenBack, MetaKey.branches, MetaKey.naming,
-        MetaKey.scopes, MetaKey.laneCount, MetaKey.vacuum, MetaKey.erased,
+        MetaKey.scopes, MetaKey.laneCount, MetaKey.vacuum,
     ]
 
     static let tables = """
@@ -319,7 +319,9 @@ enum MetaKey {
     static func dropped(_ scope: String) -> String { "dropped_\(scope)" }
     /// Something was taken off the disk, and free pages may still hold it.
     static let vacuum = "vacuum"
-    /// A digest of the people whose keys this file has destroyed.
+    /// It is only the log that may still hold it.
+    static let vacuumed = Value.integer(2)
+    /// A digest of the people whose keys this file has destroyed. A repaired one has to do that again.
     static let erased = "erased"
     /// What this replica had written in other scopes than the base one, in streams that are gone.
     static let laneCount = "lane_count"

@@ -271,16 +271,29 @@ extension Replica {
         try forget(table, row)
         let called = try nameForPeople(row, access, found)
         let reason = """
-            another program changed \(name) \(called), which this laptop is not let, and that was \
-            taken back: \(words)
+            another program changed \(name) \(called), which this laptop is not let, and \
+            \(Self.takenBackWords)\(words)
             """
+        // Whose name may be among the words.
+        let person: RowID? =
+            switch access.isPersonal
+                ? try subject(
+                    of: row, in: access.table,
+                    writing: { column in access.place(of: column.id).flatMap { found?[$0] } })
+                : .nobody
+            {
+            case .row: row
+            case .person(let other): other
+            case .nobody: nil
+            }
         try connection.run(
             """
             INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
-            VALUES(?, ?, 0, ?, ?, x'', x'', x'')
+            VALUES(?, ?, 0, ?, ?, ?, x'', x'')
             """, .text(Self.scope), .blob(own.stream.identifier.bytes),
-            .integer(environment.wallMilliseconds()), .text("\(Refusal.Code.scope.name): \(reason)")
-        )
+            .integer(environment.wallMilliseconds()),
+            .text("\(Refusal.Code.scope.name): \(reason)"),
+            .blob(person?.identifier.bytes ?? []))
     }
 
     /// A row by its natural key, where that is of texts; else by its id.

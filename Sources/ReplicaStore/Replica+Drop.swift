@@ -88,11 +88,22 @@ extension Replica {
     /// - Returns: whether nothing of it is left. A reader may be in the way: then it is for the next time.
     @discardableResult
     public func emptyFreePages() throws -> Bool {
-        guard try connection.meta(MetaKey.vacuum) != nil else { return true }
+        guard let due = try connection.meta(MetaKey.vacuum) else { return true }
+        if due != MetaKey.vacuumed {
+            try withLock {
+                // A copy of the whole file need not lie in memory.
+                try connection.execute("PRAGMA temp_store = FILE")
+                defer { try? connection.execute("PRAGMA temp_store = MEMORY") }
+                try connection.execute("VACUUM")
+            }
+            // The next time, what is left to do is little.
+            try transaction { () throws(StoreError) in
+                try connection.setMeta(MetaKey.vacuum, MetaKey.vacuumed)
+            }
+        }
         let isDone = try withLock {
-            try connection.execute("VACUUM")
             // (whether somebody was in the way, …)
-            return try connection.rows("PRAGMA wal_checkpoint(TRUNCATE)").first?[0] == .integer(0)
+            try connection.rows("PRAGMA wal_checkpoint(TRUNCATE)").first?[0] == .integer(0)
         }
         guard isDone else { return false }
         try transaction { () throws(StoreError) in

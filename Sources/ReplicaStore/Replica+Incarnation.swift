@@ -177,7 +177,7 @@ extension Replica {
             reader.append(piece.body, newStreams: piece.streams)
             do throws(CBORError) {
                 while let changeset = try reader.next(
-                    isOpened ? piece.keys : [], isErased: erased.contains)
+                    isOpened ? piece.keys.keys : [], isErased: erased.contains)
                 {
                     changesets.append(changeset)
                 }
@@ -291,7 +291,7 @@ extension Replica {
             origin: StreamOrigin(
                 publicKey: record.publicKey, scope: record.scope, incarnation: record.incarnation),
             key: try key(), namespace: schema.namespace, mark: mark(of: record),
-            keys: pieces.flatMap(\.keys), dictionary: &dictionary,
+            keys: try fittingKeys(of: pieces, record), dictionary: &dictionary,
             earlier: { [record] in try? vocabulary(record.sid, holding: $0) })
         try keep(run, of: &record, received: environment.wallMilliseconds())
         try rows.streams.update(record, in: connection)

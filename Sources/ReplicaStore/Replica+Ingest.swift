@@ -160,7 +160,10 @@ extension Replica {
             if try isBehindEnd(run), let refusal = try setAside(incoming) {
                 return .setAside(refusal)
             }
-            if try isHeld(run) { return .duplicate }
+            if try isHeld(run) {
+                try fillKeys(of: run)
+                return .duplicate
+            }
             let ownLane = lane(of: run.header.stream)
             let isOwn = ownLane != nil
             // It goes on elsewhere as well.
@@ -199,6 +202,9 @@ extension Replica {
             }
             var kept = run
             kept.keys = contents.keys
+            if leftCount > 0, let record {
+                kept.fillKeys(from: try leftPieces(record).flatMap(\.keys.keys))
+            }
             let sid = try keep(kept, contents.changes.heads.dropFirst(leftCount).last, record)
             let isEnded = record?.end != nil
             let isLate = try isEnded && run.header.firstSeq <= namedBehindEnd(of: sid)
@@ -222,8 +228,10 @@ extension Replica {
                 try endStreams()
             }
             if areErasures(contents.changes) {
+                // Those that come next may be about the same people.
                 try apply(&accepted)
-                try erase()
+                erased = nil
+                holdsUncheckedKeys = true
             }
             return .applied(contents.changes.heads.count - leftCount)
         } catch let refusal as Refusal {
@@ -252,7 +260,7 @@ extension Replica {
         areRowsStale = true
         try settleRows()
         if areCuts(contents.changes) { try endStreams() }
-        if areErasures(contents.changes) { try erase() }
+        if areErasures(contents.changes) { (erased, holdsUncheckedKeys) = (nil, true) }
         mayReachEnd = true
         return .applied(count)
     }
@@ -359,6 +367,7 @@ extension Replica {
             if record.map({ $0.head > $0.sealed }) ?? false {
                 contents.sealedChangesets = contents.changesets
             }
+            try checkSealed(contents.changes, run.header)
             let erased = try erasedPeople()
             contents.open(run.keys, isErased: erased.contains)
             try checkKeys(contents, publicKey)
@@ -366,6 +375,46 @@ extension Replica {
         } catch RunError.unreadableSource(let seq) {
             throw rows.damaged("run \(run.header.stream):\(seq) of the log")
         }
+    }
+
+    /// The header tells damage of as many keys as the body needs; and what is encrypted is what a hub can have
+    /// erased: in columns that are personal, and of a person's own row about that person.
+    private func checkSealed(_ changes: RunChanges, _ header: RunHeader) throws {
+        let count = changes.keySubjects.count
+        guard header.keyChecks.count == count * PersonalKey.checkBytes else {
+            throw Refusal(.poison, "it needs \(count) keys, and its header names others")
+        }
+        guard keepsFeed, count > 0 else { return }
+        for place in changes.sealedPlaces {
+            guard let table = schema.table(id: place.change.table),
+                let column = table.column(id: place.column)
+            else { continue }
+            guard column.isPersonal, !table.isOfPeople || place.subject == nil else {
+                throw Refusal(
+                    .poison, "\(table.name).\(column.name) is encrypted as it may not be")
+            }
+        }
+    }
+
+    /// A run that came without some of its keys, and comes again, may bring them.
+    private func fillKeys(of run: SealedRun) throws {
+        guard !run.keys.isEmpty, run.areKeysFitting, let record = try holder(of: RunStub(run)),
+            var held = try self.run(RunStub(run)),
+            held.keys.isEmpty || held.keys.count == run.keys.count
+        else { return }
+        let before = held.keys
+        held.fillKeys(from: run.keys)
+        var contents = try rawContents(of: held, record)
+        let erased = try erasedPeople()
+        contents.open(held.keys, isErased: erased.contains)
+        guard contents.keys != before, contents.unreadableCount == 0 || before.isEmpty else { return }
+        try connection.run(
+            "UPDATE sy_run SET sig = ? WHERE sid = ? AND last_seq = ?",
+            .blob(held.signature + contents.keys), .integer(record.sid),
+            .integer(Int64(run.header.lastSeq)))
+        log.removeAll()
+        try remake(
+            Set(contents.changes.changes.map { LogReplay.Key(table: $0.table, row: $0.row) }))
     }
 
     /// Whoever passes on what others wrote brings the keys to it: a hub that took it without would never get them.

@@ -19,6 +19,8 @@ public struct QuarantinedRun: Hashable, Sendable {
 extension Replica {
     /// Keeps a run that can't be applied, as it came.
     func quarantine(_ run: SealedRun, _ refusal: Refusal) throws(StoreError) {
+        // It may say something of people who have been erased.
+        if !run.keys.isEmpty, try !erasedPeople().isEmpty { holdsUncheckedKeys = true }
         try connection.run(
             """
             INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)

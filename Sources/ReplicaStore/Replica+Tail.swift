@@ -10,9 +10,9 @@ struct TailPiece {
     var streams: [StreamID]
     var body: [UInt8]
     /// Those to what it says of people; see ``SealedRun/keys``.
-    var keys: [UInt8]
+    var keys: KeptKeys
 
-    init(seq: UInt64, streams: [StreamID], body: [UInt8], keys: [UInt8] = []) {
+    init(seq: UInt64, streams: [StreamID], body: [UInt8], keys: KeptKeys = KeptKeys()) {
         (self.seq, self.streams, self.body, self.keys) = (seq, streams, body, keys)
     }
 
@@ -30,7 +30,7 @@ struct TailPiece {
         let streams = stride(from: 0, to: refs.count, by: 16).compactMap {
             Identifier(refs[$0..<$0 + 16]).map { StreamID($0) }
         }
-        self.init(seq: seq, streams: streams, body: body, keys: keys)
+        self.init(seq: seq, streams: streams, body: body, keys: KeptKeys(keys))
         guard sum == nil || sum == self.sum(in: stream, after: previous) else { return nil }
     }
 
@@ -76,7 +76,7 @@ extension Replica {
                 throw rows.damaged("change \(own.stream):\(seq) of the tail: one before is missing")
             }
             lane.tailBody += piece.body
-            lane.tailKeys += piece.keys
+            lane.tailKeys = lane.tailKeys + piece.keys
             reader.append(piece.body, newStreams: piece.streams)
             do throws(CBORError) {
                 while try reader.skip() {}
@@ -131,7 +131,7 @@ extension Replica {
     /// Adds a finished changeset to a tail. Inside of a transaction, which writes it when it ends:
     /// what is sealed before was never in the table.
     func append(
-        _ body: [UInt8], keys: [UInt8], newStreams: ArraySlice<StreamID>, rowCount: Int,
+        _ body: [UInt8], keys: KeptKeys, newStreams: ArraySlice<StreamID>, rowCount: Int,
         to lane: Lane
     ) {
         lane.record.head += 1
@@ -142,7 +142,7 @@ extension Replica {
                 seq: lane.record.head, streams: Array(newStreams), body: body, keys: keys))
         lane.tailCount += 1
         lane.tailBody += body
-        lane.tailKeys += keys
+        lane.tailKeys = lane.tailKeys + keys
         lane.tailRowCount += rowCount
     }
 
@@ -161,7 +161,7 @@ extension Replica {
             statement.bind(2, blob: piece.refs)
             statement.bind(3, blob: piece.body)
             statement.bind(4, piece.sum(in: lane.record.stream, after: lane.record.runHash))
-            statement.bind(5, blob: piece.keys)
+            statement.bind(5, blob: piece.keys.bytes)
             if !lane.isBase { statement.bind(6, lane.record.sid) }
             try statement.step()
         }

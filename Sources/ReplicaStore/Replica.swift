@@ -43,6 +43,8 @@ public final class Replica {
     var trust: Trust?
     /// Who has been erased; `nil` before that was read.
     var erased: Set<RowID>?
+    /// Erasures have come that are not carried out yet, or runs were put aside since: before the transaction ends.
+    var holdsUncheckedKeys = false
     /// The device that brings what is being taken in, where that is known.
     var bringer: DeviceID?
     /// How many runs a hub has kept; `nil` before that was read.
@@ -159,6 +161,7 @@ public final class Replica {
             }
             try refresh(checksIdentity: checksIdentity)
             let result = try body()
+            if holdsUncheckedKeys { try erase() }
             try writeTails()
             try connection.run("COMMIT")
             committedVersion = connection.fileVersion
@@ -330,6 +333,7 @@ public final class Replica {
         scopesByMark = [:]
         trust = nil
         erased = nil
+        holdsUncheckedKeys = false
         knownKept = nil
         knownLaneCount = nil
         countedBefore = [:]

@@ -143,7 +143,7 @@ extension Replica {
         try forEachTailPiece(of: lane) { piece throws(StoreError) in
             reader.append(piece.body, newStreams: piece.streams)
             do throws(CBORError) {
-                while let changeset = try reader.next(piece.keys, isErased: erased.contains) {
+                while let changeset = try reader.next(piece.keys.keys, isErased: erased.contains) {
                     changesets.append(changeset)
                 }
             } catch {

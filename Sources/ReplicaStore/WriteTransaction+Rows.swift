@@ -112,7 +112,8 @@ extension WriteTransaction {
                 exchange.row.cells.first { $0.column == column.id }?.value
             } : nil
         var limit = name.wireLimit + exchange.row.wireLimit
-        for wire in wires { limit += (wire?.wireLimit ?? 0) + Self.sealLimit }
+        for wire in wires { limit += wire?.wireLimit ?? 0 }
+        if subject != nil { limit += wires.count * Self.sealLimit }
         let count = exchange.row.cells.count
         // How many streams the change names isn't known yet.
         guard lane.writer.streams.count + count <= Limits.runDependencies else { return nil }
@@ -299,7 +300,8 @@ extension WriteTransaction {
         }
         let subject = try subject(of: id, in: table, of: operations)
         let limits =
-            operations.map(\.wireLimit) + wires.compactMap { ($0?.wireLimit ?? 0) + Self.sealLimit }
+            operations.map(\.wireLimit) + wires.compactMap { $0?.wireLimit }
+            + (subject == nil ? [] : wires.compactMap { $0 == nil ? nil : Self.sealLimit })
         try makeRoom(for: limits.reduce(name.wireLimit, +), naming: operations)
         if operations.contains(where: { $0.namedDots.contains(dot) || state[$0.cell].contains(dot) }
         ) {

@@ -28,8 +28,11 @@ extension WriteTransaction {
     func subject(
         of row: RowID?, in table: Table, writing value: (Column) -> Value?
     ) throws(StoreError) -> PersonalSubject? {
-        guard table.columns.contains(where: { $0.isPersonal && value($0) ?? .null != .null })
-        else { return nil }
+        let personal = table.columns.lazy.filter(\.isPersonal).compactMap(value)
+        guard personal.contains(where: Self.saysSomething) else { return nil }
+        guard !personal.contains(where: \.isUnreadable) else {
+            throw .invalid("what nobody can read can't be written anew")
+        }
         let subject = try replica.subject(of: row, in: table, writing: value)
         let person: RowID?
         switch subject {
@@ -45,6 +48,15 @@ extension WriteTransaction {
         return subject
     }
 
+    /// Whether there is anything in a value to be encrypted.
+    private static func saysSomething(_ value: Value) -> Bool {
+        switch value {
+        case .null: false
+        case .text(let text): !text.utf8.isEmpty
+        default: true
+        }
+    }
+
     /// Encrypts what is personal of the values that a row gets, for the changeset under way. The next that is
     /// done is to write them, in this order.
     func seal(
@@ -55,7 +67,9 @@ extension WriteTransaction {
         var person: RowID?
         if case .person(let other) = subject { person = other }
         for index in wires.indices where columns[index].isPersonal {
-            guard case .plain(let value)? = wires[index], value != .null else { continue }
+            guard case .plain(let value)? = wires[index], Self.saysSomething(value) else {
+                continue
+            }
             let key = key(for: person ?? row)
             wires[index] = .plain(
                 .sealed(

@@ -113,7 +113,7 @@ public final class WriteTransaction {
                 "one row's change takes \(body.count) bytes; the most is \(Limits.changesetBytes)")
         }
         replica.append(
-            body, keys: changeset.keys.bytes, newStreams: streams, rowCount: rowCount, to: lane)
+            body, keys: changeset.keys.kept, newStreams: streams, rowCount: rowCount, to: lane)
         receipt.dots.append(dot)
     }
 

@@ -28,14 +28,6 @@ public struct PersonalKey: Hashable, Sendable {
     /// What tells whether a key came as it was sent; it tells nothing of the key.
     public var check: [UInt8] { Array(Digest(.personal, bytes).bytes.prefix(Self.checkBytes)) }
 
-    /// The checks of keys, one behind the other.
-    static func checks(of keys: [UInt8]) -> [UInt8] {
-        stride(from: 0, to: keys.count - byteCount + 1, by: byteCount).flatMap { start in
-            PersonalKey(keys[start..<start + byteCount])?.check
-                ?? Array(repeating: 0, count: checkBytes)
-        }
-    }
-
     /// Encrypts a value for its cell.
     public func seal(_ value: Value, table: UInt32, row: RowID, column: UInt32) -> [UInt8] {
         do {
@@ -76,10 +68,12 @@ public struct PersonalKey: Hashable, Sendable {
 /// which the changeset names them first.
 public struct PersonalKeys: Sendable {
     private var places: [RowID: Int] = [:]
-    /// One key behind the other.
-    public private(set) var bytes: [UInt8] = []
+    private var keys: [PersonalKey] = []
 
     public init() {}
+
+    /// What is kept of them until a run is made.
+    public var kept: KeptKeys { KeptKeys(keys.flatMap { $0.check + $0.bytes }) }
 
     /// The key for what is said of a person.
     ///
@@ -90,12 +84,56 @@ public struct PersonalKeys: Sendable {
         let place = places[subject] ?? places.count
         if place == places.count {
             places[subject] = place
-            bytes += random(PersonalKey.byteCount)
+            guard let key = PersonalKey(random(PersonalKey.byteCount)) else {
+                preconditionFailure("random bytes are all zero")
+            }
+            keys.append(key)
         }
-        let start = place * PersonalKey.byteCount
-        guard let key = PersonalKey(bytes[start..<start + PersonalKey.byteCount]) else {
-            preconditionFailure("random bytes are all zero")
-        }
-        return key
+        return keys[place]
     }
+}
+
+/// Keys beside what no run holds yet: each behind its check, so that a run of it has the same header whoever
+/// was erased meanwhile.
+public struct KeptKeys: Hashable, Sendable {
+    /// `check, key` one behind the other.
+    public private(set) var bytes: [UInt8]
+
+    public init(_ bytes: [UInt8] = []) { self.bytes = bytes }
+
+    private static let entryBytes = PersonalKey.checkBytes + PersonalKey.byteCount
+
+    private var starts: [Int] {
+        bytes.count.isMultiple(of: Self.entryBytes)
+            ? Array(stride(from: 0, to: bytes.count, by: Self.entryBytes)) : []
+    }
+
+    /// What a run's header says of them.
+    public var checks: [UInt8] {
+        starts.flatMap { bytes[$0..<$0 + PersonalKey.checkBytes] }
+    }
+
+    /// The keys, none in the place of one that a disk has damaged.
+    public var keys: [UInt8] {
+        starts.flatMap { start -> [UInt8] in
+            let middle = start + PersonalKey.checkBytes
+            let check = Array(bytes[start..<middle])
+            guard let key = PersonalKey(bytes[middle..<start + Self.entryBytes]), key.check == check
+            else { return PersonalKey.missing }
+            return key.bytes
+        }
+    }
+
+    /// The same with other keys, as many.
+    public func replacing(_ keys: [UInt8]) -> KeptKeys {
+        guard keys.count == starts.count * PersonalKey.byteCount else { return self }
+        var result: [UInt8] = []
+        for (index, start) in starts.enumerated() {
+            result += bytes[start..<start + PersonalKey.checkBytes]
+            result += keys[index * PersonalKey.byteCount..<(index + 1) * PersonalKey.byteCount]
+        }
+        return KeptKeys(result)
+    }
+
+    public static func + (a: Self, b: Self) -> Self { Self(a.bytes + b.bytes) }
 }

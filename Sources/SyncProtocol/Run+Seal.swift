@@ -14,7 +14,7 @@ extension SealedRun {
     public init(
         sealing body: [UInt8], stream: StreamID, firstSeq: UInt64, count: Int, previous: Digest?,
         dependencies: [Dependency], schemaVersion: UInt64, origin: StreamOrigin, key: DeviceKey,
-        namespace: [UInt8], mark: ScopeMark? = nil, keys: [UInt8] = [],
+        namespace: [UInt8], mark: ScopeMark? = nil, keys: KeptKeys = KeptKeys(),
         dictionary: inout SealingDictionary,
         earlier: (UInt64) -> RunVocabulary?
     ) {
@@ -34,8 +34,8 @@ extension SealedRun {
             bodyHash: Digest(sha256: stored.bytes), dependencies: dependencies,
             schemaVersion: schemaVersion, encoding: stored.encoding,
             expandedBytes: stored.expandedBytes, origin: firstSeq == 1 ? origin : nil,
-            keyChecks: PersonalKey.checks(of: keys))
-        self.init(signing: header, body: stored.bytes, keys: keys, key: key)
+            keyChecks: keys.checks)
+        self.init(signing: header, body: stored.bytes, keys: keys.keys, key: key)
     }
 
     /// The body by columns; `nil` where it must lie by rows.

@@ -251,6 +251,26 @@ public struct SealedRun: Hashable, Sendable {
         return (0..<count).allSatisfy(isKeyFitting)
     }
 
+    /// Takes keys from where more of them are known, as far as they are the ones that belong here.
+    package mutating func fillKeys(from others: [UInt8]) {
+        let count = header.keyChecks.count / PersonalKey.checkBytes
+        var filled: [UInt8] = []
+        for index in 0..<count {
+            let range = index * PersonalKey.byteCount..<(index + 1) * PersonalKey.byteCount
+            if keys.count >= range.upperBound, let own = PersonalKey(keys[range]) {
+                filled += own.bytes
+            } else if others.count >= range.upperBound, let other = PersonalKey(others[range]),
+                other.check
+                    == Array(header.keyChecks[index * PersonalKey.checkBytes..<(index + 1) * PersonalKey.checkBytes])
+            {
+                filled += other.bytes
+            } else {
+                filled += PersonalKey.missing
+            }
+        }
+        keys = filled
+    }
+
     private func isKeyFitting(_ index: Int) -> Bool {
         let start = index * PersonalKey.byteCount
         guard let key = PersonalKey(keys[start..<start + PersonalKey.byteCount]) else {

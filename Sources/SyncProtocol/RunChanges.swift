@@ -277,6 +277,13 @@ extension RunChanges {
     /// Whom each of its keys is about.
     public var keySubjects: [RowID] { sealedOps.isEmpty ? [] : sealed().keys }
 
+    /// Where sealed values lie: the change, the column, and whom each is about, as far as that is said.
+    public var sealedPlaces: [(change: Change, column: UInt32, subject: RowID?)] {
+        sealedOps.isEmpty
+            ? []
+            : sealed().values.map { (changes[$0.change], ops[$0.op].column, $0.value.subject) }
+    }
+
     /// The changes in which something sealed is about somebody.
     public func changesOfSealed(about isMeant: (RowID) -> Bool) -> [Change] {
         sealed().values.filter { isMeant($0.subject) }.map { changes[$0.change] }
@@ -294,9 +301,8 @@ extension RunChanges {
         guard !sealedOps.isEmpty else { return ([], 0) }
         let (found, subjects) = sealed()
         let isComplete = keys.count == subjects.count * PersonalKey.byteCount
-        var kept = subjects.map { subject in
-            isComplete && !isErased(subject)
-        }
+        // A key that opens something is worth keeping, whatever else its author has made of it.
+        var kept = subjects.map { _ in false }
         var unreadableCount = 0
         for value in found {
             guard !isErased(value.subject) else {
@@ -310,10 +316,10 @@ extension RunChanges {
                     value.value.box, table: change.table, row: change.row,
                     column: ops[value.op].column)
             else {
-                kept[value.key] = false
                 unreadableCount += 1
                 continue
             }
+            kept[value.key] = true
             replace(value.op, with: opened)
         }
         var fitting: [UInt8] = []

@@ -135,7 +135,7 @@ struct Rebuild {
                 let values: [Value] = [
                     .integer(Int64(piece.seq)), .blob(piece.refs), .blob(piece.body),
                     .integer(piece.sum(in: record.stream, after: entry.previous)),
-                    .blob(piece.keys),
+                    .blob(piece.keys.bytes),
                 ]
                 let statement = try connection.statement(
                     isOwn
