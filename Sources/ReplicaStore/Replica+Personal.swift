@@ -308,6 +308,15 @@ extension Replica {
         return count
     }
 
+    /// The values that stand somewhere now and that nobody can read here, though nobody was erased: their keys
+    /// are missing.
+    public func unreadableValueCount() throws(StoreError) -> Int {
+        let count = try connection.value(
+            "SELECT count(*) FROM sy_live WHERE substr(val, 1, 2) IN (x'8204', x'8304')")
+        guard case .integer(let count)? = count else { return 0 }
+        return Int(count)
+    }
+
     /// Whether pages that are free may still hold what was erased here.
     public func isEmptyingDue() throws -> Bool { try connection.meta(MetaKey.vacuum) != nil }
 

@@ -4,6 +4,7 @@ internal import ConflictInspection
 internal import FieldRecords
 internal import ProgramOutput
 internal import RecordSchema
+internal import Recording
 internal import ReplicaStore
 internal import SyncProtocol
 
@@ -38,6 +39,8 @@ private struct Facts {
     var left: (count: UInt64, adoptedCount: UInt64)
     var refusal: String?
     var scopes: [String]
+    var erasing: [PersonLabel]
+    var keylessCount: Int
 
     init(_ replica: Replica) throws {
         name = try replica.name
@@ -56,6 +59,8 @@ private struct Facts {
         let grants = try replica.membership()?.own?.statement.grants ?? []
         let readsAll = grants.contains { $0.scope == Grant.anyScope }
         scopes = readsAll ? [Grant.anyScope] : try replica.readableScopes()
+        erasing = try Records(replica).openErasures()
+        keylessCount = try replica.unreadableValueCount()
     }
 
     private func age(_ milliseconds: Int64) -> String {
@@ -95,6 +100,16 @@ private struct Facts {
                 "copied         \(changes(left.count - left.adoptedCount)) recorded before this file "
                     + "was copied: the file it was copied from will send them; if that is gone for "
                     + "good, run `karvan adopt`")
+        }
+        if !erasing.isEmpty {
+            lines.append(
+                "to erase       \(erasing.map(\.name).joined(separator: ", ")): asked for, and done once "
+                    + "this laptop has synced")
+        }
+        if keylessCount > 0 {
+            lines.append(
+                "unreadable     \(keylessCount) value\(keylessCount == 1 ? "" : "s") about people came "
+                    + "without the key: ask whoever recorded them to sync, or record them anew")
         }
         lines += keptAside
         for entry in unreadable {
@@ -175,6 +190,8 @@ private struct Facts {
             ("lost_commits", .integer(lostCommits)),
             ("left", .integer(Int64(clamping: left.count))),
             ("unreadable_rows", .integer(Int64(unreadable.count))),
+            ("erasures_asked", .array(erasing.map { .string($0.name) })),
+            ("unreadable_values", .integer(Int64(keylessCount))),
             ("rows", .integer(counts.rows)), ("changes", .integer(counts.changesets)),
         ])
     }

@@ -276,9 +276,17 @@ struct ErasureTests {
         var run = try author.seal()
         let keys = run.keys
         #expect(keys.count == PersonalKey.byteCount)
-        for wrong in [[], PersonalKey.missing, keys.map { $0 ^ 1 }, keys + keys] {
-            run.keys = wrong
+        for none in [[], PersonalKey.missing] {
+            run.keys = none
             #expect(try forum.exchange(carrier, [run]).rejections.map(\.refusal.code) == [.gap])
+        }
+        // Whoever brings it, damage is told.
+        for wrong in [keys.map { $0 ^ 1 }, keys + keys] {
+            run.keys = wrong
+            for laptop in [carrier, author] {
+                let codes = try forum.exchange(laptop, [run]).rejections.map(\.refusal.code)
+                #expect(codes == [.poison])
+            }
         }
         run.keys = keys
         #expect(try forum.exchange(carrier, [run]).rejections.isEmpty)
