@@ -16,7 +16,8 @@ extension Changeset {
             for index in rows[row].operations.indices where operations.indices.contains(index) {
                 let (mine, its) = (rows[row].operations[index], operations[index])
                 let isHidden =
-                    mine.action.value?.isUnreadable == true || its.action.value?.isUnreadable == true
+                    mine.action.value?.isUnreadable == true
+                    || its.action.value?.isUnreadable == true
                 guard isHidden else { continue }
                 switch mine.action {
                 case .put: result.rows[row].operations[index].action = .put(.erased)

@@ -45,7 +45,8 @@ extension Replica {
         }
         try install.reserve()
         try connection.run(
-            "INSERT INTO sy_left(sid, seq, refs, body, sum, keys) SELECT ?, seq, refs, body, sum, keys FROM sy_tail", .integer(own.sid))
+            "INSERT INTO sy_left(sid, seq, refs, body, sum, keys) SELECT ?, seq, refs, body, sum, keys FROM sy_tail",
+            .integer(own.sid))
         try connection.run("DELETE FROM sy_tail")
         for lane in lanes {
             try rows.streams.update(lane.record, in: connection)

@@ -407,7 +407,7 @@ extension Replica {
         var contents = try rawContents(of: held, record)
         let erased = try erasedPeople()
         contents.open(held.keys, isErased: erased.contains)
-        guard contents.keys != before, contents.unreadableCount == 0 || before.isEmpty else { return }
+        guard contents.keys != before else { return }
         try connection.run(
             "UPDATE sy_run SET sig = ? WHERE sid = ? AND last_seq = ?",
             .blob(held.signature + contents.keys), .integer(record.sid),

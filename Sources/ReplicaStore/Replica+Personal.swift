@@ -74,10 +74,11 @@ extension Replica {
         return found
     }
 
-    /// Erasures that a hub has decided, the first first.
+    /// Erasures that a hub has decided, the first first. Where no root is known nobody's word is a hub's.
     public func erasures() throws(StoreError) -> [Erasure] {
-        guard let column = schema.trust?.erasures else { return [] }
+        guard let column = schema.trust?.erasures, try membership() != nil else { return [] }
         return try trustedElements(in: column).compactMap { try? Erasure(decoding: $0) }
+            .filter(\.isSigned)
             .sorted { a, b in
                 a.decidedMilliseconds != b.decidedMilliseconds
                     ? a.decidedMilliseconds < b.decidedMilliseconds
@@ -187,7 +188,8 @@ extension Replica {
 
     /// The keys of changesets that an earlier life left, without those of people who have been erased: what lies
     /// behind a gap was not looked at when they were.
-    func fittingKeys(of pieces: [TailPiece], _ record: StreamRecord) throws(StoreError) -> KeptKeys {
+    func fittingKeys(of pieces: [TailPiece], _ record: StreamRecord) throws(StoreError) -> KeptKeys
+    {
         let people = try erasedPeople()
         var reader = tailReader(record)
         var keys = KeptKeys()
@@ -232,8 +234,9 @@ extension Replica {
         else { return false }
         var hasAny = false
         var readers: [StreamID: StreamReader] = [:]
-        for kept in try quarantinedRuns().sorted(by: { $0.run.header.firstSeq < $1.run.header.firstSeq })
-        {
+        for kept in try quarantinedRuns().sorted(by: {
+            $0.run.header.firstSeq < $1.run.header.firstSeq
+        }) {
             let stream = kept.run.header.stream
             if readers[stream] == nil {
                 var reader = StreamReader(

@@ -228,7 +228,8 @@ struct Inspection {
             var next = record.sealed + 1
             while next <= last, let piece = piece(next, of: record, isOwn: isOwn) {
                 reader.append(piece.body, newStreams: piece.streams)
-                guard let changeset = try? reader.next(piece.keys.keys, isErased: erased.contains) else {
+                guard let changeset = try? reader.next(piece.keys.keys, isErased: erased.contains)
+                else {
                     break
                 }
                 add(changeset)

@@ -81,7 +81,8 @@ extension WriteTransaction {
     ///
     /// - Parameter limit: of the values as they are.
     private static func limit(_ limit: Int, _ wires: [WireValue?]) -> Int {
-        wires.isEmpty ? limit : wires.reduce(0) { $0 + 9 + ($1.map { $0.wireLimit + sealLimit } ?? 0) }
+        wires.isEmpty
+            ? limit : wires.reduce(0) { $0 + 9 + ($1.map { $0.wireLimit + sealLimit } ?? 0) }
     }
 
     /// Puts the row into the changeset.

@@ -38,7 +38,7 @@ public enum Limits {
     /// A tail up to this is read again when it is sealed, in bytes: what people record by hand, while
     /// reading a whole import twice would cost a third of it.
     public static let sealCheckBytes = 64 << 10
-    /// The keys beside a run, in bytes: no body holds as many values that need one.
+    /// The keys beside a run, in bytes: more than a header has room to tell of.
     public static let keyBytes = 1 << 20
     /// A run's header, in bytes.
     public static let headerBytes = 96 << 10
@@ -48,7 +48,7 @@ public enum Limits {
     /// The runs of one exchange, each way, in bytes; one run goes whatever its size.
     public static let batchBytes = 1 << 20
     /// A whole message, in bytes: a batch, the largest run, and room for the rest.
-    public static let messageBytes = batchBytes + runStoredBytes + (256 << 10)
+    public static let messageBytes = batchBytes + runStoredBytes + (512 << 10)
     /// Nested arrays and maps.
     public static let depth = 8
     /// The dots in one `over` or cover.

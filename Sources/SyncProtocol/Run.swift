@@ -261,7 +261,9 @@ public struct SealedRun: Hashable, Sendable {
                 filled += own.bytes
             } else if others.count >= range.upperBound, let other = PersonalKey(others[range]),
                 other.check
-                    == Array(header.keyChecks[index * PersonalKey.checkBytes..<(index + 1) * PersonalKey.checkBytes])
+                    == Array(
+                        header.keyChecks[
+                            index * PersonalKey.checkBytes..<(index + 1) * PersonalKey.checkBytes])
             {
                 filled += other.bytes
             } else {

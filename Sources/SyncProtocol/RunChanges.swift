@@ -356,7 +356,8 @@ extension RunChanges {
         }
         switch others[Int(op.payload)].action {
         case .put: others[Int(op.payload)].action = .put(value)
-        case .resolve(_, let covers): others[Int(op.payload)].action = .resolve(value, covers: covers)
+        case .resolve(_, let covers):
+            others[Int(op.payload)].action = .resolve(value, covers: covers)
         case .retract, .delete: return
         }
     }

@@ -163,7 +163,9 @@ struct ErasureTests {
                     == [.null, .text("+99891-2")])
             #expect(try values(laptop, "SELECT count(*) FROM observation") == [.integer(2)])
             #expect(
-                try values(laptop, "SELECT text FROM note ORDER BY text") == [.null, .text("sings")])
+                try values(laptop, "SELECT text FROM note ORDER BY text") == [
+                    .null, .text("sings"),
+                ])
         }
         // Who comes later gets nothing either.
         let late = try forum.member("L-late", for: [])

@@ -19,8 +19,8 @@ import Testing
         Printed(
             "import", "people", Programs.sample("people.csv"), "--dry-run",
             members: """
-                kind file dry_run lines created changed unchanged kept conflicts missing proposed erased \
-                differences
+                kind file dry_run lines created changed unchanged kept conflicts missing proposed \
+                erased differences
                 """),
         Printed(
             "person", "add", "--native", "Gülşən Məmmədova", "--delegation", "AZ",

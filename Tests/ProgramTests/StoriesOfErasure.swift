@@ -53,7 +53,8 @@ import Testing
         #expect(dry.contains("UZ-020") && dry.contains("would be erased"), "\(dry)")
         let wrong = try run(forum, "HQ", "erase", "UZ-999")
         #expect(wrong.status == 65 && wrong.errors.contains("UZ-999"), "\(wrong)")
-        let asked = try forum.must("HQ", "--as", "Leyla", "erase", "UZ-020", "--reason", "letter of 3 May")
+        let asked = try forum.must(
+            "HQ", "--as", "Leyla", "erase", "UZ-020", "--reason", "letter of 3 May")
         #expect(asked.contains("is asked for"), "\(asked)")
         #expect(try forum.must("HQ", "status").contains("to erase       UZ-020"))
         try forum.must("HQ", "sync")
@@ -90,7 +91,8 @@ import Testing
             #expect(try forum.stateHash(laptop) == forum.stateHash("hub"))
             let left = try forum.rows(
                 laptop, "SELECT count(*) FROM person WHERE name_native IS NOT NULL")
-            #expect(left.first.flatMap { Int($0) } == others.first.flatMap { Int($0) }.map { $0 - 1 })
+            #expect(
+                left.first.flatMap { Int($0) } == others.first.flatMap { Int($0) }.map { $0 - 1 })
         }
         #expect(try files(with: canaries, in: forum, besides: ["L5"]) == [])
 

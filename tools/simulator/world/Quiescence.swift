@@ -65,7 +65,8 @@ struct Quiescence {
             let files = ["", "-wal"].compactMap {
                 FileManager.default.contents(atPath: replica.path + $0)
             }
-            for text in names where files.contains(where: { $0.range(of: Data(text.utf8)) != nil }) {
+            for text in names where files.contains(where: { $0.range(of: Data(text.utf8)) != nil })
+            {
                 throw Violation("I11", "\(name) still has \(text)")
             }
         }
