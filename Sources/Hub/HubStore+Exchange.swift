@@ -138,7 +138,7 @@ extension HubStore {
             held[run.header.stream, default: []].append(RunStub(run))
         }
         let sender = DeviceID(publicKey: publicKey)
-        let results = try replica.ingest(welcome, broughtBy: sender)
+        let results = try replica.ingest(welcome)
         try finishTakingBack()
         for (run, result) in zip(welcome, results) {
             switch result {

@@ -188,6 +188,9 @@ public struct Schema: Sendable {
                 table.dividedBy.map(table.naturalKey.contains) ?? true,
                 "\(table.name): what divides it is no column of its natural key")
             precondition(
+                table.keyColumns.allSatisfy { !$0.isPersonal },
+                "\(table.name): what is personal names no row")
+            precondition(
                 table.columns.allSatisfy { !$0.isPersonal || $0.isRegister },
                 "\(table.name): only a register can be personal")
             precondition(

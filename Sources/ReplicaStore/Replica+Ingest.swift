@@ -1,4 +1,4 @@
-public import Causality
+internal import Causality
 internal import Merge
 internal import RecordSchema
 public import SyncProtocol
@@ -98,16 +98,13 @@ extension Replica {
     /// - Parameters:
     ///   - runs: in causal order.
     ///   - isDurable: on disk when this returns. A laptop that can fetch a run again need not wait.
-    ///   - bringer: the device that brings them, where others write what it brings.
     ///   - also: runs in the last of the transactions, after the runs.
     ///   - observe: called after each transaction. What it throws ends the work there.
     public func ingest(
         _ runs: [SealedRun], isDurable: Bool = true,
-        broughtBy bringer: DeviceID? = nil, also: ([IngestResult]) throws -> Void = { _ in },
+        also: ([IngestResult]) throws -> Void = { _ in },
         observe: (IngestProgress) throws -> Void = { _ in }
     ) throws -> [IngestResult] {
-        self.bringer = bringer
-        defer { self.bringer = nil }
         var results: [IngestResult] = []
         var rest = runs[...]
         repeat {
@@ -370,7 +367,6 @@ extension Replica {
             try checkSealed(contents.changes, run.header)
             let erased = try erasedPeople()
             contents.open(run.keys, isErased: erased.contains)
-            try checkKeys(contents, publicKey)
             return contents
         } catch RunError.unreadableSource(let seq) {
             throw rows.damaged("run \(run.header.stream):\(seq) of the log")
@@ -415,16 +411,6 @@ extension Replica {
         log.removeAll()
         try remake(
             Set(contents.changes.changes.map { LogReplay.Key(table: $0.table, row: $0.row) }))
-    }
-
-    /// Whoever passes on what others wrote brings the keys to it: a hub that took it without would never get them.
-    /// Its author may have lost them, and says so by that.
-    private func checkKeys(_ contents: RunContents, _ publicKey: [UInt8]) throws {
-        guard keepsFeed, contents.unreadableCount > 0, let bringer,
-            bringer != DeviceID(publicKey: publicKey)
-        else { return }
-        throw Refusal(
-            .gap, "it came without the keys to what it says of people; its author has them")
     }
 
     /// A hub has room for so many scopes, and none whose rows end as another one's do: only where the forum has

@@ -45,8 +45,6 @@ public final class Replica {
     var erased: Set<RowID>?
     /// Erasures have come that are not carried out yet, or runs were put aside since: before the transaction ends.
     var holdsUncheckedKeys = false
-    /// The device that brings what is being taken in, where that is known.
-    var bringer: DeviceID?
     /// How many runs a hub has kept; `nil` before that was read.
     var knownKept: UInt64?
     /// What was written in streams of other scopes that are gone; `nil` before that was read.

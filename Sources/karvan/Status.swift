@@ -15,12 +15,95 @@ struct Status: ParsableCommand {
         abstract: "Show what is unsent, the last successful sync, the clock and open conflicts.")
 
     @OptionGroup var common: CommonOptions
+    @Flag(
+        help:
+            "Show what became of this laptop's own changes: on the way, there, replaced by whom, kept aside."
+    )
+    var mine = false
+    @Option(help: "With --mine: how many, from the last one on.")
+    var last = 20
+
+    func validate() throws {
+        guard (1...10_000).contains(last) else {
+            throw ValidationError("--last takes a number from 1 to 10000")
+        }
+    }
 
     func run() throws {
         let replica = try common.open("status")
         defer { replica.close() }
+        guard !mine else { return try printOwn(replica) }
         let facts = try Facts(replica)
         try common.print(facts.text(path: common.path), facts.json(path: common.path))
+    }
+}
+
+extension Status {
+    private func printOwn(_ replica: Replica) throws {
+        let changes = try Records(replica).ownChanges(limit: last)
+        let refusal = try replica.hubRefusal()
+        var lines = changes.flatMap(\.lines)
+        if let refusal { lines.insert("refused: \(refusal)", at: 0) }
+        try common.print(
+            lines.isEmpty
+                ? "nothing was recorded on this laptop"
+                : lines.map(TextTable.printable).joined(separator: "\n"),
+            .object([
+                ("changes", .array(changes.map(\.json))),
+                ("refused", refusal.map(JSONValue.string) ?? .null),
+            ]))
+    }
+}
+
+extension OwnChange {
+    fileprivate var lines: [String] {
+        let time = Instant(milliseconds: provenance.time.milliseconds).inWholeSeconds
+        let who = provenance.person.isEmpty ? "" : "  \(provenance.person)"
+        return ["\(time)\(who)  \(delivery.words)"]
+            + records.flatMap { record in
+                record.entries.map { "  \(record.name)  \($0.fateLine)" }
+            }
+    }
+
+    fileprivate var json: JSONValue {
+        .object([
+            ("dot", .string(provenance.dot.description)),
+            ("recorded", .string(Instant(milliseconds: provenance.time.milliseconds).formatted())),
+            ("person", .string(provenance.person)), ("delivery", .string(delivery.word)),
+            ("why", delivery.reason.map(JSONValue.string) ?? .null),
+            (
+                "records",
+                .array(
+                    records.map { record in
+                        .object([
+                            ("table", .string(record.table.name)), ("name", .string(record.name)),
+                            ("operations", .array(record.entries.map(\.json))),
+                        ])
+                    })
+            ),
+        ])
+    }
+}
+
+extension Delivery {
+    fileprivate var reason: String? {
+        if case .aside(let reason) = self { reason } else { nil }
+    }
+
+    fileprivate var word: String {
+        switch self {
+        case .queued: "queued"
+        case .received: "received"
+        case .aside: "aside"
+        }
+    }
+
+    fileprivate var words: String {
+        switch self {
+        case .queued: "waits to be sent"
+        case .received: "the hub has it"
+        case .aside(let reason): "counts nowhere: \(reason)"
+        }
     }
 }
 

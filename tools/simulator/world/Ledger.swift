@@ -30,10 +30,10 @@ final class Ledger {
     /// What was said of people, by their rows: all that must be found nowhere once they are forgotten.
     private(set) var names: [RowID: Set<String>] = [:]
 
-    /// A text that nobody has written before, and that is part of no other: what is read tells who wrote it.
+    /// A text that nobody has written before, that is part of no other and doesn't come about by chance: what is read tells who wrote it.
     func nextValue() -> String {
         valueCount += 1
-        return "v\(valueCount)."
+        return "value-\(valueCount)."
     }
 
     func noteAsked(_ person: RowID) { asked.insert(person) }
