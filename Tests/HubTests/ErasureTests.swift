@@ -278,12 +278,6 @@ struct ErasureTests {
         var run = try author.seal()
         let keys = run.keys
         #expect(keys.count == PersonalKey.byteCount)
-        for none in [[], PersonalKey.missing] {
-            run.keys = none
-            #expect(try forum.exchange(carrier, [run]).rejections.isEmpty)
-        }
-        #expect(try forum.hub.replica.missingKeyCount() == 1)
-        #expect(try forum.hub.replica.unreadableValueCount() == 1)
         // Whoever brings it, damage is told.
         for wrong in [keys.map { $0 ^ 1 }, keys + keys] {
             run.keys = wrong
@@ -292,6 +286,12 @@ struct ErasureTests {
                 #expect(codes == [.poison])
             }
         }
+        for none in [[], PersonalKey.missing] {
+            run.keys = none
+            #expect(try forum.exchange(carrier, [run]).rejections.isEmpty)
+        }
+        #expect(try forum.hub.replica.missingKeyCount() == 1)
+        #expect(try forum.hub.replica.unreadableValueCount() == 1)
         run.keys = keys
         #expect(try forum.exchange(carrier, [run]).rejections.isEmpty)
         #expect(try forum.hub.replica.missingKeyCount() == 0)

@@ -61,6 +61,7 @@ import Testing
                 open_conflicts quarantined scopes refused lost_commits left unreadable_rows \
                 erasures_asked unreadable_values rows changes
                 """),
+        Printed("status", "--mine", "--last", "3", members: "changes refused"),
         Printed(
             "verify",
             members: "runs changes rows state_hash lost_commits missing_end problems"),

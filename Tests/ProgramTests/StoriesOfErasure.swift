@@ -104,6 +104,29 @@ import Testing
         #expect(try files(with: canaries, in: forum, besides: ["L5"]) == [])
     }
 
+    @Test func `a laptop is told what became of its own changes`() throws {
+        let forum = try Forum()
+        try forum.startHub()
+        try forum.enrol("HQ", "L2")
+        try forum.importSample(on: "HQ")
+        for laptop in ["HQ", "L2"] { try forum.must(laptop, "sync") }
+        #expect(try forum.must("L2", "status", "--mine").contains("nothing was recorded"))
+        try forum.must("L2", "--as", "Murad", "set", "person", "UZ-020", "role=speaker")
+        try forum.must("L2", "tally", "V01", "door A", "+3")
+        let queued = try forum.must("L2", "status", "--mine")
+        #expect(queued.contains("Murad  waits to be sent"), "\(queued)")
+        #expect(queued.contains("person UZ-020  role set to speaker"), "\(queued)")
+        for laptop in ["L2", "HQ"] { try forum.must(laptop, "sync") }
+        let there = try forum.must("L2", "status", "--mine", "--last", "1")
+        #expect(there.contains("the hub has it") && !there.contains("Murad"), "\(there)")
+        try forum.must("HQ", "--as", "Leyla", "set", "person", "UZ-020", "role=guest")
+        for laptop in ["HQ", "L2"] { try forum.must(laptop, "sync") }
+        let replaced = try forum.must("L2", "status", "--mine")
+        #expect(
+            replaced.contains("role set to speaker: replaced by Leyla on HQ at"), "\(replaced)")
+        #expect(try run(forum, "L2", "status", "--mine", "--last", "0").status == 64)
+    }
+
     @Test func `backups of before are emptied once they are told`() throws {
         let forum = try Forum()
         try forum.startHub()
