@@ -10,10 +10,19 @@ class Real(int):
     """The bits of an IEEE 754 binary64: a float would lose the payload of a NaN."""
 
 
+class Unreadable(bytes):
+    """The canonical bytes of what is sealed or was erased."""
+
+
 def value(form):
     if not isinstance(form, dict):
         return form
     (kind, form), = form.items()
+    if kind == "erased":
+        return Unreadable(b"\x81\x05")
+    if kind == "sealed":
+        parts = [bytes.fromhex(part) for part in form]
+        return Unreadable(head(4, 1 + len(parts)) + b"\x04" + b"".join(head(2, len(p)) + p for p in parts))
     if kind == "composite":
         return tuple(map(value, form))
     blob = bytes.fromhex(form) if kind in ("text", "blob") else b""
@@ -49,6 +58,8 @@ def canonical(v):
         return b"\xf6"
     if isinstance(v, tuple):
         return head(4, len(v) + 1) + b"\x00" + b"".join(map(canonical, v))
+    if isinstance(v, Unreadable):
+        return bytes(v)
     if isinstance(v, Real):
         return real(v)
     if isinstance(v, int):

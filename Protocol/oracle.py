@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 
-from forms import Real, canonical, head, is_entry, is_item, ops, value
+from forms import Real, Unreadable, canonical, head, is_entry, is_item, ops, value
 
 LIFE = (0, b"")
 
@@ -43,7 +43,7 @@ def register(standing, policy=None):
     settled = {name for op in standing if op.kind == "resolve" for name in op.covers}
     candidates = [op for op in standing if op.kind == "resolve"
                   or op.kind == "put" and (op.cell, op.dot) not in settled]
-    best = candidates
+    best = [op for op in candidates if not isinstance(op.value, Unreadable)] or candidates
     if policy and candidates and all(type(op.value) is int for op in candidates):
         least, most = min(op.value for op in candidates), max(op.value for op in candidates)
         if most - least <= int(policy["earliest"]):
@@ -77,7 +77,8 @@ def is_shown(cells, columns, found):
             parts = (total if entries else None,)
         else:
             shown = register(standing, column.get("policy"))[1]
-            parts = (shown and shown.value,)
+            # What nobody can read is not in the table.
+            parts = (None if shown is None or isinstance(shown.value, Unreadable) else shown.value,)
             if column["shape"] == "composite":
                 parts = parts[0] or (None,) * column["parts"]
             # SQLite makes NULL of a NaN and 0 of -0: such a value is not in the table.
@@ -107,7 +108,8 @@ def is_basis(op, rows, row, columns, seen):
         return [o.kind for o in standing if o.dot in op.over - retracts] == ["resolve"] and op.over <= alive
     if op.cell == LIFE or op.cell[1] or state == "hidden" and not is_form:
         return op.over == alive & {o.dot for o in view}
-    return op.over == alive & (retracts | shown_dots(view, column.get("policy")))
+    # What was erased since may have been several values.
+    return any(isinstance(o.value, Unreadable) for o in view) or op.over == alive & (retracts | shown_dots(view, column.get("policy")))
 
 
 class Replica:
@@ -171,7 +173,7 @@ class Replica:
             conflicts += [(table, row, 0)] * (state == "conflict")
             for c in columns if shown else ():
                 candidates = register(cells.get((c["column"], b""), []))[0]
-                if c["shape"] in ("register", "composite") and len({op.bytes for op in candidates}) > 1:
+                if c["shape"] in ("register", "composite") and len({op.bytes for op in candidates if not isinstance(op.value, Unreadable)}) > 1:
                     conflicts.append((table, row, c["column"]))
         if conflicts != self.open or not self.shown.keys() <= self.rows.keys():
             yield f"these conflicts are open, or are said to be: {set(conflicts) ^ set(self.open)}"

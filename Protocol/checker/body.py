@@ -126,11 +126,11 @@ class BodyReader(Reader):
             case 4:
                 op = Op(column, b"", "delete", None, self.dots(), self.cell_dots())
             case 5:
-                op = Op(column, encode(self.value()), "put", NULL)
+                op = Op(column, self.element(), "put", NULL)
             case 6:
-                op = Op(column, encode(self.value()), "put", NULL, self.dots())
+                op = Op(column, self.element(), "put", NULL, self.dots())
             case 7:
-                op = Op(column, encode(self.value()), "retract", None, self.dots())
+                op = Op(column, self.element(), "retract", None, self.dots())
         return op, taken
 
     def wire_value(self) -> tuple:
@@ -140,7 +140,9 @@ class BodyReader(Reader):
         count, form = self.form()
         if form == 0:
             return ("composite", tuple(self.scalar() for _ in range(count - 1)))
-        if form > 3 or (count < 2 if form == 1 else count != 2):
+        if form == 4:
+            return self.sealed(count)
+        if form > 4 or (count < 2 if form == 1 else count != 2):
             raise Reject("invalid")
         if form == 1:
             table = self.unsigned(0, MAX_NUMBER)

@@ -10,9 +10,10 @@ from checker.body import BodyReader
 from checker.columns import ColumnsReader, Vocabulary
 from checker.forks import Names
 from checker.identity import sha256
-from checker.limits import MAX_STORED, Reject
+from checker.limits import CHECK, MAX_STORED, Reject
 from checker.merge import State
 from checker.model import Changeset
+from checker.personal import pairs
 from checker.runs import Header, expand, run_hash
 
 
@@ -96,7 +97,7 @@ class Replica:
             reader = ColumnsReader(plain, *place)
             said = reader.vocabulary(h.size)
             changesets = reader.changesets({self.held[run].last: self.said[run] for run in self.chain(h.previous)})
-        if len(changesets) != h.count:
+        if len(changesets) != h.count or len(pairs(changesets)) * CHECK != len(h.checks):
             raise Reject("invalid")
         for op in (op for c in changesets for item in c.rows for op in item.ops):
             for stream, seq in op.names():

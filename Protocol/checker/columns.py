@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from checker.body import BodyReader
-from checker.encoding import ARRAY, NULL, Reader, encode
+from checker.encoding import ARRAY, NULL, Reader, element
 from checker.identity import keyed_row, new_row
 from checker.limits import (
     MAX_AUTHOR, MAX_BODY_DOTS, MAX_BODY_OPS, MAX_BODY_ROWS, MAX_BODY_VALUES, MAX_DOT_ITEMS, MAX_MS, MAX_NEW_ROWS,
@@ -245,6 +245,8 @@ class ColumnsReader(Reader):
         count, form = self.form()
         if form == 0:
             return ("composite", tuple(self.scalar() for _ in range(count - 1)))
+        if form == 4:
+            return self.sealed(count)
         if form != 1 or count < 2:
             raise Reject("invalid")
         table = self.unsigned(0, MAX_NUMBER)
@@ -345,7 +347,7 @@ class Assembly:
     def value(self, table: int, column: int) -> tuple:
         value = self.said[table, column].next(self.ms)
         parts = value[1] if value[0] == "composite" else (value,)
-        self.value_bytes += sum(len(part[1]) for part in parts if part[0] in ("text", "blob"))
+        self.value_bytes += sum(len(part[1]) for part in parts if part[0] in ("text", "blob", "sealed"))
         if self.value_bytes > MAX_BODY_VALUES:
             raise Reject("tooLong")
         return value
@@ -355,7 +357,7 @@ class Assembly:
         if shape == 0:
             return Op(column, b"", "put", value)
         if shape == 5:
-            return Op(column, encode(value), "put", NULL)
+            return Op(column, element(value), "put", NULL)
         over = self.dot_list()
         match shape:
             case 1:
@@ -367,8 +369,8 @@ class Assembly:
             case 4:
                 return Op(column, b"", "delete", None, over, self.covers())
             case 6:
-                return Op(column, encode(value), "put", NULL, over)
-        return Op(column, encode(value), "retract", None, over)
+                return Op(column, element(value), "put", NULL, over)
+        return Op(column, element(value), "retract", None, over)
 
     def dot_list(self) -> frozenset:
         return frozenset(self.dot(*next(self.dots)) for _ in range(next(self.dot_counts)))

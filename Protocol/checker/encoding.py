@@ -1,13 +1,14 @@
 """01 §1, §2: deterministic CBOR, and values.
 
 An item is a tuple: ("null",), ("bool", b), ("int", n), ("real", 64 bits as a number), ("text", UTF-8 bytes),
-("blob", bytes), ("composite", parts); in cbor.jsonl also ("array", items) and ("map", ((key, item), …)).
+("blob", bytes), ("composite", parts), ("sealed", box, subject or None), ("erased",); in cbor.jsonl also
+("array", items) and ("map", ((key, item), …)).
 """
 from __future__ import annotations
 
 import struct
 
-from checker.limits import INT_MAX, INT_MIN, MAX_LEVELS, MAX_SCALAR, Reject
+from checker.limits import INT_MAX, INT_MIN, MAX_BOX, MAX_LEVELS, MAX_SCALAR, TAG as TAG_BYTES, Reject
 
 NULL = ("null",)
 UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
@@ -79,9 +80,26 @@ def encode(item: tuple) -> bytes:
             return encode_head(ARRAY, len(items)) + b"".join(map(encode, items))
         case ("composite", parts):
             return encode_head(ARRAY, 1 + len(parts)) + b"\x00" + b"".join(map(encode, parts))
+        case ("sealed", box, subject):
+            parts = [box] if subject is None else [box, subject]
+            return encode_head(ARRAY, 1 + len(parts)) + b"\x04" + b"".join(encode(("blob", part)) for part in parts)
+        case ("erased",):
+            return b"\x81\x05"
         case ("map", entries):
             return encode_head(MAP, len(entries)) + b"".join(encode(("int", k)) + encode(v) for k, v in entries)
     raise ValueError(f"no item: {item!r}")
+
+
+def is_unreadable(value: tuple) -> bool:
+    """12 §8: whether it is sealed or erased."""
+    return value[0] in ("sealed", "erased")
+
+
+def element(value: tuple) -> bytes:
+    """01 §4.3: a cell's element."""
+    if is_unreadable(value):
+        raise Reject("invalid")
+    return encode(value)
 
 
 class Reader:
@@ -257,9 +275,26 @@ class Reader:
         if self.peek() != ARRAY:
             return self.scalar()
         count, form = self.form()
+        if form == 4:
+            return self.sealed(count)
+        if form == 5 and count == 1:
+            return ("erased",)
         if form != 0:
             raise Reject("invalid")
         return ("composite", tuple(self.scalar() for _ in range(count - 1)))
+
+    def sealed(self, count: int) -> tuple:
+        """01 §2: what stands behind the 4 of a sealed value, of so many items."""
+        if count not in (2, 3):
+            raise Reject("invalid")
+        box = self.blob(MAX_BOX)
+        if len(box) <= TAG_BYTES:
+            raise Reject("invalid")
+        return ("sealed", box, self.exact(16) if count == 3 else None)
+
+    def element(self) -> bytes:
+        """01 §4.3: the canonical bytes of a value that can be read."""
+        return element(self.value())
 
     def end(self) -> None:
         if self.left():

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from checker.encoding import encode
+from checker.encoding import encode, is_unreadable
 from checker.identity import Dot
 from checker.limits import INT_MAX, INT_MIN
 from checker.merge import Live
@@ -37,8 +37,9 @@ class Register:
         settled = set().union(*(l.op.covers for l in of(cell, "resolve")))  # §2.1
         candidates = [l for l in of(cell, "put", "resolve") if l.op.action == "resolve" or l.dot not in settled]
         covered = [l for l in of(cell, "put") if l.dot in settled]
-        conflict = len({encode(l.op.value) for l in candidates}) > 1  # §2.2
-        pool, earliest = candidates, False  # §2.3
+        conflict = len({encode(l.op.value) for l in candidates if not is_unreadable(l.op.value)}) > 1  # §2.2
+        pool = [l for l in candidates if not is_unreadable(l.op.value)] or candidates  # §2.3
+        earliest = False
         if tolerance is not None and candidates and all(l.op.value[0] == "int" for l in candidates):
             numbers = [l.op.value[1] for l in candidates]
             spread = max(numbers) - min(numbers)

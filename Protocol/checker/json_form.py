@@ -67,6 +67,12 @@ def p_value(x) -> tuple:
             return (kind, p_bytes(raw))
         case [("composite", parts)] if isinstance(parts, list):
             return ("composite", tuple(map(p_value, parts)))
+        case [("sealed", [box])]:
+            return ("sealed", p_bytes(box), None)
+        case [("sealed", [box, subject])]:
+            return ("sealed", p_bytes(box), p_hex(subject, 16))
+        case [("erased", True)]:
+            return ("erased",)
     raise BadVector(f"no value: {x!r}")
 
 
@@ -149,6 +155,10 @@ def j_value(item: tuple):
             return {"blob": raw.hex()}
         case ("composite", parts):
             return {"composite": [j_value(p) for p in parts]}
+        case ("sealed", box, subject):
+            return {"sealed": [box.hex()] + ([] if subject is None else [subject.hex()])}
+        case ("erased",):
+            return {"erased": True}
         case ("array", items):
             return [j_value(i) for i in items]
         case ("map", entries):
@@ -205,7 +215,7 @@ def j_open(found: list[tuple[int, bytes]]) -> list[dict]:
 
 
 SETS = {"over", "covers", "candidates", "covered", "shownDots", "allDots", "deletes", "uncovered"}
-LONG = {"bytes", "header", "body", "signature", "text", "blob"}
+LONG = {"bytes", "header", "body", "signature", "text", "blob", "box", "keys"}
 
 
 def normal(x, key: str = "", unordered: tuple = ()):
@@ -214,6 +224,8 @@ def normal(x, key: str = "", unordered: tuple = ()):
         return {k: normal(v, k, unordered) for k, v in x.items()}
     if key in LONG:
         return p_bytes(x).hex()
+    if key == "sealed" and isinstance(x, list):
+        return [p_bytes(part).hex() for part in x]
     if isinstance(x, list):
         items = [normal(v, "", unordered) for v in x]
         if key in SETS or key in unordered:
@@ -230,7 +242,7 @@ def same(a, b) -> bool:
 
 def p_fields(f) -> Header:
     """01 §6.4: F."""
-    members(f, "stream firstSeq count previous bodyHash deps schemaVersion encoding size origin")
+    members(f, "stream firstSeq count previous bodyHash deps schemaVersion encoding size origin", "keyChecks")
     origin = f["origin"] and members(f["origin"], "publicKey scope incarnation")
     deps = [members(d, "stream seq run") for d in f["deps"]]
     return Header(
@@ -238,7 +250,8 @@ def p_fields(f) -> Header:
         None if f["previous"] is None else p_hex(f["previous"], 32), p_hex(f["bodyHash"], 32),
         [(p_hex(d["stream"], 16), p_int(d["seq"]), p_hex(d["run"], 32)) for d in deps], p_int(f["schemaVersion"]),
         p_int(f["encoding"]), p_int(f["size"]),
-        origin and (p_hex(origin["publicKey"], 32), p_text(origin["scope"]), p_int(origin["incarnation"])))
+        origin and (p_hex(origin["publicKey"], 32), p_text(origin["scope"]), p_int(origin["incarnation"])),
+        p_hex(f.get("keyChecks", "")))
 
 
 def j_fields(h: Header) -> dict:
@@ -247,4 +260,4 @@ def j_fields(h: Header) -> dict:
     origin = h.origin and {"publicKey": h.origin[0].hex(), "scope": j_text(h.origin[1]), "incarnation": j_int(h.origin[2])}
     return {"stream": h.stream.hex(), "firstSeq": j_int(h.first), "count": h.count, "previous": j_hash(h.previous),
             "bodyHash": h.body_hash.hex(), "deps": deps, "schemaVersion": j_int(h.schema), "encoding": h.encoding,
-            "size": h.size, "origin": origin}
+            "size": h.size, "origin": origin} | ({"keyChecks": h.checks.hex()} if h.checks else {})

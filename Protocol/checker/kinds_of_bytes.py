@@ -44,6 +44,10 @@ def same_item(item: tuple, found) -> bool:
         case "array" | "composite":
             items = ([("int", 0)] if kind == "composite" else []) + list(rest[0])
             return type(found) is list and len(found) == len(items) and all(map(same_item, items, found))
+        case "sealed":
+            return found == [4, *(part for part in rest if part is not None)]
+        case "erased":
+            return found == [5]
         case "map":
             return (type(found) is dict and list(found) == [key for key, _ in rest[0]]
                     and all(same_item(value, found[key]) for key, value in rest[0]))

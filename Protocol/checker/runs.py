@@ -8,7 +8,7 @@ import zstandard
 from checker.encoding import Reader, encode
 from checker.identity import device_id, digest, stream_id
 from checker.limits import (
-    MAX_EXPANDED, MAX_HEADER, MAX_INCARNATION, MAX_RUN, MAX_SCOPE, MAX_SEQ, MAX_WINDOW, Reject)
+    CHECK, MAX_EXPANDED, MAX_HEADER, MAX_INCARNATION, MAX_RUN, MAX_SCOPE, MAX_SEQ, MAX_WINDOW, Reject)
 
 
 def expand(stored: bytes, encoding: int, size: int) -> bytes:
@@ -50,6 +50,7 @@ class Header:
     encoding: int
     size: int
     origin: tuple[bytes, bytes, int] | None  # public key, scope, incarnation
+    checks: bytes = b""
 
     @property
     def last(self) -> int:
@@ -86,6 +87,10 @@ class Header:
                     got[key] = r.text(MAX_SCOPE)
                 case 11:
                     got[key] = r.unsigned(0, MAX_INCARNATION)
+                case 12:
+                    got[key] = r.blob(MAX_HEADER)
+                    if not got[key] or len(got[key]) % CHECK:
+                        raise Reject("invalid")
                 case _:
                     r.item()
         r.end()
@@ -101,7 +106,7 @@ class Header:
         if origin and stream_id(device_id(got[9]), got[10], got[11]) != got[1]:
             raise Reject("invalid")
         return Header(got[1], got[2], got[3], got.get(4), got[5], got[6], got[7], *got[8],
-                      (got[9], got[10], got[11]) if origin else None)
+                      (got[9], got[10], got[11]) if origin else None, got.get(12, b""))
 
     @staticmethod
     def dep(r: Reader) -> tuple[bytes, int, bytes]:
@@ -120,6 +125,8 @@ class Header:
         entries[8] = array(("int", self.encoding), ("int", self.size))
         if self.origin:
             entries |= {9: ("blob", self.origin[0]), 10: ("text", self.origin[1]), 11: ("int", self.origin[2])}
+        if self.checks:
+            entries[12] = ("blob", self.checks)
         return encode(("map", tuple(entries.items())))
 
 

@@ -77,7 +77,13 @@ extension Conflicts {
         }
         let named: [(String, Value)] = [
             ("until", untilMilliseconds.map(Value.integer) ?? .null),
-            ("reason", reason.isEmpty ? .null : .text(reason)), ("deferred_by", .text(author)),
+            (
+                "reason",
+                reason.isEmpty
+                    ? .null : try words(reason, about: shown.subject.row, shown.subject.table.id)
+            ), ("deferred_by", .text(author)),
+            ("subject_table", .integer(Int64(shown.subject.table.id))),
+            ("subject", .blob(shown.subject.row.identifier.bytes)),
         ]
         let values = named.compactMap { name, value in
             Forum.deferral.column(named: name).map { ($0, value) }

@@ -191,7 +191,8 @@ extension Conflicts {
     ) throws {
         let finding = ruled.finding
         let named: [(String, Value)] = [
-            ("reason", .text(reason)), ("decided_by", .text(author)),
+            ("reason", try words(reason, about: finding.row, finding.table.id)),
+            ("decided_by", .text(author)),
             ("subject_table", .integer(Int64(finding.table.id))),
             ("subject", .blob(finding.row.identifier.bytes)),
         ]

@@ -66,6 +66,12 @@ struct DecisionNote {
 }
 
 extension Conflicts {
+    /// What is said of a row; of a person who has been erased nothing is.
+    func words(_ text: String, about row: RowID, _ table: UInt32) throws -> Value {
+        guard let table = replica.schema.table(id: table) else { return .text(text) }
+        return try replica.isAboutErased(table, row) ? .null : .text(text)
+    }
+
     func note(
         _ note: DecisionNote, _ author: String, in transaction: WriteTransaction
     ) throws {
@@ -73,8 +79,9 @@ extension Conflicts {
             into: Forum.resolution,
             [
                 .integer(Int64(note.table)), .blob(note.row.identifier.bytes),
-                .integer(Int64(note.column)), .blob(note.facts), .text(note.text),
-                .text(note.reason), .text(author),
+                .integer(Int64(note.column)), .blob(note.facts),
+                try words(note.text, about: note.row, note.table),
+                try words(note.reason, about: note.row, note.table), .text(author),
             ],
             dividedBy: Forum.schema.table(id: note.table)?.isDivided == true ? note.row : nil)
     }

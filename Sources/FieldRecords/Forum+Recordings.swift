@@ -9,6 +9,7 @@ extension Forum {
     /// views that read it stand at ``attendance``. `reason` may be about someone's health.
     public static let observation = Table(
         7, "observation", indices: [["item", "person"], ["voids"]], isDivided: true,
+        about: Table.Subject("person"),
         [
             Column(1, "item", .reference(5)),
             Column(2, "person", .reference(2)),
@@ -35,15 +36,18 @@ extension Forum {
             Column(5, "method", .text, conflictClass: .notice),
         ])
 
-    /// A remark on a row of any table.
+    /// A remark on a row of any table; of a person's it is personal.
     public static let note = Table(
-        9, "note", indices: [["subject"]], isDivided: true,
+        9, "note", indices: [["subject"]], isDivided: true, about: subject,
         [
             Column(1, "subject_table", .integer),
             Column(2, "subject", .blob),
             Column(3, "author", .text),
-            Column(4, "text", .text),
+            Column(4, "text", .text, isPersonal: true),
         ])
+
+    /// Where a row is about one of any table: one about a person is personal, and one about a site isn't.
+    static let subject = Table.Subject("subject", in: "subject_table")
 
     /// A picture on a row of any table; `digest` is the SHA-256 of its bytes, which aren't in the
     /// row. One picture on two rows is two photos, so that each lies in its subject's scope.
@@ -51,25 +55,26 @@ extension Forum {
     /// `state` is kept by the program, not by people: a difference heals by itself.
     public static let photo = Table(
         10, "photo", key: ["subject_table", "subject", "digest"], dividedBy: "subject",
+        about: subject,
         [
             Column(1, "subject_table", .integer),
             Column(2, "subject", .blob),
             Column(3, "digest", .blob),
             Column(4, "author", .text),
-            Column(5, "caption", .text, conflictClass: .notice),
+            Column(5, "caption", .text, conflictClass: .notice, isPersonal: true),
             Column(6, "state", .text, conflictClass: .silent),
         ])
 
     /// How people settled a conflict, for people to read: what clashed, what was chosen and why.
     public static let resolution = Table(
-        11, "resolution", indices: [["subject"]], isDivided: true,
+        11, "resolution", indices: [["subject"]], isDivided: true, about: subject,
         [
             Column(1, "subject_table", .integer),
             Column(2, "subject", .blob),
             Column(3, "subject_column", .integer),
             Column(4, "facts", .blob),
-            Column(5, "value", .text),
-            Column(6, "reason", .text),
+            Column(5, "value", .text, isPersonal: true),
+            Column(6, "reason", .text, isPersonal: true),
             Column(7, "recorded_by", .text),
         ])
 
@@ -86,5 +91,6 @@ extension Forum {
             Column(5, "certificates", .set(.blob), conflictClass: .silent),
             Column(6, "cuts", .set(.blob), conflictClass: .silent),
             Column(7, "pins", .set(.blob), conflictClass: .silent),
+            Column(8, "erasures", .set(.blob), conflictClass: .silent),
         ])
 }

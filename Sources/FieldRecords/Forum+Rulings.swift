@@ -7,11 +7,12 @@ extension Forum {
     /// apart write the same row, and two different choices are a conflict again.
     public static let ruling = Table(
         13, "ruling", key: ["rule", "facts"], indices: [["subject"]], isDivided: true,
+        about: subject,
         [
             Column(1, "rule", .text),
             Column(2, "facts", .blob),
             Column(3, "choice", .text),
-            Column(4, "reason", .text, conflictClass: .silent),
+            Column(4, "reason", .text, conflictClass: .silent, isPersonal: true),
             Column(5, "decided_by", .text, conflictClass: .silent),
             Column(6, "subject_table", .integer, conflictClass: .silent),
             Column(7, "subject", .blob, conflictClass: .silent),
@@ -28,14 +29,26 @@ extension Forum {
             Column(4, "source", .text, conflictClass: .silent),
         ])
 
+    /// That a person is to be forgotten: coordinators ask for it, and a hub decides it, once and for good. What
+    /// it decided lies with the hub's own row in ``device``.
+    public static let erasure = Table(
+        16, "erasure", key: ["person"],
+        [
+            Column(1, "person", .reference(2)),
+            Column(2, "reason", .text, conflictClass: .silent),
+            Column(3, "asked_by", .text, conflictClass: .silent),
+        ])
+
     /// A conflict that someone put off, by its id; it is back at that time, or when its values
     /// change.
     public static let deferral = Table(
-        15, "deferral", key: ["conflict"], isDivided: true,
+        15, "deferral", key: ["conflict"], isDivided: true, about: subject,
         [
             Column(1, "conflict", .blob),
             Column(2, "until", .time, conflictClass: .silent),
-            Column(3, "reason", .text, conflictClass: .silent),
+            Column(3, "reason", .text, conflictClass: .silent, isPersonal: true),
             Column(4, "deferred_by", .text, conflictClass: .silent),
+            Column(5, "subject_table", .integer, conflictClass: .silent),
+            Column(6, "subject", .blob, conflictClass: .silent),
         ])
 }

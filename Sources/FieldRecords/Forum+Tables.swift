@@ -26,6 +26,7 @@ extension Forum {
     /// How to reach a person: apart from ``person``, because only their delegation may read it.
     public static let contact = Table(
         3, "contact", key: ["person", "delegation"], dividedBy: "delegation",
+        about: Table.Subject("person"),
         [
             Column(1, "person", .reference(2)),
             Column(2, "delegation", .reference(1)),

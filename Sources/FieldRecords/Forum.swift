@@ -11,13 +11,14 @@ public enum Forum {
     ///
     /// Numbers are given for good. One that is missing from a table is spoken for.
     public static let schema = Schema(
-        name: "forum", version: 5,
+        name: "forum", version: 6,
         tables: [
             delegation, person, contact, site, item, visit, observation, tally, note, photo,
-            resolution, device, ruling, proposal, deferral,
+            resolution, device, ruling, proposal, deferral, erasure,
         ],
         views: [personIdentity, attendance, attendanceSummary], rules: rules,
-        trust: TrustTable(device, certificates: "certificates", cuts: "cuts", pins: "pins"),
+        trust: TrustTable(
+            device, certificates: "certificates", cuts: "cuts", pins: "pins", erasures: "erasures"),
         divisions: [delegation])
 }
 

@@ -21,7 +21,8 @@ extension HubStore {
             return try handOver(request, from: publicKey, cut)
         }
         // As long as a laptop holds more of the hub's own stream, the hub gives no number of it.
-        if !request.parts.contains(where: isBehind) {
+        let decides = !request.parts.contains(where: isBehind)
+        if decides {
             try renewIfDue(device)
             try statePinsIfDue()
         }
@@ -29,17 +30,23 @@ extension HubStore {
         var room = Limits.batchBytes
         var parts: [SyncReply.Part] = []
         for part in request.parts {
-            parts.append(try answer(part, of: granted, from: publicKey, &room))
+            parts.append(
+                try answer(part, of: granted, from: publicKey, decides: decides, &room))
         }
         try note(request, from: publicKey)
+        // A reader may be in the way; then it is for the next request.
+        _ = try? replica.emptyFreePages()
         return SyncReply(
             parts: parts, scopes: try readableScopes(of: granted), hubMilliseconds: now)
     }
 
-    /// - Parameter room: of the reply, in bytes; 0 once a scope has more to give than fits: those behind it
-    ///   come later.
+    /// - Parameters:
+    ///   - decides: whether the hub may write to its own stream.
+    ///   - room: of the reply, in bytes; 0 once a scope has more to give than fits: those behind it
+    ///     come later.
     private func answer(
-        _ part: ExchangeRequest, of granted: [String], from publicKey: [UInt8], _ room: inout Int
+        _ part: ExchangeRequest, of granted: [String], from publicKey: [UInt8], decides: Bool,
+        _ room: inout Int
     ) throws -> SyncReply.Part {
         guard part.scope == Forum.scope || Forum.schema.mark(ofScope: part.scope) != nil else {
             return .refused(Refusal(.scope, "this forum has no scope \(part.scope)"))
@@ -54,6 +61,14 @@ extension HubStore {
             )
         }
         var (heads, rejections) = try take(runs, from: publicKey, feeds: isReadable)
+        // Also what a hub that was restored has been asked for before.
+        if decides, part.scope == Forum.scope {
+            do {
+                try eraseIfAsked()
+            } catch StoreError.damaged {
+                // `karvan-hub verify` says what; meanwhile nobody has to wait for it.
+            }
+        }
         // Where others stand is none of its business then.
         if !isReadable {
             for index in rejections.indices where rejections[index].refusal.code == .gap {

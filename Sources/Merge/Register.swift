@@ -2,7 +2,7 @@ public import Causality
 
 /// How a register picks the value that it shows. It is a fold, never an op that is written.
 public enum RegisterPolicy: Hashable, Sendable {
-    /// The candidate with the greatest (time, stream, seq).
+    /// The candidate with the greatest (time, stream, seq), of those that can be read if there are any.
     case latest
     /// The least integer, while all candidates are integers no more than `tolerance` apart (both
     /// ends included); otherwise as ``latest``.
@@ -17,7 +17,7 @@ public struct RegisterFold: Hashable, Sendable {
     public let covered: [LiveOp]
     /// The candidate whose value is shown; `nil` for a cell without a value.
     public let shown: LiveOp?
-    /// Two or more candidates with distinct values.
+    /// Two or more candidates with distinct values. What nobody can read is none.
     public let isConflict: Bool
     /// A conflict whose candidates lie within the tolerance of the policy.
     public let isWithinTolerance: Bool
@@ -39,10 +39,14 @@ public struct RegisterFold: Hashable, Sendable {
         (candidates, covered) =
             isAllPuts ? (live, []) : Self.sort(live, settled: settled)
         let candidates = candidates
-        isConflict = candidates.contains { $0.action.value != candidates[0].action.value }
+        // Mostly all can be read, and nothing is copied.
+        let areLegible = candidates.allSatisfy { $0.action.value?.isUnreadable == false }
+        let legible =
+            areLegible ? candidates : candidates.filter { $0.action.value?.isUnreadable == false }
+        isConflict = legible.contains { $0.action.value != legible[0].action.value }
         let earliest = Self.earliest(candidates, policy)
         isWithinTolerance = isConflict && earliest != nil
-        shown = earliest ?? candidates.max { $0.yields(to: $1) }
+        shown = earliest ?? (legible.isEmpty ? candidates : legible).max { $0.yields(to: $1) }
     }
 
     private static func sort(

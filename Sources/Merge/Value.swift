@@ -1,3 +1,5 @@
+public import Causality
+
 /// What a cell can hold. Equality is that of the canonical bytes, never of their meaning: two
 /// Unicode spellings of one name differ, −0 differs from 0, and a NaN equals itself.
 public enum Value: Sendable {
@@ -8,6 +10,30 @@ public enum Value: Sendable {
     case blob([UInt8])
     /// The parts of a composite register, in the order of its declaration.
     case composite([Value])
+    /// What somebody recorded of a person, without the key to it.
+    case sealed(SealedValue)
+    /// What somebody recorded of a person who has been erased: nobody can read it any more.
+    case erased
+
+    /// Whether nobody can say here what was recorded: it is no other value, and no reason for a conflict.
+    public var isUnreadable: Bool {
+        switch self {
+        case .sealed, .erased: true
+        default: false
+        }
+    }
+}
+
+/// A value as a body holds what is personal: encrypted, by a key that lies elsewhere.
+public struct SealedValue: Hashable, Sendable {
+    /// The person's row; `nil` for the row that the value lies in.
+    public var subject: RowID?
+    /// The ciphertext, with its tag.
+    public var box: [UInt8]
+
+    public init(about subject: RowID?, box: [UInt8]) {
+        (self.subject, self.box) = (subject, box)
+    }
 }
 
 extension Value: Hashable {
@@ -19,6 +45,8 @@ extension Value: Hashable {
         case (.text(let a), .text(let b)): a.utf8.elementsEqual(b.utf8)
         case (.blob(let a), .blob(let b)): a == b
         case (.composite(let a), .composite(let b)): a == b
+        case (.sealed(let a), .sealed(let b)): a == b
+        case (.erased, .erased): true
         default: false
         }
     }
@@ -32,6 +60,8 @@ extension Value: Hashable {
             for byte in text.utf8 { hasher.combine(byte) }
         case .blob(let bytes): hasher.combine(bytes)
         case .composite(let parts): hasher.combine(parts)
+        case .sealed(let value): hasher.combine(value)
+        case .erased: hasher.combine(1)
         }
     }
 }

@@ -25,14 +25,19 @@ public struct TrustTable: Hashable, Sendable {
     public let certificates: UInt32
     public let cuts: UInt32
     public let pins: UInt32
+    /// Where a hub says who has been erased; `nil` where nobody is.
+    public let erasures: UInt32?
 
-    public init(_ table: Table, certificates: String, cuts: String, pins: String) {
+    public init(
+        _ table: Table, certificates: String, cuts: String, pins: String, erasures: String? = nil
+    ) {
         self.table = table.id
         self.certificates = table.declared(certificates).id
         self.cuts = table.declared(cuts).id
         self.pins = table.declared(pins).id
+        self.erasures = erasures.map { table.declared($0).id }
     }
 
     /// The numbers of all of them.
-    var columns: [UInt32] { [certificates, cuts, pins] }
+    var columns: [UInt32] { [certificates, cuts, pins] + [erasures].compactMap { $0 } }
 }

@@ -18,10 +18,24 @@ public struct Table: Hashable, Sendable {
     /// The column of the natural key that says where a row lies: with the row that it names, or in the
     /// scope that this row stands for. `nil` where whoever makes a row says it.
     public let dividedBy: String?
+    /// Where a row names the person whom its personal values are about; `nil` where a row is that person.
+    public let about: Subject?
+
+    /// The column that holds the id of a person's row, or of one that is about a person.
+    public struct Subject: Hashable, Sendable {
+        public let column: String
+        /// The column that holds the number of that row's table; `nil` where the first is a reference.
+        public let tableColumn: String?
+
+        public init(_ column: String, in tableColumn: String? = nil) {
+            (self.column, self.tableColumn) = (column, tableColumn)
+        }
+    }
 
     public init(
         _ id: UInt32, _ name: String, key naturalKey: [String] = [], indices: [[String]] = [],
-        isDivided: Bool = false, dividedBy: String? = nil, _ columns: [Column]
+        isDivided: Bool = false, dividedBy: String? = nil, about: Subject? = nil,
+        _ columns: [Column]
     ) {
         self.id = id
         self.name = name
@@ -30,7 +44,11 @@ public struct Table: Hashable, Sendable {
         self.indices = indices
         self.isDivided = isDivided || dividedBy != nil
         self.dividedBy = dividedBy
+        self.about = about
     }
+
+    /// Whether its rows stand for people.
+    public var isOfPeople: Bool { about == nil && columns.contains(where: \.isPersonal) }
 
     public func column(named name: String) -> Column? { columns.first { $0.name == name } }
     /// A column that the program names itself: that it isn't declared is a bug, and stops the program.
@@ -169,6 +187,23 @@ public struct Schema: Sendable {
             precondition(
                 table.dividedBy.map(table.naturalKey.contains) ?? true,
                 "\(table.name): what divides it is no column of its natural key")
+            precondition(
+                table.keyColumns.allSatisfy { !$0.isPersonal },
+                "\(table.name): what is personal names no row")
+            precondition(
+                table.columns.allSatisfy { !$0.isPersonal || $0.isRegister },
+                "\(table.name): only a register can be personal")
+            precondition(
+                table.indices.joined().allSatisfy { name in
+                    !table.columns.contains { column in
+                        column.isPersonal && column.sqlColumns.contains { $0.name == name }
+                    }
+                }, "\(table.name): what is personal is in no index")
+            precondition(
+                table.about.map { about in
+                    table.column(named: about.column) != nil
+                        && about.tableColumn.map { table.column(named: $0) != nil } ?? true
+                } ?? true, "\(table.name): what it is about is no column")
             precondition(
                 table.indices.joined().allSatisfy(parts.contains),
                 "\(table.name): an index names an unknown column")

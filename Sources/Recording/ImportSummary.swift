@@ -11,6 +11,8 @@ public struct ImportSummary: Hashable, Sendable {
     public var keptCount = 0
     /// Values that the list changed and someone here too: both stand.
     public var conflictCount = 0
+    /// Lines about people who have been erased: nothing of them is taken in.
+    public var erasedCount = 0
     /// Rows that an earlier list had and this one lacks. They are never deleted.
     public var missingCount = 0
     /// Those among them that were not proposed for deletion before.
@@ -27,6 +29,8 @@ public struct ImportDifference: Hashable, Sendable {
         case created, changed, kept, conflict, missing
         /// Was missing from an earlier list, and is in this one.
         case back
+        /// The person has been erased: the line is passed over.
+        case erased
     }
 
     public var kind: Kind

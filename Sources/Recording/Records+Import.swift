@@ -66,6 +66,10 @@ extension Records {
         _ summary: inout ImportSummary
     ) throws {
         let id = replica.schema.rowID(in: row.table, key: row.key)
+        guard try !isErased(row, id) else {
+            if row.table == Forum.person { summary.erasedCount += 1 }
+            return note(.erased, row, id, "", "", &summary)
+        }
         guard try replica.state(row.table.id, id).cells.isEmpty else {
             return try merge(row, id, past, in: transaction, &summary)
         }
@@ -81,13 +85,26 @@ extension Records {
                 name: try name(of: id, in: row.table)))
     }
 
+    /// Whether a row is about a person who has been erased.
+    private func isErased(_ row: ImportRow, _ id: RowID) throws -> Bool {
+        let people = try replica.erasedPeople()
+        guard !people.isEmpty else { return false }
+        if row.table == Forum.person { return people.contains(id) }
+        guard row.table == Forum.contact, case .blob(let bytes)? = row.key.first,
+            let person = Identifier(bytes)
+        else { return false }
+        return people.contains(RowID(person))
+    }
+
     /// A row whose fields are all empty makes none, and is cleared where it is.
     private func clear(
         _ row: ImportRow, _ past: ImportPast, in transaction: WriteTransaction,
         _ summary: inout ImportSummary
     ) throws {
         let id = replica.schema.rowID(in: row.table, key: row.key)
-        guard try !replica.state(row.table.id, id).cells.isEmpty else { return }
+        guard try !isErased(row, id), try !replica.state(row.table.id, id).cells.isEmpty else {
+            return
+        }
         try merge(row, id, past, in: transaction, &summary)
     }
 

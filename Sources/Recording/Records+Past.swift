@@ -122,6 +122,7 @@ extension Value {
         case .text: 2
         case .blob: 3
         case .composite: 4
+        case .sealed, .erased: 0
         }
     }
 }

@@ -14,6 +14,8 @@ public struct PersonLabel: Hashable, Sendable {
     public var latinName: String
     public var delegation: String
     public var role: String
+    /// Nobody can read who they were any more.
+    public var isErased = false
 }
 
 /// A person who joins without being on a list.
@@ -96,7 +98,8 @@ extension Records {
         let parts = found ?? ["", "", "", "", ""]
         return PersonLabel(
             id: id, name: parts[0].isEmpty ? try shortID(of: id) : parts[0],
-            nativeName: parts[1], latinName: parts[2], delegation: parts[3], role: parts[4])
+            nativeName: parts[1], latinName: parts[2], delegation: parts[3], role: parts[4],
+            isErased: try replica.erasedPeople().contains(id))
     }
 
     /// As much of the id as names the person here, and a little more for what others may add.

@@ -148,6 +148,8 @@ public struct Records {
         case .text(let text): text
         case .blob(let bytes): Hexadecimal.text(of: bytes)
         case .composite(let parts): parts.map(plain).joined(separator: ", ")
+        case .sealed: "(can't be read: its key is missing)"
+        case .erased: "(erased)"
         }
     }
 

@@ -43,6 +43,10 @@ struct ExportLine {
             text += "{\"real\":\"\(Identifier(high: number.bitPattern, low: 0).digits)\"}"
         case .text(let text): string(text)
         case .blob(let bytes): text += "{\"blob\":\"\(bytes.hexadecimal)\"}"
+        case .sealed(let value):
+            let parts = [value.box] + (value.subject.map { [$0.identifier.bytes] } ?? [])
+            list(parts, "{\"sealed\":[", "]}") { $0.text += "\"\($1.hexadecimal)\"" }
+        case .erased: text += "{\"erased\":true}"
         case .composite(let parts):
             list(parts, "{\"composite\":[", "]}") { $0.value($1) }
         }

@@ -15,6 +15,8 @@ final class Lane {
     var unwrittenTail: [TailPiece] = []
     /// The bodies of the tail, one after another, as a run will hold them.
     var tailBody: [UInt8] = []
+    /// Their keys.
+    var tailKeys = KeptKeys()
     var tailRowCount = 0
     /// What the stream's runs have said.
     var dictionary = SealingDictionary()
@@ -34,6 +36,7 @@ final class Lane {
     func startTail() {
         writer = BodyWriter(stream: record.wire, previousRun: record.runHash, mark: mark)
         (tailCount, tailRowCount) = (0, 0)
+        tailKeys = KeptKeys()
         tailBody.removeAll(keepingCapacity: tailBody.capacity <= Limits.runStoredBytes)
     }
 

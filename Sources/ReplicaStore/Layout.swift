@@ -11,7 +11,8 @@ enum Layout {
     ///
     /// 4: checks where nothing is signed, and bodies by columns: a build that knows neither must not open it.
     /// 5: streams of several scopes; the tables are those of 4.
-    static let version: Int64 = 5
+    /// 6: what is personal is sealed, and its keys lie behind the signatures and beside the tails.
+    static let version: Int64 = 6
     /// The column of each declared table that holds the row's clocks; no schema may declare it.
     static let clockColumn = "sy_clk"
 
@@ -119,7 +120,7 @@ enum Layout {
     private static let tail = """
         CREATE TABLE sy_tail(
             seq INTEGER PRIMARY KEY, refs BLOB NOT NULL, body BLOB NOT NULL,
-            sum INTEGER NOT NULL DEFAULT 0
+            sum INTEGER NOT NULL DEFAULT 0, keys BLOB NOT NULL DEFAULT x''
         ) STRICT
         """
 
@@ -127,19 +128,22 @@ enum Layout {
     static let left = """
         CREATE TABLE sy_left(
             sid INTEGER NOT NULL, seq INTEGER NOT NULL, refs BLOB NOT NULL, body BLOB NOT NULL,
-            sum INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(sid, seq)
+            sum INTEGER NOT NULL DEFAULT 0, keys BLOB NOT NULL DEFAULT x'',
+            PRIMARY KEY(sid, seq)
         ) STRICT, WITHOUT ROWID
         """
 
     /// The sums that pieces of a tail have since version 4.
     static let sum = "ADD COLUMN sum INTEGER NOT NULL DEFAULT 0"
+    /// The keys that they have since version 6.
+    static let keys = "ADD COLUMN keys BLOB NOT NULL DEFAULT x''"
 
     /// What brings a file of version 1 to version 2: there all clocks lay in `sy_row`.
     static func upgrade(_ tables: [Table]) -> [String] {
         ["ALTER TABLE sy_row RENAME TO sy_row_1", rowsBeside]
             + [
                 "ALTER TABLE sy_tail RENAME TO sy_tail_1", tail,
-                "INSERT INTO sy_tail SELECT seq, refs, body, 0 FROM sy_tail_1",
+                "INSERT INTO sy_tail(seq, refs, body) SELECT seq, refs, body FROM sy_tail_1",
                 "DROP TABLE sy_tail_1",
                 "DROP INDEX sy_live_open", "ALTER TABLE sy_live RENAME TO sy_live_1", live,
                 """
@@ -315,6 +319,10 @@ enum MetaKey {
     static func dropped(_ scope: String) -> String { "dropped_\(scope)" }
     /// Something was taken off the disk, and free pages may still hold it.
     static let vacuum = "vacuum"
+    /// It is only the log that may still hold it.
+    static let vacuumed = Value.integer(2)
+    /// A digest of the people whose keys this file has destroyed. A repaired one has to do that again.
+    static let erased = "erased"
     /// What this replica had written in other scopes than the base one, in streams that are gone.
     static let laneCount = "lane_count"
     /// The scopes that the hub last said this device may read, separated by single spaces.

@@ -51,7 +51,7 @@ extension Replica {
                 guard let run = try runs(of: record, after: base, .first).first else { continue }
                 siblings.append(
                     Sibling(
-                        record: record, changesets: try rawChangesets(of: run, record),
+                        record: record, changesets: try sealedChangesets(of: run, record),
                         strays: strays(of: run, try names(of: run))))
             }
             return siblings

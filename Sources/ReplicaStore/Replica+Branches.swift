@@ -136,12 +136,27 @@ extension Replica {
     func rawChangesets(
         of run: SealedRun, _ record: StreamRecord
     ) throws(StoreError) -> [Changeset] {
+        let erased = try erasedPeople()
+        var contents = try rawContents(of: run, record)
+        contents.open(run.keys, isErased: erased.contains)
+        return contents.changesets
+    }
+
+    /// As above, with what is personal as the body has it: what two branches begin with alike must not
+    /// depend on who may still read it.
+    func sealedChangesets(
+        of run: SealedRun, _ record: StreamRecord
+    ) throws(StoreError) -> [Changeset] { try rawContents(of: run, record).changesets }
+
+    /// What a run of the log says, with what is personal as the body has it.
+    func rawContents(
+        of run: SealedRun, _ record: StreamRecord
+    ) throws(StoreError) -> RunContents {
         let named = try names(of: run)
         do {
             return try run.contents(
                 namespace: schema.namespace, mark: mark(of: record), naming: named,
-                earlier: vocabularies(of: record)
-            ).changesets
+                earlier: vocabularies(of: record))
         } catch {
             throw rows.damaged(
                 "run \(run.header.stream):\(run.header.lastSeq): \(error.explanation)")

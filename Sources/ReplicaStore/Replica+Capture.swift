@@ -86,6 +86,7 @@ extension Replica {
                 && !newColumns.contains(SchemaColumn(table: table, column: column))
         }
         guard try transaction == nil || canSend(row, found, places, access) else { return }
+        let isErased = try isErased(row, found, access)
         // A value that another program may have overwritten is read from the log.
         let logged: (UInt32, Dot) throws(StoreError) -> Value? = {
             [unowned self] column, dot throws(StoreError) in
@@ -106,8 +107,10 @@ extension Replica {
                 guard let found else {
                     return state.cells.isEmpty || LifeFold(state).isHidden ? [] : [state.delete()]
                 }
-                return places.flatMap { place in
-                    Self.operations(
+                return places.flatMap { place -> [Operation] in
+                    // The table shows the fold again, of which that is no part.
+                    if isErased, access.table.columns[place].isPersonal { return [] }
+                    return Self.operations(
                         from: state, access.table.columns[place], found[place],
                         by: transaction.lane.record.stream)
                 }
@@ -117,6 +120,23 @@ extension Replica {
         }
         if !isWritten { try putBack(table, row, access, logged) }
         try forget(table, row)
+    }
+
+    /// Whether a row is about a person who has been erased.
+    private func isErased(
+        _ row: RowID, _ found: [Value]?, _ access: TableAccess
+    ) throws(StoreError) -> Bool {
+        guard access.isPersonal, let found else { return false }
+        let people = try erasedPeople()
+        guard !people.isEmpty else { return false }
+        let subject = try subject(of: row, in: access.table) { column in
+            access.place(of: column.id).map { found[$0] }
+        }
+        return switch subject {
+        case .row: people.contains(row)
+        case .person(let person): people.contains(person)
+        case .nobody: false
+        }
     }
 
     /// A row that another program took away is noted as a whole, and its clocks were kept. One that
@@ -251,16 +271,29 @@ extension Replica {
         try forget(table, row)
         let called = try nameForPeople(row, access, found)
         let reason = """
-            another program changed \(name) \(called), which this laptop is not let, and that was \
-            taken back: \(words)
+            another program changed \(name) \(called), which this laptop is not let, and \
+            \(Self.takenBackWords)\(words)
             """
+        // Whose name may be among the words.
+        let person: RowID? =
+            switch access.isPersonal
+                ? try subject(
+                    of: row, in: access.table,
+                    writing: { column in access.place(of: column.id).flatMap { found?[$0] } })
+                : .nobody
+            {
+            case .row: row
+            case .person(let other): other
+            case .nobody: nil
+            }
         try connection.run(
             """
             INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
-            VALUES(?, ?, 0, ?, ?, x'', x'', x'')
+            VALUES(?, ?, 0, ?, ?, ?, x'', x'')
             """, .text(Self.scope), .blob(own.stream.identifier.bytes),
-            .integer(environment.wallMilliseconds()), .text("\(Refusal.Code.scope.name): \(reason)")
-        )
+            .integer(environment.wallMilliseconds()),
+            .text("\(Refusal.Code.scope.name): \(reason)"),
+            .blob(person?.identifier.bytes ?? []))
     }
 
     /// A row by its natural key, where that is of texts; else by its id.

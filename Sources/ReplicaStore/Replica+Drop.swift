@@ -83,16 +83,33 @@ extension Replica {
         return dropped
     }
 
-    /// Also when that was begun, and did not come to its end.
-    private func emptyFreePages() throws {
-        guard try connection.meta(MetaKey.vacuum) != nil else { return }
-        try withLock {
-            try connection.execute("VACUUM")
-            try connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    /// Takes what was removed off the disk: also when that was begun, and did not come to its end.
+    ///
+    /// - Returns: whether nothing of it is left. A reader may be in the way: then it is for the next time.
+    @discardableResult
+    public func emptyFreePages() throws -> Bool {
+        guard let due = try connection.meta(MetaKey.vacuum) else { return true }
+        if due != MetaKey.vacuumed {
+            try withLock {
+                // A copy of the whole file need not lie in memory.
+                try connection.execute("PRAGMA temp_store = FILE")
+                defer { try? connection.execute("PRAGMA temp_store = MEMORY") }
+                try connection.execute("VACUUM")
+            }
+            // The next time, what is left to do is little.
+            try transaction { () throws(StoreError) in
+                try connection.setMeta(MetaKey.vacuum, MetaKey.vacuumed)
+            }
         }
+        let isDone = try withLock {
+            // (whether somebody was in the way, …)
+            try connection.rows("PRAGMA wal_checkpoint(TRUNCATE)").first?[0] == .integer(0)
+        }
+        guard isDone else { return false }
         try transaction { () throws(StoreError) in
             try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.vacuum))
         }
+        return true
     }
 
     private func drop(_ scope: String) throws(StoreError) {

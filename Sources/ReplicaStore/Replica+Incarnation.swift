@@ -45,7 +45,8 @@ extension Replica {
         }
         try install.reserve()
         try connection.run(
-            "INSERT INTO sy_left SELECT ?, seq, refs, body, sum FROM sy_tail", .integer(own.sid))
+            "INSERT INTO sy_left(sid, seq, refs, body, sum, keys) SELECT ?, seq, refs, body, sum, keys FROM sy_tail",
+            .integer(own.sid))
         try connection.run("DELETE FROM sy_tail")
         for lane in lanes {
             try rows.streams.update(lane.record, in: connection)
@@ -139,9 +140,9 @@ extension Replica {
         }
     }
 
-    private func leftPieces(_ record: StreamRecord) throws(StoreError) -> [TailPiece] {
+    func leftPieces(_ record: StreamRecord) throws(StoreError) -> [TailPiece] {
         let statement = try connection.statement(
-            "SELECT seq, refs, body, sum FROM sy_left WHERE sid = ? AND seq > ? ORDER BY seq")
+            "SELECT \(pieceColumns) FROM sy_left WHERE sid = ? AND seq > ? ORDER BY seq")
         defer { statement.reset() }
         statement.bind(1, record.sid)
         statement.bind(2, Int64(record.sealed))
@@ -165,13 +166,22 @@ extension Replica {
     }
 
     /// The changesets that an earlier incarnation left, in order.
-    func leftChangesets(_ record: StreamRecord) throws(StoreError) -> [Changeset] {
+    ///
+    /// - Parameter isOpened: otherwise what is personal is given as it lies.
+    func leftChangesets(
+        _ record: StreamRecord, isOpened: Bool = true
+    ) throws(StoreError) -> [Changeset] {
+        let erased = try isOpened ? erasedPeople() : []
         var reader = tailReader(record)
         var changesets: [Changeset] = []
         for piece in try leftPieces(record) {
             reader.append(piece.body, newStreams: piece.streams)
             do throws(CBORError) {
-                while let changeset = try reader.next() { changesets.append(changeset) }
+                while let changeset = try reader.next(
+                    isOpened ? piece.keys.keys : [], isErased: erased.contains)
+                {
+                    changesets.append(changeset)
+                }
             } catch {
                 throw rows.damaged("change \(record.stream):\(piece.seq): \(error)")
             }
@@ -184,13 +194,14 @@ extension Replica {
     ///
     /// - Returns: `nil` when the run holds others in their place.
     func leftCount(
-        in changes: RunChanges, _ record: StreamRecord?
+        in contents: RunContents, _ record: StreamRecord?
     ) throws(StoreError) -> Int? {
         guard let record, lane(sid: record.sid) == nil, record.head > record.sealed else {
             return 0
         }
-        let left = try leftChangesets(record)
-        return changes.changesets.starts(with: left) ? left.count : nil
+        let left = try leftChangesets(record, isOpened: false)
+        let changesets = contents.sealedChangesets ?? contents.changesets
+        return changesets.starts(with: left) ? left.count : nil
     }
 
     /// Seals what an earlier incarnation left, because another file has sealed something else there.
@@ -281,7 +292,7 @@ extension Replica {
             origin: StreamOrigin(
                 publicKey: record.publicKey, scope: record.scope, incarnation: record.incarnation),
             key: try key(), namespace: schema.namespace, mark: mark(of: record),
-            dictionary: &dictionary,
+            keys: try fittingKeys(of: pieces, record), dictionary: &dictionary,
             earlier: { [record] in try? vocabulary(record.sid, holding: $0) })
         try keep(run, of: &record, received: environment.wallMilliseconds())
         try rows.streams.update(record, in: connection)

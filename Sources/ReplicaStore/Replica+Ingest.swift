@@ -36,6 +36,8 @@ struct IncomingRun {
     /// What the streams of its deps were called when it was read, and how often names had changed.
     var names: [StreamID]?
     var naming: Int64 = 0
+    /// How many people had been erased.
+    var erasedCount = 0
 
     /// What it does to rows; as long as that was not read, a row for each changeset.
     var rowCount: Int {
@@ -141,7 +143,8 @@ extension Replica {
         else { return IncomingRun(run: run) }
         return IncomingRun(
             run: run, contents: Result { try read(run, of: record, publicKey) },
-            names: try? names(of: run), naming: rows.streams.naming)
+            names: try? names(of: run), naming: rows.streams.naming,
+            erasedCount: (try? erasedPeople().count) ?? -1)
     }
 
     /// Takes a run into the log. What it does to rows is left to whoever ends the transaction: runs
@@ -154,7 +157,10 @@ extension Replica {
             if try isBehindEnd(run), let refusal = try setAside(incoming) {
                 return .setAside(refusal)
             }
-            if try isHeld(run) { return .duplicate }
+            if try isHeld(run) {
+                try fillKeys(of: run)
+                return .duplicate
+            }
             let ownLane = lane(of: run.header.stream)
             let isOwn = ownLane != nil
             // It goes on elsewhere as well.
@@ -184,14 +190,19 @@ extension Replica {
                 ?? rows.streams[run.header.stream]
             try keepReadings()
             // So many of the changesets are part of the state already.
-            guard let leftCount = try leftCount(in: contents.changes, record) else {
+            guard let leftCount = try leftCount(in: contents, record) else {
                 // Others stand in their place: both count.
                 guard let record, try sealLeftBeside(record) else {
                     throw Refusal(.gap, "what an earlier life of this file recorded waits")
                 }
                 return try accept(IncomingRun(run: run), into: &accepted)
             }
-            let sid = try keep(run, contents.changes.heads.dropFirst(leftCount).last, record)
+            var kept = run
+            kept.keys = contents.keys
+            if leftCount > 0, let record {
+                kept.fillKeys(from: try leftPieces(record).flatMap(\.keys.keys))
+            }
+            let sid = try keep(kept, contents.changes.heads.dropFirst(leftCount).last, record)
             let isEnded = record?.end != nil
             let isLate = try isEnded && run.header.firstSeq <= namedBehindEnd(of: sid)
             if isLate { log.removeAll() }
@@ -213,6 +224,12 @@ extension Replica {
                 try apply(&accepted)
                 try endStreams()
             }
+            if areErasures(contents.changes) {
+                // Those that come next may be about the same people.
+                try apply(&accepted)
+                erased = nil
+                holdsUncheckedKeys = true
+            }
             return .applied(contents.changes.heads.count - leftCount)
         } catch let refusal as Refusal {
             return .refused(refusal)
@@ -231,13 +248,16 @@ extension Replica {
         guard case .fork(let record) = try place(of: run) else {
             return try accept(IncomingRun(run: run), into: &accepted)
         }
-        let count = try takeBranch(run, contents, of: record)
+        var kept = run
+        kept.keys = contents.keys
+        let count = try takeBranch(kept, contents, of: record)
         vocabularies.insert(contents.vocabulary, of: run.hash)
         try noteTakenBack(run, record.publicKey)
         try forgetAside(run)
         areRowsStale = true
         try settleRows()
         if areCuts(contents.changes) { try endStreams() }
+        if areErasures(contents.changes) { (erased, holdsUncheckedKeys) = (nil, true) }
         mayReachEnd = true
         return .applied(count)
     }
@@ -267,7 +287,8 @@ extension Replica {
         of incoming: IncomingRun, _ record: StreamRecord?
     ) throws -> IncomingRun.Contents {
         if let contents = incoming.contents, incoming.naming == rows.streams.naming,
-            try incoming.names == names(of: incoming.run)
+            try incoming.names == names(of: incoming.run),
+            try incoming.erasedCount == erasedPeople().count
         {
             return try contents.get()
         }
@@ -332,18 +353,64 @@ extension Replica {
                 namespace: schema.namespace, mark: mark, naming: named,
                 earlier: vocabularies(of: record))
             try checkRows(contents.changes, in: scope, mark)
-            guard named != nil || rows.streams.isForked(run.header.stream) else { return contents }
-            // A stream of which nothing is here has no branches yet.
-            guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) }) else {
-                throw Refusal(.poison, "its stream's first run is missing")
+            if named != nil || rows.streams.isForked(run.header.stream) {
+                // A stream of which nothing is here has no branches yet.
+                guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) })
+                else { throw Refusal(.poison, "its stream's first run is missing") }
+                let changesets = try read(contents.changesets, of: record, strays(of: run, named))
+                contents.changes = RunChanges(changesets)
+                contents.order = try? contents.changes.order()
             }
-            let changesets = try read(contents.changesets, of: record, strays(of: run, named))
-            contents.changes = RunChanges(changesets)
-            contents.order = try? contents.changes.order()
+            if record.map({ $0.head > $0.sealed }) ?? false {
+                contents.sealedChangesets = contents.changesets
+            }
+            try checkSealed(contents.changes, run.header)
+            let erased = try erasedPeople()
+            contents.open(run.keys, isErased: erased.contains)
             return contents
         } catch RunError.unreadableSource(let seq) {
             throw rows.damaged("run \(run.header.stream):\(seq) of the log")
         }
+    }
+
+    /// The header tells damage of as many keys as the body needs; and what is encrypted is what a hub can have
+    /// erased: in columns that are personal, and of a person's own row about that person.
+    private func checkSealed(_ changes: RunChanges, _ header: RunHeader) throws {
+        let count = changes.keySubjects.count
+        guard header.keyChecks.count == count * PersonalKey.checkBytes else {
+            throw Refusal(.poison, "it needs \(count) keys, and its header names others")
+        }
+        guard keepsFeed, count > 0 else { return }
+        for place in changes.sealedPlaces {
+            guard let table = schema.table(id: place.change.table),
+                let column = table.column(id: place.column)
+            else { continue }
+            guard column.isPersonal, !table.isOfPeople || place.subject == nil else {
+                throw Refusal(
+                    .poison, "\(table.name).\(column.name) is encrypted as it may not be")
+            }
+        }
+    }
+
+    /// A run that came without some of its keys, and comes again, may bring them.
+    private func fillKeys(of run: SealedRun) throws {
+        guard !run.keys.isEmpty, run.areKeysFitting, let record = try holder(of: RunStub(run)),
+            var held = try self.run(RunStub(run)),
+            held.keys.isEmpty || held.keys.count == run.keys.count
+        else { return }
+        let before = held.keys
+        held.fillKeys(from: run.keys)
+        var contents = try rawContents(of: held, record)
+        let erased = try erasedPeople()
+        contents.open(held.keys, isErased: erased.contains)
+        guard contents.keys != before else { return }
+        try connection.run(
+            "UPDATE sy_run SET sig = ? WHERE sid = ? AND last_seq = ?",
+            .blob(held.signature + contents.keys), .integer(record.sid),
+            .integer(Int64(run.header.lastSeq)))
+        log.removeAll()
+        try remake(
+            Set(contents.changes.changes.map { LogReplay.Key(table: $0.table, row: $0.row) }))
     }
 
     /// A hub has room for so many scopes, and none whose rows end as another one's do: only where the forum has
@@ -415,7 +482,7 @@ extension Replica {
 
 extension RunError {
     /// Whether a run is not the one that its header names.
-    var isDamage: Bool { self == .bodyHash || self == .signature }
+    var isDamage: Bool { self == .bodyHash || self == .signature || self == .keys }
 }
 
 extension IngestProgress {

@@ -43,9 +43,9 @@ extension Replica {
         var progress = IngestProgress()
         var accepted: [AcceptedRun] = []
         for row in found {
-            guard case .blob(let head) = row[1], case .blob(let signature) = row[2],
+            guard case .blob(let head) = row[1], case .blob(let seal) = row[2],
                 case .blob(let body) = row[3],
-                let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
+                let run = try? SealedRun(storedHeader: head, seal: seal, body: body)
             else { continue }
             let next = incoming(run)
             let result = try accept(next, into: &accepted)
@@ -68,7 +68,7 @@ extension Replica {
             var counted = record
             counted.head = record.sealed
             let statement = try connection.prepare(
-                "SELECT seq, refs, body, sum FROM sy_left WHERE sid = ? ORDER BY seq")
+                "SELECT \(pieceColumns) FROM sy_left WHERE sid = ? ORDER BY seq")
             defer { statement.finalize() }
             statement.bind(1, record.sid)
             while try statement.step(),

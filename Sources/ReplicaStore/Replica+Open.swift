@@ -38,6 +38,10 @@ extension Replica {
         try replica.upgradeLayout()
         try replica.learnSchema()
         try replica.takeForeignWritesOfWholeRows()
+        // A build that knew nothing of that may have come between.
+        if try replica.isErasureDue() {
+            try replica.transaction { () throws(StoreError) in try replica.erase() }
+        }
         return replica
     }
 

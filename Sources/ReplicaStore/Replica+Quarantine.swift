@@ -19,6 +19,8 @@ public struct QuarantinedRun: Hashable, Sendable {
 extension Replica {
     /// Keeps a run that can't be applied, as it came.
     func quarantine(_ run: SealedRun, _ refusal: Refusal) throws(StoreError) {
+        // It may say something of people who have been erased.
+        if !run.keys.isEmpty, try !erasedPeople().isEmpty { holdsUncheckedKeys = true }
         try connection.run(
             """
             INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
@@ -27,7 +29,7 @@ extension Replica {
             .blob(run.header.stream.identifier.bytes),
             .integer(Int64(run.header.lastSeq)), .integer(environment.wallMilliseconds()),
             .text("\(refusal.code.name): \(refusal.explanation)"), .blob(run.headerBytes),
-            .blob(run.signature), .blob(run.body))
+            .blob(run.seal), .blob(run.body))
     }
 
     /// Says anew why a run is kept aside.
@@ -67,8 +69,8 @@ extension Replica {
         ).map { row throws(StoreError) in
             guard case .integer(let number) = row[0], case .integer(let received) = row[1],
                 case .text(let reason) = row[2], case .blob(let head) = row[3],
-                case .blob(let signature) = row[4], case .blob(let body) = row[5],
-                let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
+                case .blob(let seal) = row[4], case .blob(let body) = row[5],
+                let run = try? SealedRun(storedHeader: head, seal: seal, body: body)
             else { throw rows.damaged("run \(row[0]) kept aside") }
             let device = try knownOrigin(of: run.header.stream)?.device
             return QuarantinedRun(
@@ -109,6 +111,15 @@ extension Replica {
     ///
     /// - Returns: `nil` where one of those is missing.
     public func changesets(of kept: QuarantinedRun) throws -> [Changeset]? {
+        guard let raw = try rawChangesets(of: kept) else { return nil }
+        var changes = RunChanges(raw)
+        let erased = try erasedPeople()
+        changes.open(kept.run.keys, isErased: erased.contains)
+        return changes.changesets
+    }
+
+    /// As above, with what is personal as the body has it.
+    func rawChangesets(of kept: QuarantinedRun) throws(StoreError) -> [Changeset]? {
         var runs: [SealedRun] = []
         let family = rows.streams.family(kept.run.header.stream)
         for record in family { runs += try self.runs(of: record, after: record.base, .all) }
@@ -124,7 +135,9 @@ extension Replica {
         var reader = StreamReader(
             namespace: schema.namespace,
             mark: try origin(of: kept.run).flatMap { schema.mark(ofScope: $0.scope) })
-        for run in path.reversed() { _ = try reader.changesets(of: run) }
-        return try? reader.changesets(of: kept.run)
+        for run in path.reversed() {
+            guard (try? reader.changesets(of: run, isOpened: false)) != nil else { return nil }
+        }
+        return try? reader.changesets(of: kept.run, isOpened: false)
     }
 }

@@ -161,6 +161,8 @@ extension Replica {
                 connection: connection)
             try connection.execute("BEGIN IMMEDIATE")
             try replica.makeRows()
+            // What was found of a run may be of before somebody was erased.
+            try replica.erase()
             try connection.execute("COMMIT")
             let result = try replica.verify()
             guard result.problems.isEmpty else {

@@ -15,16 +15,27 @@ extension Replica {
         guard try connection.value("PRAGMA user_version") != .integer(Layout.version) else {
             return
         }
-        defer { hasSums = true }
+        defer { (hasSums, hasKeys) = (true, true) }
         try transaction(checksIdentity: false) { () throws(StoreError) in
             // Another process may have been quicker.
             guard case .integer(let version)? = try connection.value("PRAGMA user_version"),
                 version < Layout.version
             else { return }
             if version < 4 { try upgradeToSums(from: version) }
+            if version < 6 {
+                // Only where the tables were not made as they are now.
+                for table in ["sy_tail", "sy_left"] where try !hasColumn("keys", table) {
+                    try connection.execute("ALTER TABLE \(table) \(Layout.keys)")
+                }
+            }
             try connection.execute("PRAGMA user_version = \(Layout.version)")
             rows.forget()
         }
+    }
+
+    private func hasColumn(_ name: String, _ table: String) throws(StoreError) -> Bool {
+        try connection.value(
+            "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", .text(table), .text(name)) != nil
     }
 
     private func upgradeToSums(from version: Int64) throws(StoreError) {
@@ -93,8 +104,9 @@ extension Replica {
             try drain()
             try nameColumnsOfDirtyRows()
             try showWaiting()
-            // Cuts may have come to a build that didn't know them.
+            // Cuts may have come to a build that didn't know them, and erasures.
             try endStreams()
+            try erase()
             try connection.setMeta("schema_version", .integer(Int64(schema.version)))
         }
     }

@@ -9,9 +9,11 @@ struct TailPiece {
     /// The streams that got their numbers in it.
     var streams: [StreamID]
     var body: [UInt8]
+    /// Those to what it says of people; see ``SealedRun/keys``.
+    var keys: KeptKeys
 
-    init(seq: UInt64, streams: [StreamID], body: [UInt8]) {
-        (self.seq, self.streams, self.body) = (seq, streams, body)
+    init(seq: UInt64, streams: [StreamID], body: [UInt8], keys: KeptKeys = KeptKeys()) {
+        (self.seq, self.streams, self.body, self.keys) = (seq, streams, body, keys)
     }
 
     /// Reads a piece back; `nil` for one that is not what was written.
@@ -21,24 +23,25 @@ struct TailPiece {
     ///   - stream: the stream that the piece belongs to.
     ///   - previous: the run that the piece follows: its numbers count from there.
     init?(
-        seq: Int64, refs: [UInt8], body: [UInt8], sum: Int64?, of stream: StreamID,
-        after previous: Digest?
+        seq: Int64, refs: [UInt8], body: [UInt8], sum: Int64?, keys: [UInt8] = [],
+        of stream: StreamID, after previous: Digest?
     ) {
         guard let seq = UInt64(exactly: seq), refs.count.isMultiple(of: 16) else { return nil }
         let streams = stride(from: 0, to: refs.count, by: 16).compactMap {
             Identifier(refs[$0..<$0 + 16]).map { StreamID($0) }
         }
-        self.init(seq: seq, streams: streams, body: body)
+        self.init(seq: seq, streams: streams, body: body, keys: KeptKeys(keys))
         guard sum == nil || sum == self.sum(in: stream, after: previous) else { return nil }
     }
 
-    /// - Parameter statement: at a row of (seq, refs, body, sum).
+    /// - Parameter statement: at a row of (seq, refs, body, sum, keys).
     init?(
         _ statement: Statement, of stream: StreamID, after previous: Digest?, isChecked: Bool = true
     ) {
         self.init(
             seq: statement.integer(0), refs: statement.blob(1), body: statement.blob(2),
-            sum: isChecked ? statement.integer(3) : nil, of: stream, after: previous)
+            sum: isChecked ? statement.integer(3) : nil, keys: statement.blob(4), of: stream,
+            after: previous)
     }
 
     var refs: [UInt8] { streams.isEmpty ? [] : streams.flatMap { $0.identifier.bytes } }
@@ -66,13 +69,15 @@ extension Replica {
         lane.startTail()
         let own = lane.record
         var reader = tailReader(own)
-        try forEachTailPiece(of: lane) { seq, streams, body throws(StoreError) in
+        try forEachTailPiece(of: lane) { piece throws(StoreError) in
+            let seq = piece.seq
             lane.tailCount += 1
             guard seq == own.sealed + UInt64(lane.tailCount) else {
                 throw rows.damaged("change \(own.stream):\(seq) of the tail: one before is missing")
             }
-            lane.tailBody += body
-            reader.append(body, newStreams: streams)
+            lane.tailBody += piece.body
+            lane.tailKeys = lane.tailKeys + piece.keys
+            reader.append(piece.body, newStreams: piece.streams)
             do throws(CBORError) {
                 while try reader.skip() {}
             } catch {
@@ -96,13 +101,12 @@ extension Replica {
     }
 
     func forEachTailPiece(
-        of lane: Lane, _ body: (UInt64, [StreamID], [UInt8]) throws(StoreError) -> Void
+        of lane: Lane, _ body: (TailPiece) throws(StoreError) -> Void
     ) throws(StoreError) {
-        let sum = hasSums ? "sum" : "0"
         let statement = try connection.statement(
             lane.isBase
-                ? "SELECT seq, refs, body, \(sum) FROM sy_tail ORDER BY seq"
-                : "SELECT seq, refs, body, \(sum) FROM sy_left WHERE sid = ? ORDER BY seq")
+                ? "SELECT \(pieceColumns) FROM sy_tail ORDER BY seq"
+                : "SELECT \(pieceColumns) FROM sy_left WHERE sid = ? ORDER BY seq")
         defer { statement.reset() }
         if !lane.isBase { statement.bind(1, lane.record.sid) }
         while try statement.step() {
@@ -114,23 +118,31 @@ extension Replica {
                 throw rows.damaged(
                     "change \(lane.record.stream):\(statement.integer(0)) of the tail")
             }
-            try body(piece.seq, piece.streams, piece.body)
+            try body(piece)
         }
-        for piece in lane.unwrittenTail { try body(piece.seq, piece.streams, piece.body) }
+        for piece in lane.unwrittenTail { try body(piece) }
+    }
+
+    /// What a piece is read from; files of old layouts have less.
+    var pieceColumns: String {
+        "seq, refs, body, \(hasSums ? "sum" : "0"), \(hasKeys ? "keys" : "x''")"
     }
 
     /// Adds a finished changeset to a tail. Inside of a transaction, which writes it when it ends:
     /// what is sealed before was never in the table.
     func append(
-        _ body: [UInt8], newStreams: ArraySlice<StreamID>, rowCount: Int, to lane: Lane
+        _ body: [UInt8], keys: KeptKeys, newStreams: ArraySlice<StreamID>, rowCount: Int,
+        to lane: Lane
     ) {
         lane.record.head += 1
         lane.record.clock = clock.last
         rows.streams.note(lane.record)
         lane.unwrittenTail.append(
-            TailPiece(seq: lane.record.head, streams: Array(newStreams), body: body))
+            TailPiece(
+                seq: lane.record.head, streams: Array(newStreams), body: body, keys: keys))
         lane.tailCount += 1
         lane.tailBody += body
+        lane.tailKeys = lane.tailKeys + keys
         lane.tailRowCount += rowCount
     }
 
@@ -142,14 +154,15 @@ extension Replica {
     private func writeTail(of lane: Lane) throws(StoreError) {
         let statement = try connection.statement(
             lane.isBase
-                ? "INSERT INTO sy_tail VALUES(?, ?, ?, ?)"
-                : "INSERT INTO sy_left(seq, refs, body, sum, sid) VALUES(?, ?, ?, ?, ?)")
+                ? "INSERT INTO sy_tail(seq, refs, body, sum, keys) VALUES(?, ?, ?, ?, ?)"
+                : "INSERT INTO sy_left(seq, refs, body, sum, keys, sid) VALUES(?, ?, ?, ?, ?, ?)")
         for piece in lane.unwrittenTail {
             statement.bind(1, Int64(piece.seq))
             statement.bind(2, blob: piece.refs)
             statement.bind(3, blob: piece.body)
             statement.bind(4, piece.sum(in: lane.record.stream, after: lane.record.runHash))
-            if !lane.isBase { statement.bind(5, lane.record.sid) }
+            statement.bind(5, blob: piece.keys.bytes)
+            if !lane.isBase { statement.bind(6, lane.record.sid) }
             try statement.step()
         }
         lane.unwrittenTail.removeAll(keepingCapacity: true)
@@ -188,7 +201,7 @@ extension Replica {
             schemaVersion: schema.version,
             origin: StreamOrigin(
                 publicKey: own.publicKey, scope: own.scope, incarnation: own.incarnation),
-            key: try key(), namespace: schema.namespace, mark: lane.mark,
+            key: try key(), namespace: schema.namespace, mark: lane.mark, keys: lane.tailKeys,
             dictionary: &lane.dictionary, earlier: { try? vocabulary(own.sid, holding: $0) })
         try keep(run, of: &lane.record, received: environment.wallMilliseconds())
         if lane.unwrittenTail.count < count {
@@ -272,7 +285,7 @@ extension Replica {
         statement.bind(4, received)
         statement.bind(5, blob: hash.bytes)
         statement.bind(6, blob: run.headerBytes)
-        statement.bind(7, blob: run.signature)
+        statement.bind(7, blob: run.seal)
         statement.bind(8, blob: run.body)
         try statement.step()
         record.sealed = run.header.lastSeq

@@ -43,7 +43,13 @@ struct Inspection {
     var connection: Connection { replica.connection }
     var streams: [StreamRecord] { replica.rows.streams.sorted }
 
-    init(_ replica: Replica) { self.replica = replica }
+    /// People of whom nothing personal is read.
+    let erased: Set<RowID>
+
+    init(_ replica: Replica) {
+        self.replica = replica
+        erased = (try? replica.erasedPeople()) ?? []
+    }
 
     mutating func run() {
         checkDatabase()
@@ -120,6 +126,10 @@ struct Inspection {
                 inspection.result.otherProblems.append("\(name) is noted as another")
             }
             try run.verify(publicKey: record.publicKey)
+            if run.seal != statement.blob(1) {
+                inspection.result.otherProblems.append(
+                    "\(name): keys to what it says of people are damaged, and that can't be read")
+            }
             found[record.sid, default: []].append(run)
         }
         for record in streams { takeRuns(found[record.sid] ?? [], of: record) }
@@ -159,7 +169,7 @@ struct Inspection {
     private mutating func takeRuns(_ runs: [SealedRun], of record: StreamRecord) {
         var (last, previous) = (record.base, record.branch?.previous)
         var reader = StreamReader(
-            namespace: replica.schema.namespace, mark: replica.mark(of: record))
+            namespace: replica.schema.namespace, mark: replica.mark(of: record), erased: erased)
         for run in runs.sorted(by: { $0.header.firstSeq < $1.header.firstSeq }) {
             let header = run.header
             if header.firstSeq > last + 1 { miss(record.stream, last + 1...header.firstSeq - 1) }
@@ -218,7 +228,10 @@ struct Inspection {
             var next = record.sealed + 1
             while next <= last, let piece = piece(next, of: record, isOwn: isOwn) {
                 reader.append(piece.body, newStreams: piece.streams)
-                guard let changeset = try? reader.next() else { break }
+                guard let changeset = try? reader.next(piece.keys.keys, isErased: erased.contains)
+                else {
+                    break
+                }
                 add(changeset)
                 next += 1
             }
@@ -227,11 +240,10 @@ struct Inspection {
     }
 
     private func piece(_ seq: UInt64, of record: StreamRecord, isOwn: Bool) -> TailPiece? {
-        let sum = replica.hasSums ? "sum" : "0"
         let statement = try? connection.prepare(
             isOwn
-                ? "SELECT seq, refs, body, \(sum) FROM sy_tail WHERE seq = ?1"
-                : "SELECT seq, refs, body, \(sum) FROM sy_left WHERE seq = ?1 AND sid = ?2")
+                ? "SELECT \(replica.pieceColumns) FROM sy_tail WHERE seq = ?1"
+                : "SELECT \(replica.pieceColumns) FROM sy_left WHERE seq = ?1 AND sid = ?2")
         guard let statement else { return nil }
         defer { statement.finalize() }
         statement.bind(1, Int64(seq))

@@ -38,16 +38,24 @@ final class VocabularyCache {
 struct StreamReader {
     let namespace: [UInt8]
     let mark: ScopeMark?
+    private let erased: Set<RowID>
     private var vocabularies: [UInt64: RunVocabulary] = [:]
 
-    init(namespace: [UInt8], mark: ScopeMark?) { (self.namespace, self.mark) = (namespace, mark) }
+    /// - Parameter erased: people of whom nothing personal is read.
+    init(namespace: [UInt8], mark: ScopeMark?, erased: Set<RowID> = []) {
+        (self.namespace, self.mark, self.erased) = (namespace, mark, erased)
+    }
 
-    mutating func changesets(of run: SealedRun) throws(RunError) -> [Changeset] {
+    /// - Parameter isOpened: otherwise what is personal is given as the body has it.
+    mutating func changesets(
+        of run: SealedRun, isOpened: Bool = true
+    ) throws(RunError) -> [Changeset] {
         let known = vocabularies
-        let contents = try run.contents(namespace: namespace, mark: mark) { seq throws(RunError) in
+        var contents = try run.contents(namespace: namespace, mark: mark) { seq throws(RunError) in
             known[seq]
         }
         vocabularies[run.header.lastSeq] = contents.vocabulary
+        if isOpened { contents.open(run.keys, isErased: erased.contains) }
         return contents.changesets
     }
 }

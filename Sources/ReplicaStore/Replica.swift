@@ -35,10 +35,16 @@ public final class Replica {
     let keepsFeed: Bool
     /// Whether the pieces of the tail have sums: since layout 4.
     var hasSums = true
+    /// Whether they have keys: since layout 6.
+    var hasKeys = true
     /// Columns that the file has just got: what other programs wrote before says nothing of them.
     var newColumns: Set<SchemaColumn> = []
     /// What was read of certificates; `nil` before that.
     var trust: Trust?
+    /// Who has been erased; `nil` before that was read.
+    var erased: Set<RowID>?
+    /// Erasures have come that are not carried out yet, or runs were put aside since: before the transaction ends.
+    var holdsUncheckedKeys = false
     /// How many runs a hub has kept; `nil` before that was read.
     var knownKept: UInt64?
     /// What was written in streams of other scopes that are gone; `nil` before that was read.
@@ -73,6 +79,7 @@ public final class Replica {
         keepsFeed = try connection.meta("feed") == .integer(1)
         if case .integer(let version)? = try connection.value("PRAGMA user_version") {
             hasSums = version >= 4
+            hasKeys = version >= 6
         }
         // The first transaction reads the tail: most of what is opened is only read, or written once.
         lanes = try readLanes()
@@ -152,6 +159,7 @@ public final class Replica {
             }
             try refresh(checksIdentity: checksIdentity)
             let result = try body()
+            if holdsUncheckedKeys { try erase() }
             try writeTails()
             try connection.run("COMMIT")
             committedVersion = connection.fileVersion
@@ -322,6 +330,8 @@ public final class Replica {
         for lane in lanes { lane.dictionary = SealingDictionary() }
         scopesByMark = [:]
         trust = nil
+        erased = nil
+        holdsUncheckedKeys = false
         knownKept = nil
         knownLaneCount = nil
         countedBefore = [:]

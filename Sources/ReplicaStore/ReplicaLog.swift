@@ -48,7 +48,7 @@ extension Replica {
     func sealedRun(_ statement: Statement) throws(StoreError) -> SealedRun {
         do throws(CBORError) {
             return try SealedRun(
-                headerBytes: statement.blob(0), signature: statement.blob(1),
+                storedHeader: statement.blob(0), seal: statement.blob(1),
                 body: statement.blob(2))
         } catch {
             throw rows.damaged("the header of a run: \(error)")
@@ -113,21 +113,12 @@ extension Replica {
         _ run: SealedRun, of record: StreamRecord
     ) throws(StoreError) -> [Changeset] {
         let named = try names(of: run)
-        do {
-            let contents = try run.contents(
-                namespace: schema.namespace, mark: mark(of: record), naming: named,
-                earlier: vocabularies(of: record))
-            vocabularies.insert(contents.vocabulary, of: run.hash)
-            guard named != nil || rows.streams.hasBranches else { return contents.changesets }
-            return try read(contents.changesets, of: record, strays(of: run, named))
-        } catch let error as RunError {
-            throw rows.damaged(
-                "run \(run.header.stream):\(run.header.lastSeq): \(error.explanation)")
-        } catch let error as StoreError {
-            throw error
-        } catch {
-            preconditionFailure("reading a run threw \(error)")
-        }
+        var contents = try rawContents(of: run, record)
+        vocabularies.insert(contents.vocabulary, of: run.hash)
+        let erased = try erasedPeople()
+        contents.open(run.keys, isErased: erased.contains)
+        guard named != nil || rows.streams.hasBranches else { return contents.changesets }
+        return try read(contents.changesets, of: record, strays(of: run, named))
     }
 
     /// Own changesets of the base scope that no run holds yet, in order.
@@ -146,14 +137,17 @@ extension Replica {
     }
 
     private func readTail(of lane: Lane) throws(StoreError) -> [Changeset] {
+        let erased = try erasedPeople()
         var reader = tailReader(lane.record)
         var changesets: [Changeset] = []
-        try forEachTailPiece(of: lane) { seq, streams, body throws(StoreError) in
-            reader.append(body, newStreams: streams)
+        try forEachTailPiece(of: lane) { piece throws(StoreError) in
+            reader.append(piece.body, newStreams: piece.streams)
             do throws(CBORError) {
-                while let changeset = try reader.next() { changesets.append(changeset) }
+                while let changeset = try reader.next(piece.keys.keys, isErased: erased.contains) {
+                    changesets.append(changeset)
+                }
             } catch {
-                throw rows.damaged("change \(seq) of the tail: \(error)")
+                throw rows.damaged("change \(piece.seq) of the tail: \(error)")
             }
         }
         return changesets

@@ -14,7 +14,7 @@ enum SetText {
 
     private static func item(_ value: Value) -> String {
         switch value {
-        case .null, .composite: "null"
+        case .null, .composite, .sealed, .erased: "null"
         case .integer(let value): String(value)
         case .real(let value): value.isFinite ? "\(value)" : "null"
         case .text(let text): quoted(text)

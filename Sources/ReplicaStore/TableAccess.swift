@@ -13,7 +13,9 @@ final class TableAccess {
     /// By place: what a hot path asks of a column, without a copy of it.
     let traits: [Trait]
     /// Whether a value may travel as something else than it is.
-    let hasReferences: Bool
+    let hasForms: Bool
+    /// Whether a value may be about a person, and is encrypted on its way then.
+    let isPersonal: Bool
     private let connection: Connection
     /// By column id: the place in `table.columns`, or −1.
     private let places: [Int]
@@ -64,9 +66,12 @@ final class TableAccess {
                     column: column.id, scalar: nil, isRegister: column.isRegister, isLatest: false)
             }
         }
-        hasReferences = table.columns.contains { column in
-            if case .register(.reference) = column.shape { true } else { false }
-        }
+        isPersonal = table.columns.contains(where: \.isPersonal)
+        hasForms =
+            isPersonal
+            || table.columns.contains { column in
+                if case .register(.reference) = column.shape { true } else { false }
+            }
     }
 
     /// The place of a column in `table.columns`; `nil` for one that this schema doesn't know.

@@ -56,7 +56,8 @@ extension Value {
         case .text(let text): 9 + text.utf8.count
         case .blob(let bytes): 9 + bytes.count
         case .composite(let parts): parts.reduce(10) { $0 + $1.wireLimit }
-        case .null, .integer, .real: 9
+        case .sealed(let value): 36 + value.box.count
+        case .null, .integer, .real, .erased: 9
         }
     }
 }

@@ -22,12 +22,14 @@ extension WriteTransaction {
         }
         let access = try access(table)
         let (limit, isKept) = try check(values, access)
-        let wires = try wires(values, access)
+        var wires = try wires(values, access)
+        let subject = try subject(of: nil, values, access)
         try makeRoom(for: RowName.new.wireLimit + Self.limit(limit, wires))
         guard let id = lane.writer.makeRowID() else {
             throw StoreError.invalid("a changeset creates too many rows")
         }
         let isWritten = try isKept && rows.insert(access, id, values, entry)
+        seal(&wires, access.table.columns, of: id, in: access.table.id, about: subject)
         receipt.operationCount += Self.record(
             access, id, .new, values, wires, in: &lane.writer)
         if !isWritten { try store(access.table.id, id, puts(values, access.table.columns)) }
@@ -40,23 +42,34 @@ extension WriteTransaction {
         try turn(to: id, in: table.id, isDivided: table.isDivided)
         let access = try access(table)
         let (limit, isKept) = try check(values, access)
-        let wires = try wires(values, access)
+        var wires = try wires(values, access)
+        let subject = try subject(of: id, values, access)
         try makeRoom(for: RowName.whole.wireLimit + Self.limit(limit, wires))
         let isWritten = try isKept && rows.insert(access, id, values, entry)
         guard try isWritten || rows.clock(table.id, id) == nil else {
             throw StoreError.invalid("row \(id) of \(table.name) exists already")
         }
+        seal(&wires, access.table.columns, of: id, in: access.table.id, about: subject)
         receipt.operationCount += Self.record(
             access, id, .whole, values, wires, in: &lane.writer)
         if !isWritten { try store(access.table.id, id, puts(values, access.table.columns)) }
         try splitIfLarge()
     }
 
+    private func subject(
+        of row: RowID?, _ values: [Value?], _ access: TableAccess
+    ) throws(StoreError) -> PersonalSubject? {
+        guard access.isPersonal else { return nil }
+        return try subject(of: row, in: access.table) { column in
+            access.place(of: column.id).flatMap { values[$0] }
+        }
+    }
+
     /// The forms in which values travel, by place; empty where each travels as it is, or as a time.
     private func wires(
         _ values: [Value?], _ access: TableAccess
     ) throws(StoreError) -> [WireValue?] {
-        guard access.hasReferences else { return [] }
+        guard access.hasForms else { return [] }
         let columns = access.table.columns
         return try columns.indices.map { place throws(StoreError) in
             guard let value = values[place] else { return nil }
@@ -68,7 +81,8 @@ extension WriteTransaction {
     ///
     /// - Parameter limit: of the values as they are.
     private static func limit(_ limit: Int, _ wires: [WireValue?]) -> Int {
-        wires.isEmpty ? limit : wires.reduce(0) { $0 + 9 + ($1?.wireLimit ?? 0) }
+        wires.isEmpty
+            ? limit : wires.reduce(0) { $0 + 9 + ($1.map { $0.wireLimit + sealLimit } ?? 0) }
     }
 
     /// Puts the row into the changeset.

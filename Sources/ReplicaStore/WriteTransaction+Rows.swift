@@ -105,9 +105,15 @@ extension WriteTransaction {
         let exchange = try rows.exchange()
         let name: RowName =
             access.table.naturalKey.isEmpty ? .whole : try self.name(access.table.id, id)
-        let wires = access.hasReferences ? try wires(exchange.row.cells, access) : []
+        var wires = access.hasForms ? try wires(exchange.row.cells, access) : []
+        let subject =
+            access.isPersonal
+            ? try subject(of: id, in: access.table) { column in
+                exchange.row.cells.first { $0.column == column.id }?.value
+            } : nil
         var limit = name.wireLimit + exchange.row.wireLimit
-        for wire in wires { limit += wire.wireLimit }
+        for wire in wires { limit += wire?.wireLimit ?? 0 }
+        if subject != nil { limit += wires.count * Self.sealLimit }
         let count = exchange.row.cells.count
         // How many streams the change names isn't known yet.
         guard lane.writer.streams.count + count <= Limits.runDependencies else { return nil }
@@ -123,6 +129,10 @@ extension WriteTransaction {
             return false
         default: return nil
         }
+        let columns = exchange.row.cells.compactMap { cell in
+            access.place(of: cell.column).map { access.table.columns[$0] }
+        }
+        seal(&wires, columns, of: id, in: access.table.id, about: subject)
         Self.record(exchange.row.cells, wires, access, id, name, in: &lane.writer)
         receipt.operationCount += count
         try splitIfLarge()
@@ -147,8 +157,8 @@ extension WriteTransaction {
 
     private func wires(
         _ cells: [ExchangedRow.Cell], _ access: TableAccess
-    ) throws(StoreError) -> [WireValue] {
-        var wires: [WireValue] = []
+    ) throws(StoreError) -> [WireValue?] {
+        var wires: [WireValue?] = []
         for cell in cells {
             guard let place = access.place(of: cell.column) else { continue }
             wires.append(try wire(cell.value, access.table.columns[place]))
@@ -158,7 +168,7 @@ extension WriteTransaction {
 
     /// Puts the row into the changeset: values over the dots that the cells showed.
     private static func record(
-        _ cells: [ExchangedRow.Cell], _ wires: [WireValue], _ access: TableAccess, _ id: RowID,
+        _ cells: [ExchangedRow.Cell], _ wires: [WireValue?], _ access: TableAccess, _ id: RowID,
         _ name: RowName, in writer: inout BodyWriter
     ) {
         let count = cells.reduce(0) {
@@ -167,8 +177,8 @@ extension WriteTransaction {
         writer.row(table: access.table.id, id: id, name: name, itemCount: count)
         for index in cells.indices {
             let wire: WireValue
-            if !wires.isEmpty {
-                wire = wires[index]
+            if !wires.isEmpty, let form = wires[index] {
+                wire = form
             } else if case .integer(let time) = cells[index].value,
                 access.place(of: cells[index].column)
                     .map({ access.traits[$0].scalar == .time }) == true
@@ -285,16 +295,26 @@ extension WriteTransaction {
             try hold(state[key], at: key, table, id)
         }
         let name = try name(table, id)
-        let wires = try operations.map { operation throws(StoreError) in
+        var wires = try operations.map { operation throws(StoreError) in
             try wire(operation, table)
         }
-        let limits = operations.map(\.wireLimit) + wires.compactMap { $0?.wireLimit }
+        let subject = try subject(of: id, in: table, of: operations)
+        let limits =
+            operations.map(\.wireLimit) + wires.compactMap { $0?.wireLimit }
+            + (subject == nil ? [] : wires.compactMap { $0 == nil ? nil : Self.sealLimit })
         try makeRoom(for: limits.reduce(name.wireLimit, +), naming: operations)
         if operations.contains(where: { $0.namedDots.contains(dot) || state[$0.cell].contains(dot) }
         ) {
             try split()
         }
         let count = operations.reduce(0) { $0 + BodyWriter.itemCount($1) }
+        if let subject, let declared = rows.schema.table(id: table) {
+            let columns = operations.map { operation in
+                declared.column(id: operation.cell.column) ?? declared.columns[0]
+            }
+            // What lies in no column is not sealed.
+            seal(&wires, columns, of: id, in: table, about: subject)
+        }
         lane.writer.row(table: table, id: id, name: name, itemCount: count)
         for (operation, wire) in zip(operations, wires) {
             lane.writer.write(operation, as: wire)
@@ -304,6 +324,15 @@ extension WriteTransaction {
         receipt.operationCount += operations.count
         try splitIfLarge()
         return true
+    }
+
+    private func subject(
+        of row: RowID, in table: UInt32, of operations: [Operation]
+    ) throws(StoreError) -> PersonalSubject? {
+        guard let access = rows.access(table), access.isPersonal else { return nil }
+        return try subject(of: row, in: access.table) { column in
+            operations.first { $0.cell.column == column.id }?.action.value
+        }
     }
 
     static func check(_ operations: [Operation]) throws(StoreError) {

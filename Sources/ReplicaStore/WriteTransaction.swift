@@ -73,12 +73,18 @@ public final class WriteTransaction {
         }
     }
 
+    /// The key to what the changeset under way says of a person.
+    func key(for person: RowID) -> PersonalKey {
+        changeset.keys.key(for: person, replica.environment.randomBytes)
+    }
+
     // MARK: Changesets
 
     func begin() throws(StoreError) {
         guard !isOpen else { return }
         if lane.isTailFull { try sealTail() }
         let time = replica.clock.next(wallMilliseconds: replica.environment.wallMilliseconds())
+        changeset.keys = PersonalKeys()
         changeset.dot = Dot(lane.record.stream, lane.record.head + 1)
         changeset.entry = RowClock.Entry(sid: lane.record.sid, seq: dot.seq, time: time)
         lane.writer.begin(seq: dot.seq, time: time)
@@ -106,7 +112,8 @@ public final class WriteTransaction {
             throw .invalid(
                 "one row's change takes \(body.count) bytes; the most is \(Limits.changesetBytes)")
         }
-        replica.append(body, newStreams: streams, rowCount: rowCount, to: lane)
+        replica.append(
+            body, keys: changeset.keys.kept, newStreams: streams, rowCount: rowCount, to: lane)
         receipt.dots.append(dot)
     }
 
@@ -185,6 +192,8 @@ private final class OpenChangeset {
     var isOpen = false
     var entry = RowClock.Entry(sid: 0, seq: 0, time: HybridTime(rawValue: 0))
     var dot = Dot(StreamID(Identifier(high: 0, low: 0)), 0)
+    /// Those to what it says of people.
+    var keys = PersonalKeys()
 
     init(_ lane: Lane) { self.lane = lane }
 }
@@ -199,6 +208,7 @@ extension Value {
         case .text: "a text"
         case .blob: "bytes"
         case .composite: "several values"
+        case .sealed, .erased: "what nobody can read"
         }
     }
 
@@ -211,6 +221,8 @@ extension Value {
         case .text(let text): "'\(text)'"
         case .blob(let bytes): bytes.hexadecimal
         case .composite(let parts): "(\(parts.map(\.textForPeople).joined(separator: ", ")))"
+        case .sealed: "something that can't be read here"
+        case .erased: "something that was erased"
         }
     }
 
@@ -220,6 +232,7 @@ extension Value {
         case .text(let text): text.utf8.count
         case .blob(let bytes): bytes.count
         case .composite(let parts): parts.reduce(0) { $0 + $1.byteCount }
+        case .sealed(let value): value.box.count
         default: 8
         }
     }

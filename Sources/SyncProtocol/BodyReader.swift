@@ -51,11 +51,23 @@ public struct BodyReader: Sendable {
     }
 
     /// The next changeset, or `nil` at the end of the body.
-    public mutating func next() throws(CBORError) -> Changeset? {
+    ///
+    /// - Parameter keys: those to what it says of people.
+    public mutating func next(
+        _ keys: [UInt8] = [], isErased: (RowID) -> Bool = { _ in false }
+    ) throws(CBORError) -> Changeset? {
         var changes = RunChanges(bytes: decoder.bytes)
         guard try next(into: &changes) else { return nil }
         _ = try changes.order()
+        changes.open(keys, isErased: isErased)
         return changes.changesets[0]
+    }
+
+    /// The changesets up to the end of the body, in a form in which they can be opened.
+    public mutating func nextChanges() throws(CBORError) -> RunChanges {
+        var changes = RunChanges(bytes: decoder.bytes)
+        while try next(into: &changes) {}
+        return changes
     }
 
     /// Passes over the next changeset, and keeps what later ones may refer to; `false` at the end of
@@ -225,6 +237,7 @@ public struct BodyReader: Sendable {
         switch tag {
         case 1, 2: changes.put(column, try reference(count, tag))
         case 3: changes.put(column, .integer, UInt64(bitPattern: try timeAtDistance(count)))
+        case 4: changes.put(column, .sealed(try decoder.sealed(count)))
         default:
             let value = try composite(count, tag)
             changes.append(Operation(CellKey(column), .put(value)))
@@ -234,7 +247,9 @@ public struct BodyReader: Sendable {
     }
 
     private mutating func element(_ column: UInt32) throws(CBORError) -> CellKey {
-        CellKey(column, element: try decoder.value().canonicalBytes)
+        let element = try decoder.value()
+        guard !element.isUnreadable else { throw decoder.error(.invalid) }
+        return CellKey(column, element: element.canonicalBytes)
     }
 
     private mutating func value() throws(CBORError) -> Value {
@@ -243,6 +258,7 @@ public struct BodyReader: Sendable {
         switch tag {
         case 1, 2: return .blob(try reference(count, tag).identifier.bytes)
         case 3: return .integer(try timeAtDistance(count))
+        case 4: return .sealed(try decoder.sealed(count))
         default: return try composite(count, tag)
         }
     }

@@ -53,6 +53,8 @@ public enum Domain: String, Sendable {
     case ruleConflict = "karvan/0/rule-conflict"
     case decision = "karvan/0/decision"
     case state = "karvan/0/state"
+    case personal = "karvan/0/personal"
+    case erasure = "karvan/0/erasure"
 }
 
 extension Collection<UInt8> {

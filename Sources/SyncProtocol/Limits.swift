@@ -6,6 +6,8 @@ public enum Limits {
 
     /// One text or blob, in bytes.
     public static let valueBytes = 64 << 10
+    /// What is personal and encrypted: one value with the heads of its parts, and the tag, in bytes.
+    public static let sealedBytes = valueBytes + 64
     /// One changeset as it lies in a body, in bytes.
     public static let changesetBytes = 256 << 10
     /// Changesets in a run.
@@ -36,15 +38,17 @@ public enum Limits {
     /// A tail up to this is read again when it is sealed, in bytes: what people record by hand, while
     /// reading a whole import twice would cost a third of it.
     public static let sealCheckBytes = 64 << 10
+    /// The keys beside a run, in bytes: more than a header has room to tell of.
+    public static let keyBytes = 1 << 20
     /// A run's header, in bytes.
-    public static let headerBytes = 64 << 10
+    public static let headerBytes = 96 << 10
     /// Deps that a writer puts into a header, so that it stays within ``headerBytes``: each takes up
     /// to 61 bytes.
     public static let runDependencies = 1_024
     /// The runs of one exchange, each way, in bytes; one run goes whatever its size.
     public static let batchBytes = 1 << 20
     /// A whole message, in bytes: a batch, the largest run, and room for the rest.
-    public static let messageBytes = batchBytes + runStoredBytes + (256 << 10)
+    public static let messageBytes = batchBytes + runStoredBytes + (512 << 10)
     /// Nested arrays and maps.
     public static let depth = 8
     /// The dots in one `over` or cover.
@@ -65,6 +69,10 @@ public enum Limits {
     public static let cutBytes = valueBytes
     /// The streams that one cut names: each takes up to 119 bytes.
     public static let cutStreams = 450
+    /// An erasure with its signature, in bytes.
+    public static let erasureBytes = 8 << 10
+    /// The rows that one erasure names.
+    public static let erasureSubjects = 256
     /// A certificate with its signature, in bytes.
     public static let certificateBytes = 16 << 10
     /// The grants in one certificate.

@@ -12,7 +12,7 @@ extension CBOREncoder {
     mutating func run(_ run: SealedRun) {
         array(3)
         blob(run.shortHeader)
-        blob(run.signature)
+        blob(run.seal)
         blob(run.body)
     }
 }
@@ -47,10 +47,14 @@ extension CBORDecoder {
     mutating func run() throws(CBORError) -> SealedRun {
         try array(count: 3)
         let short = try blob(limit: Limits.headerBytes)
-        let signature = try blob(count: 64)
+        let seal = try blob(limit: SealedRun.signatureBytes + Limits.keyBytes)
+        guard seal.count >= SealedRun.signatureBytes,
+            (seal.count - SealedRun.signatureBytes).isMultiple(of: PersonalKey.byteCount)
+        else { throw error(.invalid) }
         let body = try blob(limit: Limits.runStoredBytes)
         return try SealedRun(
-            headerBytes: try SealedRun.header(short, of: body), signature: signature, body: body)
+            headerBytes: try SealedRun.header(short, of: body), seal: seal,
+            body: body)
     }
 }
 

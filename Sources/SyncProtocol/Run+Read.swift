@@ -4,6 +4,8 @@ public import Causality
 public enum RunError: Error, Hashable, Sendable {
     case signature
     case bodyHash
+    /// A key that is not the one that its author made.
+    case keys
     case size
     case body(CBORError)
     /// The body holds another number of changesets than the header says.
@@ -19,6 +21,7 @@ public enum RunError: Error, Hashable, Sendable {
         switch self {
         case .signature: "its signature is not its device's"
         case .bodyHash: "its body is not the one that was signed"
+        case .keys: "a key to what it says of people is not the one that belongs to it"
         case .size: "its body does not expand to the size that it states"
         case .body(let error): "its body can't be read: \(error)"
         case .count: "it does not hold as many changesets as it says"
@@ -37,6 +40,22 @@ public struct RunContents: Sendable {
     public var order: [UInt32]?
     /// What later runs of the stream may refer to.
     public var vocabulary: RunVocabulary
+    /// The keys that may be kept beside the run, once ``open(_:isErased:)`` has used them.
+    public private(set) var keys: [UInt8] = []
+    /// The values that stayed sealed then.
+    public private(set) var unreadableCount = 0
+
+    /// What it said before that, where somebody asked for it.
+    package var sealedChangesets: [Changeset]?
+
+    init(changes: RunChanges, order: [UInt32]?, vocabulary: RunVocabulary) {
+        (self.changes, self.order, self.vocabulary) = (changes, order, vocabulary)
+    }
+
+    /// See ``RunChanges/open(_:isErased:)``.
+    public mutating func open(_ keys: [UInt8], isErased: (RowID) -> Bool) {
+        (self.keys, unreadableCount) = changes.open(keys, isErased: isErased)
+    }
 
     /// The changesets as values of their own.
     public var changesets: [Changeset] { changes.changesets }
@@ -50,6 +69,7 @@ extension SealedRun {
         guard body.count <= Limits.runStoredBytes, signature.count == 64 else { throw .size }
         guard Digest(sha256: body) == header.bodyHash else { throw .bodyHash }
         guard DeviceKey.verify(signature, of: hash, by: publicKey) else { throw .signature }
+        guard areKeysFitting else { throw .keys }
     }
 
     /// The body as its author wrote it.

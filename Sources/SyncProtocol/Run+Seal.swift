@@ -8,12 +8,14 @@ extension SealedRun {
     ///   - dependencies: those that the body's dots name first, in the order of their numbers.
     ///   - namespace: what natural keys are derived in.
     ///   - mark: what the ids of new rows of the scope end with.
+    ///   - keys: those to what the body says of people.
     ///   - dictionary: what the stream has said; of this stream alone.
     ///   - earlier: what the stream's run that holds a seq says; `nil` where that is not known.
     public init(
         sealing body: [UInt8], stream: StreamID, firstSeq: UInt64, count: Int, previous: Digest?,
         dependencies: [Dependency], schemaVersion: UInt64, origin: StreamOrigin, key: DeviceKey,
-        namespace: [UInt8], mark: ScopeMark? = nil, dictionary: inout SealingDictionary,
+        namespace: [UInt8], mark: ScopeMark? = nil, keys: KeptKeys = KeptKeys(),
+        dictionary: inout SealingDictionary,
         earlier: (UInt64) -> RunVocabulary?
     ) {
         let place = ColumnsReader.Place(
@@ -31,8 +33,9 @@ extension SealedRun {
             stream: stream, firstSeq: firstSeq, count: count, previous: previous,
             bodyHash: Digest(sha256: stored.bytes), dependencies: dependencies,
             schemaVersion: schemaVersion, encoding: stored.encoding,
-            expandedBytes: stored.expandedBytes, origin: firstSeq == 1 ? origin : nil)
-        self.init(signing: header, body: stored.bytes, key: key)
+            expandedBytes: stored.expandedBytes, origin: firstSeq == 1 ? origin : nil,
+            keyChecks: keys.checks)
+        self.init(signing: header, body: stored.bytes, keys: keys.keys, key: key)
     }
 
     /// The body by columns; `nil` where it must lie by rows.

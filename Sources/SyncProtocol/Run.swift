@@ -60,13 +60,15 @@ public struct RunHeader: Hashable, Sendable {
     public var expandedBytes: Int
     /// Present in the first run of a stream, and only there.
     public var origin: StreamOrigin?
+    /// What tells damage of the run's keys, ``PersonalKey/checkBytes`` for each.
+    public var keyChecks: [UInt8]
 
     public var lastSeq: UInt64 { firstSeq + UInt64(count) - 1 }
 
     package init(
         stream: StreamID, firstSeq: UInt64, count: Int, previous: Digest?, bodyHash: Digest,
         dependencies: [Dependency], schemaVersion: UInt64, encoding: BodyEncoding,
-        expandedBytes: Int, origin: StreamOrigin?
+        expandedBytes: Int, origin: StreamOrigin?, keyChecks: [UInt8] = []
     ) {
         self.stream = stream
         self.firstSeq = firstSeq
@@ -78,11 +80,13 @@ public struct RunHeader: Hashable, Sendable {
         self.encoding = encoding
         self.expandedBytes = expandedBytes
         self.origin = origin
+        self.keyChecks = keyChecks
     }
 
     func encode() -> [UInt8] {
         var encoder = CBOREncoder(reserving: 256 + dependencies.count * 56)
-        encoder.map(8 + (previous == nil ? 0 : 1) + (origin == nil ? 0 : 3))
+        encoder.map(
+            8 + (previous == nil ? 0 : 1) + (origin == nil ? 0 : 3) + (keyChecks.isEmpty ? 0 : 1))
         encoder.unsigned(0)
         encoder.unsigned(Limits.format)
         encoder.unsigned(1)
@@ -114,6 +118,10 @@ public struct RunHeader: Hashable, Sendable {
             encoder.unsigned(11)
             encoder.unsigned(origin.incarnation)
         }
+        if !keyChecks.isEmpty {
+            encoder.unsigned(12)
+            encoder.blob(keyChecks)
+        }
         return encoder.bytes
     }
 
@@ -131,6 +139,7 @@ extension RunHeader {
         var schemaVersion: UInt64?
         var body: (encoding: BodyEncoding, size: UInt64)?
         var (publicKey, scope, incarnation): ([UInt8]?, String?, UInt64?) = (nil, nil, nil)
+        var keyChecks: [UInt8] = []
         try decoder.map { (key, decoder) throws(CBORError) in
             switch key {
             case 0:
@@ -152,6 +161,10 @@ extension RunHeader {
             case 9: publicKey = try decoder.blob(count: 32)
             case 10: scope = try decoder.text(limit: Limits.scopeBytes)
             case 11: incarnation = try decoder.unsigned(in: 0...Limits.incarnation)
+            case 12:
+                keyChecks = try decoder.blob(limit: Limits.headerBytes)
+                guard !keyChecks.isEmpty, keyChecks.count.isMultiple(of: PersonalKey.checkBytes)
+                else { throw decoder.error(.invalid) }
             default: try decoder.skip()
             }
         }
@@ -185,6 +198,7 @@ extension RunHeader {
         self.schemaVersion = schemaVersion
         encoding = body.encoding
         expandedBytes = Int(body.size)
+        self.keyChecks = keyChecks
     }
 }
 
@@ -196,25 +210,105 @@ public struct SealedRun: Hashable, Sendable {
     public let signature: [UInt8]
     /// As the header's encoding says.
     public let body: [UInt8]
+    /// The keys to what the body says of people, one behind the other; see ``RunChanges/keySubjects``.
+    /// They are no part of what is signed, and go where the body goes.
+    public var keys: [UInt8]
 
     /// The run's name, and the link of its chain.
     public var hash: Digest { Digest(.run, headerBytes) }
-    public var storedBytes: Int { headerBytes.count + signature.count + body.count }
+    public var storedBytes: Int { headerBytes.count + seal.count + body.count }
+
+    /// What stands beside header and body where a run is kept or sent: the signature, and the keys behind it.
+    public var seal: [UInt8] { signature + keys }
 
     /// Takes a run from elsewhere: the header is read, nothing else is held to anything yet.
-    public init(headerBytes: [UInt8], signature: [UInt8], body: [UInt8]) throws(CBORError) {
+    public init(
+        headerBytes: [UInt8], signature: [UInt8], body: [UInt8], keys: [UInt8] = []
+    ) throws(CBORError) {
         header = try RunHeader(decoding: headerBytes)
         self.headerBytes = headerBytes
-        self.signature = signature
-        self.body = body
+        (self.signature, self.body, self.keys) = (signature, body, keys)
     }
+
+    /// As above, with the signature and the keys as one.
+    public init(headerBytes: [UInt8], seal: [UInt8], body: [UInt8]) throws(CBORError) {
+        try self.init(
+            headerBytes: headerBytes, signature: Array(seal.prefix(Self.signatureBytes)),
+            body: body, keys: Array(seal.dropFirst(Self.signatureBytes)))
+    }
+
+    /// Takes a run from a file, without those of its keys that a disk has damaged.
+    public init(storedHeader: [UInt8], seal: [UInt8], body: [UInt8]) throws(CBORError) {
+        try self.init(headerBytes: storedHeader, seal: seal, body: body)
+        if !areKeysFitting { keys = fittingKeys }
+    }
+
+    /// Whether each of its keys is the one that its author made, or missing.
+    public var areKeysFitting: Bool {
+        let count = header.keyChecks.count / PersonalKey.checkBytes
+        guard !keys.isEmpty else { return true }
+        guard keys.count == count * PersonalKey.byteCount else { return false }
+        return (0..<count).allSatisfy(isKeyFitting)
+    }
+
+    /// Takes keys from where more of them are known, as far as they are the ones that belong here.
+    package mutating func fillKeys(from others: [UInt8]) {
+        let count = header.keyChecks.count / PersonalKey.checkBytes
+        var filled: [UInt8] = []
+        for index in 0..<count {
+            let range = index * PersonalKey.byteCount..<(index + 1) * PersonalKey.byteCount
+            if keys.count >= range.upperBound, let own = PersonalKey(keys[range]) {
+                filled += own.bytes
+            } else if others.count >= range.upperBound, let other = PersonalKey(others[range]),
+                other.check
+                    == Array(
+                        header.keyChecks[
+                            index * PersonalKey.checkBytes..<(index + 1) * PersonalKey.checkBytes])
+            {
+                filled += other.bytes
+            } else {
+                filled += PersonalKey.missing
+            }
+        }
+        keys = filled
+    }
+
+    private func isKeyFitting(_ index: Int) -> Bool {
+        let start = index * PersonalKey.byteCount
+        guard let key = PersonalKey(keys[start..<start + PersonalKey.byteCount]) else {
+            return true
+        }
+        let check = index * PersonalKey.checkBytes
+        return key.check == Array(header.keyChecks[check..<check + PersonalKey.checkBytes])
+    }
+
+    /// The keys, each that doesn't fit replaced by none.
+    private var fittingKeys: [UInt8] {
+        let count = header.keyChecks.count / PersonalKey.checkBytes
+        guard keys.count == count * PersonalKey.byteCount else { return [] }
+        return (0..<count).flatMap { index -> [UInt8] in
+            let start = index * PersonalKey.byteCount
+            return isKeyFitting(index)
+                ? Array(keys[start..<start + PersonalKey.byteCount]) : PersonalKey.missing
+        }
+    }
+
+    package static let signatureBytes = 64
+
+    /// Runs by what is signed: one without some of its keys is the same one.
+    public static func == (a: Self, b: Self) -> Bool {
+        a.headerBytes == b.headerBytes && a.signature == b.signature && a.body == b.body
+    }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(signature) }
 
     /// Signs what is to be sealed.
     ///
     /// - Parameter body: as the header says.
-    package init(signing header: RunHeader, body: [UInt8], key: DeviceKey) {
+    package init(signing header: RunHeader, body: [UInt8], keys: [UInt8] = [], key: DeviceKey) {
         self.header = header
         self.body = body
+        self.keys = keys
         headerBytes = header.encode()
         signature = key.sign(Digest(.run, headerBytes))
     }

@@ -31,7 +31,7 @@ public struct RunChanges: Sendable {
     /// A put of one plain value, or the place of another op.
     public struct Op: Sendable {
         public var column: UInt32
-        public var kind: Kind
+        public fileprivate(set) var kind: Kind
         /// A number's bits; else a place: the offset in the body above the count of bytes.
         public fileprivate(set) var payload: UInt64
         public fileprivate(set) var firstOver: UInt32
@@ -59,6 +59,8 @@ public struct RunChanges: Sendable {
     private var rowIDs: [RowID] = []
     private var values: [Value] = []
     private var others: [Operation] = []
+    /// The places of sealed values in ``ops``.
+    private var sealedOps: [Int] = []
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
@@ -161,7 +163,8 @@ public struct RunChanges: Sendable {
         case .null: put(column, .null, 0)
         case .integer(let number): put(column, .integer, UInt64(bitPattern: number))
         case .real(let number): put(column, .real, number.bitPattern)
-        case .text, .blob:
+        case .text, .blob, .sealed, .erased:
+            if value.isUnreadable { sealedOps.append(ops.count) }
             put(column, .value, UInt64(values.count))
             values.append(value)
         case .composite: append(Operation(CellKey(column), .put(value)))
@@ -190,6 +193,7 @@ public struct RunChanges: Sendable {
 
     /// An op that is no put of a plain value.
     mutating func append(_ operation: Operation) {
+        if operation.action.value?.isUnreadable == true { sealedOps.append(ops.count) }
         put(operation.cell.column, .other, UInt64(others.count))
         others.append(operation)
     }
@@ -222,6 +226,140 @@ public struct RunChanges: Sendable {
 
     private func cell(_ op: Op) -> CellKey {
         op.kind == .other ? others[Int(op.payload)].cell : CellKey(op.column)
+    }
+}
+
+// MARK: What is personal
+
+extension RunChanges {
+    /// Whether keys belong to it.
+    public var isSealed: Bool { !sealedOps.isEmpty }
+
+    /// A value that needs a key, and which of the keys that is.
+    private struct Sealed {
+        var op: Int
+        var change: Int
+        var key: Int
+        var subject: RowID
+        var value: SealedValue
+    }
+
+    /// The sealed values in their order, and for each key whom it is about: a changeset has one for each person, in
+    /// the order in which it names them.
+    private func sealed() -> (values: [Sealed], keys: [RowID]) {
+        struct Person: Hashable {
+            var changeset: Int
+            var subject: RowID
+        }
+        var keys: [Person: Int] = [:]
+        var subjects: [RowID] = []
+        var found: [Sealed] = []
+        var index = 0
+        for op in sealedOps {
+            while !changes[index].operations.contains(op) { index += 1 }
+            let change = changes[index]
+            let value = operation(ops[op]).action.value
+            guard case .sealed(let value)? = value else { continue }
+            let person = Person(
+                changeset: change.changeset, subject: value.subject ?? change.row)
+            let key = keys[person] ?? keys.count
+            if key == keys.count {
+                keys[person] = key
+                subjects.append(person.subject)
+            }
+            found.append(
+                Sealed(
+                    op: op, change: index, key: key, subject: person.subject, value: value))
+        }
+        return (found, subjects)
+    }
+
+    /// Whom each of its keys is about.
+    public var keySubjects: [RowID] { sealedOps.isEmpty ? [] : sealed().keys }
+
+    /// Where sealed values lie: the change, the column, and whom each is about, as far as that is said.
+    public var sealedPlaces: [(change: Change, column: UInt32, subject: RowID?)] {
+        sealedOps.isEmpty
+            ? []
+            : sealed().values.map { (changes[$0.change], ops[$0.op].column, $0.value.subject) }
+    }
+
+    /// The changes in which something sealed is about somebody.
+    public func changesOfSealed(about isMeant: (RowID) -> Bool) -> [Change] {
+        sealed().values.filter { isMeant($0.subject) }.map { changes[$0.change] }
+    }
+
+    /// Puts in the place of sealed values what they say: those of people who have been erased say that.
+    ///
+    /// - Parameter keys: one behind the other, ``PersonalKey/missing`` where there is none; what has
+    ///   another length than it needs opens nothing.
+    /// - Returns: the keys that may be kept, and how many values stay sealed.
+    @discardableResult
+    public mutating func open(
+        _ keys: [UInt8], isErased: (RowID) -> Bool
+    ) -> (keys: [UInt8], unreadableCount: Int) {
+        guard !sealedOps.isEmpty else { return ([], 0) }
+        let (found, subjects) = sealed()
+        let isComplete = keys.count == subjects.count * PersonalKey.byteCount
+        // A key that opens something is worth keeping, whatever else its author has made of it.
+        var kept = subjects.map { _ in false }
+        var unreadableCount = 0
+        for value in found {
+            guard !isErased(value.subject) else {
+                replace(value.op, with: .erased)
+                continue
+            }
+            let start = value.key * PersonalKey.byteCount
+            let change = changes[value.change]
+            guard isComplete, let key = PersonalKey(keys[start..<start + PersonalKey.byteCount]),
+                let opened = key.open(
+                    value.value.box, table: change.table, row: change.row,
+                    column: ops[value.op].column)
+            else {
+                unreadableCount += 1
+                continue
+            }
+            kept[value.key] = true
+            replace(value.op, with: opened)
+        }
+        var fitting: [UInt8] = []
+        for (index, isKept) in kept.enumerated() {
+            let start = index * PersonalKey.byteCount
+            fitting +=
+                isKept ? Array(keys[start..<start + PersonalKey.byteCount]) : PersonalKey.missing
+        }
+        return (fitting, unreadableCount)
+    }
+
+    /// Gives an op another value.
+    private mutating func replace(_ index: Int, with value: Value) {
+        let op = ops[index]
+        guard op.kind == .other else {
+            if case .composite = value {
+                // It goes to where others lie, with what it replaces.
+                let operation = Operation(
+                    CellKey(op.column), .put(value), over: Array(over(op)))
+                (ops[index].kind, ops[index].payload) = (.other, UInt64(others.count))
+                ops[index].overCount = 0
+                return others.append(operation)
+            }
+            let (kind, payload): (Kind, UInt64) =
+                switch value {
+                case .null: (.null, 0)
+                case .integer(let number): (.integer, UInt64(bitPattern: number))
+                case .real(let number): (.real, number.bitPattern)
+                default: (.value, op.payload)
+                }
+            if kind == .value { values[Int(op.payload)] = value }
+            (ops[index].kind, ops[index].payload) = (kind, payload)
+            return
+        }
+        switch others[Int(op.payload)].action {
+        case .put: others[Int(op.payload)].action = .put(value)
+        case .resolve(_, let covers):
+            others[Int(op.payload)].action = .resolve(value, covers: covers)
+        case .retract, .delete: return
+        }
     }
 }
 

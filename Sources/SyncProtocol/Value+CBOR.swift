@@ -1,7 +1,9 @@
+internal import Causality
 public import Merge
 
 extension CBOREncoder {
-    /// A value in its canonical form: a composite as `[0, part…]`.
+    /// A value in its canonical form: a composite as `[0, part…]`, a sealed one as `[4, box]` or
+    /// `[4, box, subject]`, an erased one as `[5]`.
     public mutating func value(_ value: Value) {
         switch value {
         case .null: null()
@@ -13,6 +15,14 @@ extension CBOREncoder {
             array(parts.count + 1)
             unsigned(0)
             for part in parts { self.value(part) }
+        case .sealed(let value):
+            array(value.subject == nil ? 2 : 3)
+            unsigned(4)
+            blob(value.box)
+            if let subject = value.subject { blob(subject.identifier.bytes) }
+        case .erased:
+            array(1)
+            unsigned(5)
         }
     }
 }
@@ -22,8 +32,21 @@ extension CBORDecoder {
     public mutating func value() throws(CBORError) -> Value {
         if try peek() != .array { return try scalar() }
         let count = try array()
-        guard count > 0, try unsigned() == 0 else { throw error(.invalid) }
-        return .composite(try scalars(count - 1))
+        guard count > 0 else { throw error(.invalid) }
+        switch try unsigned() {
+        case 0: return .composite(try scalars(count - 1))
+        case 4: return .sealed(try sealed(count))
+        case 5 where count == 1: return .erased
+        default: throw error(.invalid)
+        }
+    }
+
+    /// The rest of a sealed value, of so many items.
+    mutating func sealed(_ count: Int) throws(CBORError) -> SealedValue {
+        guard count == 2 || count == 3 else { throw error(.invalid) }
+        let box = try blob(limit: Limits.sealedBytes)
+        guard box.count > PersonalKey.tagBytes else { throw error(.invalid) }
+        return SealedValue(about: count == 3 ? RowID(try identifier()) : nil, box: box)
     }
 
     mutating func scalars(_ count: Int) throws(CBORError) -> [Value] {

@@ -62,6 +62,22 @@ extension HistoryEntry {
         return minutes < 2_880 ? "\(minutes / 60) h" : "\(minutes / 1_440) days"
     }
 
+    /// What it did and what became of it, in one line.
+    var fateLine: String {
+        let what = (columnName.isEmpty ? "" : columnName + " ") + deed
+        let others = fate.references.map(\.whoAndWhen)
+        guard !others.isEmpty else { return what }
+        let list = others.prefix(3).joined(separator: ", ") + (others.count > 3 ? ", …" : "")
+        return switch fate {
+        case .stands: what
+        case .sibling:
+            "\(what): stands beside what others wrote: \(fate.references.map(\.valueAndWho).prefix(3).joined(separator: ", "))"
+        case .replaced: "\(what): replaced by \(list)"
+        case .settled: "\(what): settled by \(list)"
+        case .hidden: "\(what): gone with its record, deleted by \(list)"
+        }
+    }
+
     /// What it did, then what its author had been shown and what became of it.
     fileprivate func lines(columnWidth width: Int) -> [String] {
         let margin = String(repeating: " ", count: columnName.isEmpty ? 4 : width + 6)
@@ -113,7 +129,7 @@ extension HistoryEntry {
         return isUnaware ? ["nothing here"] : shown.map(\.valueAndWho)
     }
 
-    fileprivate var json: JSONValue {
+    var json: JSONValue {
         .object([
             ("dot", .string(provenance.dot.description)),
             ("recorded", .time(provenance.time.milliseconds)),

@@ -63,6 +63,7 @@ struct Import: ParsableCommand {
                 ("conflicts", .integer(Int64(summary.conflictCount))),
                 ("missing", .integer(Int64(summary.missingCount))),
                 ("proposed", .integer(Int64(summary.proposedCount))),
+                ("erased", .integer(Int64(summary.erasedCount))),
                 ("differences", .array(summary.differences.map(\.json))),
             ]))
     }
@@ -83,6 +84,11 @@ struct Import: ParsableCommand {
         if summary.conflictCount > 0 {
             let hint = dryRun ? "" : " See `karvan conflicts`."
             lines.append("In conflict: \(Self.count(summary.conflictCount, "value")).\(hint)")
+        }
+        if summary.erasedCount > 0 {
+            lines.append(
+                "Passed over because erased: \(Self.count(summary.erasedCount, "line")). Nothing "
+                    + "personal is taken in of people who are to be forgotten.")
         }
         if summary.missingCount > 0 {
             lines.append(
@@ -107,7 +113,7 @@ extension ImportDifference.Kind {
     /// Whether someone should look at it, even when nobody asked for all that differs.
     fileprivate var isForADecision: Bool {
         switch self {
-        case .conflict, .missing, .back: true
+        case .conflict, .missing, .back, .erased: true
         case .created, .changed, .kept: false
         }
     }

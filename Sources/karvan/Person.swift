@@ -95,7 +95,7 @@ extension PersonLabel {
     /// `AZ-014  Xəyal Rüstəmov (AZ, delegate)`.
     var line: String {
         let facts = [delegation, role].filter { !$0.isEmpty }.joined(separator: ", ")
-        let shown = nativeName.isEmpty ? latinName : nativeName
+        let shown = isErased ? "(erased)" : nativeName.isEmpty ? latinName : nativeName
         return TextTable.printable("\(name)  \(shown)\(facts.isEmpty ? "" : " (\(facts))")")
     }
 
@@ -104,6 +104,7 @@ extension PersonLabel {
             ("id", .string(id.description)), ("name", .string(name)),
             ("name_native", .string(nativeName)), ("name_latin", .string(latinName)),
             ("delegation", .string(delegation)), ("role", .string(role)),
+            ("erased", .bool(isErased)),
         ])
     }
 }

@@ -44,13 +44,13 @@ struct SQL: ParsableCommand {
         case .real(let value): "\(value)"
         case .text(let text): text
         case .blob(let bytes): Hexadecimal.text(of: bytes)
-        case .composite: ""
+        case .composite, .sealed, .erased: ""
         }
     }
 
     private func json(_ value: Value) -> JSONValue {
         switch value {
-        case .null, .composite: .null
+        case .null, .composite, .sealed, .erased: .null
         case .integer(let value): .integer(value)
         case .real(let value): .real(value)
         case .text(let text): .string(text)

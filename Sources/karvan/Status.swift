@@ -4,6 +4,7 @@ internal import ConflictInspection
 internal import FieldRecords
 internal import ProgramOutput
 internal import RecordSchema
+internal import Recording
 internal import ReplicaStore
 internal import SyncProtocol
 
@@ -14,12 +15,95 @@ struct Status: ParsableCommand {
         abstract: "Show what is unsent, the last successful sync, the clock and open conflicts.")
 
     @OptionGroup var common: CommonOptions
+    @Flag(
+        help:
+            "Show what became of this laptop's own changes: on the way, there, replaced by whom, kept aside."
+    )
+    var mine = false
+    @Option(help: "With --mine: how many, from the last one on.")
+    var last = 20
+
+    func validate() throws {
+        guard (1...10_000).contains(last) else {
+            throw ValidationError("--last takes a number from 1 to 10000")
+        }
+    }
 
     func run() throws {
         let replica = try common.open("status")
         defer { replica.close() }
+        guard !mine else { return try printOwn(replica) }
         let facts = try Facts(replica)
         try common.print(facts.text(path: common.path), facts.json(path: common.path))
+    }
+}
+
+extension Status {
+    private func printOwn(_ replica: Replica) throws {
+        let changes = try Records(replica).ownChanges(limit: last)
+        let refusal = try replica.hubRefusal()
+        var lines = changes.flatMap(\.lines)
+        if let refusal { lines.insert("refused: \(refusal)", at: 0) }
+        try common.print(
+            lines.isEmpty
+                ? "nothing was recorded on this laptop"
+                : lines.map(TextTable.printable).joined(separator: "\n"),
+            .object([
+                ("changes", .array(changes.map(\.json))),
+                ("refused", refusal.map(JSONValue.string) ?? .null),
+            ]))
+    }
+}
+
+extension OwnChange {
+    fileprivate var lines: [String] {
+        let time = Instant(milliseconds: provenance.time.milliseconds).inWholeSeconds
+        let who = provenance.person.isEmpty ? "" : "  \(provenance.person)"
+        return ["\(time)\(who)  \(delivery.words)"]
+            + records.flatMap { record in
+                record.entries.map { "  \(record.name)  \($0.fateLine)" }
+            }
+    }
+
+    fileprivate var json: JSONValue {
+        .object([
+            ("dot", .string(provenance.dot.description)),
+            ("recorded", .string(Instant(milliseconds: provenance.time.milliseconds).formatted())),
+            ("person", .string(provenance.person)), ("delivery", .string(delivery.word)),
+            ("why", delivery.reason.map(JSONValue.string) ?? .null),
+            (
+                "records",
+                .array(
+                    records.map { record in
+                        .object([
+                            ("table", .string(record.table.name)), ("name", .string(record.name)),
+                            ("operations", .array(record.entries.map(\.json))),
+                        ])
+                    })
+            ),
+        ])
+    }
+}
+
+extension Delivery {
+    fileprivate var reason: String? {
+        if case .aside(let reason) = self { reason } else { nil }
+    }
+
+    fileprivate var word: String {
+        switch self {
+        case .queued: "queued"
+        case .received: "received"
+        case .aside: "aside"
+        }
+    }
+
+    fileprivate var words: String {
+        switch self {
+        case .queued: "waits to be sent"
+        case .received: "the hub has it"
+        case .aside(let reason): "counts nowhere: \(reason)"
+        }
     }
 }
 
@@ -38,6 +122,8 @@ private struct Facts {
     var left: (count: UInt64, adoptedCount: UInt64)
     var refusal: String?
     var scopes: [String]
+    var erasing: [PersonLabel]
+    var keylessCount: Int
 
     init(_ replica: Replica) throws {
         name = try replica.name
@@ -56,6 +142,8 @@ private struct Facts {
         let grants = try replica.membership()?.own?.statement.grants ?? []
         let readsAll = grants.contains { $0.scope == Grant.anyScope }
         scopes = readsAll ? [Grant.anyScope] : try replica.readableScopes()
+        erasing = try Records(replica).openErasures()
+        keylessCount = try replica.unreadableValueCount()
     }
 
     private func age(_ milliseconds: Int64) -> String {
@@ -95,6 +183,16 @@ private struct Facts {
                 "copied         \(changes(left.count - left.adoptedCount)) recorded before this file "
                     + "was copied: the file it was copied from will send them; if that is gone for "
                     + "good, run `karvan adopt`")
+        }
+        if !erasing.isEmpty {
+            lines.append(
+                "to erase       \(erasing.map(\.name).joined(separator: ", ")): asked for, and done once "
+                    + "this laptop has synced")
+        }
+        if keylessCount > 0 {
+            lines.append(
+                "unreadable     \(keylessCount) value\(keylessCount == 1 ? "" : "s") about people came "
+                    + "without the key: ask whoever recorded them to sync, or record them anew")
         }
         lines += keptAside
         for entry in unreadable {
@@ -175,6 +273,8 @@ private struct Facts {
             ("lost_commits", .integer(lostCommits)),
             ("left", .integer(Int64(clamping: left.count))),
             ("unreadable_rows", .integer(Int64(unreadable.count))),
+            ("erasures_asked", .array(erasing.map { .string($0.name) })),
+            ("unreadable_values", .integer(Int64(keylessCount))),
             ("rows", .integer(counts.rows)), ("changes", .integer(counts.changesets)),
         ])
     }

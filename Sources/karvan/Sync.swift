@@ -90,6 +90,8 @@ struct Sync: ParsableCommand {
         if outcome == .completed { try keepAddress(replica) }
         // What it may read no more goes, once all that was recorded there is with the hub.
         let dropped = outcome == .completed ? try replica.dropUnreadableScopes() : []
+        // Whoever is to be forgotten is, whatever else came of this; a reader may be in the way.
+        _ = try? replica.emptyFreePages()
         let report = SyncReport(
             outcome: outcome, progress: progress, pending: try replica.pending().count,
             dropped: dropped)

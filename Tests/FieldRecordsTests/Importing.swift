@@ -22,6 +22,8 @@ func outline(_ value: Value) -> String {
     case .text(let text): return "'\(text)'"
     case .blob(let bytes): return "#" + Hexadecimal.text(of: bytes).prefix(4)
     case .composite(let parts): return "(" + parts.map(outline).joined(separator: " ") + ")"
+    case .sealed: return "sealed"
+    case .erased: return "erased"
     }
 }
 

@@ -67,7 +67,7 @@ import Testing
             let columns = table.columns.map { "        " + line($0) }.joined(separator: ",\n")
             return """
                     {
-                      "id": \(table.id), "name": "\(table.name)", "key": [\(key)],
+                      "id": \(table.id), "name": "\(table.name)", "key": [\(key)],\(extent(of: table))
                       "columns": [
                 \(columns)
                       ]
@@ -84,6 +84,22 @@ import Testing
             }
 
             """
+    }
+
+    /// Whether a table's rows may lie in other scopes than the base one, and whom they are about.
+    private static func extent(of table: Table) -> String {
+        var members: [String] = []
+        if let column = table.dividedBy {
+            members.append("\"divided_by\": \"\(column)\"")
+        } else if table.isDivided {
+            members.append("\"divided\": true")
+        }
+        if let about = table.about {
+            let columns = [about.column] + [about.tableColumn].compactMap { $0 }
+            let names = columns.map { "\"\($0)\"" }.joined(separator: ", ")
+            members.append("\"about\": [\(names)]")
+        }
+        return members.isEmpty ? "" : " \(members.joined(separator: ", ")),"
     }
 
     private static func line(_ column: Column) -> String {

@@ -20,7 +20,7 @@ import Testing
             "import", "people", Programs.sample("people.csv"), "--dry-run",
             members: """
                 kind file dry_run lines created changed unchanged kept conflicts missing proposed \
-                differences
+                erased differences
                 """),
         Printed(
             "person", "add", "--native", "Gülşən Məmmədova", "--delegation", "AZ",
@@ -39,6 +39,7 @@ import Testing
             "visit", "V12", "KZ", "--arrived", "10:10", members: "visit item delegation changes"),
         Printed("set", "person", "AZ-014", "role=speaker", members: "table id changed changes"),
         Printed("delete", "person", "AZ-180", members: "table id changes"),
+        Printed("erase", "AZ-180", members: "people dry_run emptied changes"),
         Printed("list", "attendance", members: "table rows"),
         Printed("list", "attendance_summary", "--item", "P07", members: "table rows"),
         Printed("list", "person", members: "table rows"),
@@ -57,9 +58,10 @@ import Testing
             "status",
             members: """
                 replica name device hub waiting oldest_waiting last_success clock_offset_ms \
-                open_conflicts quarantined scopes refused lost_commits left unreadable_rows rows \
-                changes
+                open_conflicts quarantined scopes refused lost_commits left unreadable_rows \
+                erasures_asked unreadable_values rows changes
                 """),
+        Printed("status", "--mine", "--last", "3", members: "changes refused"),
         Printed(
             "verify",
             members: "runs changes rows state_hash lost_commits missing_end problems"),

@@ -37,9 +37,10 @@ struct ColumnsDraft {
 extension ColumnVectors {
     static func refused() throws -> [Vector] {
         try wrongPieces() + wrongRows() + wrongValues() + wrongDotsOfColumns() + tooMuch()
+            + wrongSealed()
     }
 
-    private static func refusal(
+    static func refusal(
         _ name: String, _ reason: String, firstSeq: UInt64 = 1,
         _ change: (inout ColumnsDraft) -> Void
     ) throws -> Vector {

@@ -69,7 +69,9 @@ enum ColumnVectors {
         return parts
     }
 
-    static func accepted() throws -> [Vector] { try single() + many() + chained() }
+    static func accepted() throws -> [Vector] {
+        try single() + many() + chained() + [sealedValues()]
+    }
 
     private static func one(
         _ name: String, count: Int = 1, _ draft: BodyDraft

@@ -9,7 +9,7 @@ extension BodyVectors {
 
     static func refused() throws -> [Vector] {
         try wrongHeads() + wrongMetas() + wrongRows() + wrongOps() + wrongValues() + wrongDots()
-            + wrongSizes() + wrongInTwoWays() + wrongKinds()
+            + wrongSizes() + wrongInTwoWays() + wrongKinds() + wrongSealed()
     }
 
     static func refusal(
@@ -174,7 +174,7 @@ extension BodyVectors {
             try refusal("a value that is a map", "unexpectedType", put.map(0)),
             try refusal("an integer over 63 bits", "outOfRange", put.number(1 << 63)),
             try refusal("a value that is an array of nothing", "invalid", put.array(0)),
-            try refusal("a value of an unknown form", "invalid", put.array(2).number(4).number(1)),
+            try refusal("a value of an unknown form", "invalid", put.array(2).number(6).number(1)),
             try refusal(
                 "a form that is a text", "unexpectedType", put.array(2).text("a").number(1)),
             try refusal(

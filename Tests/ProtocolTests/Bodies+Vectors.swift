@@ -27,7 +27,7 @@ enum BodyVectors {
     }
 
     static func accepted() throws -> [Vector] {
-        try times() + metas() + names() + shapes() + values() + dots() + limits()
+        try times() + metas() + names() + shapes() + values() + dots() + limits() + sealedValues()
     }
 
     private static func times() throws -> [Vector] {

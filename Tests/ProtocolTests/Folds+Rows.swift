@@ -201,6 +201,11 @@ extension FoldVectors {
                 "settled", [], one, other,
                 LiveDraft(c(1), at: 3, .resolve(1, .text("a"), covers: [a(1), b(1)]))),
             try open(
+                "an erased value beside two that clash", [1], one, other,
+                LiveDraft(c(1), at: 3, .put(1, .erased))),
+            try open(
+                "an erased value beside one", [], one, LiveDraft(c(1), at: 3, .put(1, .erased))),
+            try open(
                 "sets and counters never", [], LiveDraft(a(1), at: 1, .add(4, .text("t"))),
                 LiveDraft(b(1), at: 1, .remove(4, .text("t"), over: [])),
                 LiveDraft(a(1), at: 1, .count(5, 1, 0)), LiveDraft(b(1), at: 1, .count(5, 2, 0))),

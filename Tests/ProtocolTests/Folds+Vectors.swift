@@ -22,8 +22,8 @@ struct LiveDraft {
 
 enum FoldVectors {
     static func vectors() throws -> [Vector] {
-        try latest() + resolved() + earliest() + others() + sets() + counters() + lives()
-            + conflicts()
+        try latest() + resolved() + earliest() + others() + unreadable() + sets() + counters()
+            + lives() + conflicts()
     }
 
     private static func put(_ dot: Dot, at time: Int64, _ value: Value) -> LiveDraft {
@@ -241,6 +241,50 @@ enum FoldVectors {
                 "a time of 48 bits is greater than one of ten years ahead", shows: a(1),
                 conflict: true, put(a(1), at: 1 << 48 - 1, .integer(1)),
                 put(b(1), at: 2_079_360_000_000, .integer(2))),
+        ]
+    }
+
+    /// What was erased, or is sealed and has no key, clashes with nothing.
+    private static func unreadable() throws -> [Vector] {
+        let (x, y) = (Value.text("x"), Value.text("y"))
+        let sealed = Value.sealed(SealedValue(about: nil, box: BodyVectors.box))
+        let other = Value.sealed(
+            SealedValue(about: Fixed.otherRow, box: BodyVectors.box.reversed()))
+        let policy = RegisterPolicy.earliest(within: 600_000)
+        return [
+            try register("an erased value", shows: a(1), put(a(1), at: 1, .erased)),
+            try register(
+                "two erased values", shows: b(1), put(a(1), at: 1, .erased),
+                put(b(1), at: 2, .erased)),
+            try register(
+                "an erased value beside an earlier one", shows: a(1), put(a(1), at: 1, x),
+                put(b(1), at: 2, .erased)),
+            try register(
+                "an erased value beside a later one", shows: b(1), put(a(1), at: 1, .erased),
+                put(b(1), at: 2, x)),
+            try register(
+                "an erased value beside a null", shows: b(1), put(a(1), at: 1, .erased),
+                put(b(1), at: 2, .null)),
+            try register(
+                "two sealed values that differ", shows: b(1), put(a(1), at: 1, sealed),
+                put(b(1), at: 2, other)),
+            try register(
+                "a sealed value beside one that was erased", shows: b(1), put(a(1), at: 1, .erased),
+                put(b(1), at: 2, sealed)),
+            try register(
+                "two values that clash, and an erased one", shows: b(1), conflict: true,
+                put(a(1), at: 1, x), put(b(1), at: 2, y), put(c(1), at: 3, .erased)),
+            try register(
+                "two equal values, and a sealed one", shows: c(1), put(a(1), at: 1, x),
+                put(b(1), at: 2, sealed), put(c(1), at: 3, x)),
+            try register(
+                "an erased resolution covers both", shows: c(1), covered: [a(1), b(1)],
+                put(a(1), at: 1, x), put(b(1), at: 2, y),
+                resolve(c(1), at: 3, .erased, covers: [a(1), b(1)])),
+            try register(
+                "earliest: beside an erased value the latest", policy: policy, shows: c(1),
+                conflict: true, put(a(1), at: 1, .integer(1)), put(b(1), at: 2, .erased),
+                put(c(1), at: 3, .integer(2))),
         ]
     }
 }

@@ -22,6 +22,13 @@ extension JSON {
         case .text(let text): .text(text)
         case .blob(let bytes): ["blob": .bytes(bytes)]
         case .composite(let parts): ["composite": .array(parts.map(JSON.value))]
+        case .sealed(let value):
+            [
+                "sealed": .array(
+                    [.bytes(value.box)]
+                        + (value.subject.map { [.bytes($0.identifier.bytes)] } ?? []))
+            ]
+        case .erased: ["erased": .bool(true)]
         }
     }
 
@@ -53,6 +60,12 @@ extension JSON {
             }
             return .text(text)
         case "blob": return .blob(try json.bytes())
+        case "sealed":
+            let parts = try json.items().map { try $0.bytes() }
+            guard (1...2).contains(parts.count) else { throw VectorError("a sealed value") }
+            let subject = parts.count == 2 ? Identifier(parts[1]).map { RowID($0) } : nil
+            return .sealed(SealedValue(about: subject, box: parts[0]))
+        case "erased": return .erased
         case "composite": return .composite(try json.items().map { try $0.value() })
         default: throw VectorError("a value of the unknown form \(form)")
         }

@@ -1,3 +1,4 @@
+import Causality
 import Merge
 import SyncProtocol
 
@@ -259,6 +260,19 @@ enum ItemVectors {
                 ["composite": [["real": "3ff0000000000000"], nil, ["real": "3ff8000000000000"]]]),
             try value("a composite without parts", "8100", ["composite": []]),
             try value(
+                "a sealed value", "820451000102030405060708090a0b0c0d0e0f10",
+                ["sealed": ["000102030405060708090a0b0c0d0e0f10"]]),
+            try value(
+                "a sealed value about another row",
+                ["830451", "000102030405060708090a0b0c0d0e0f10", "50", ["22", 16]],
+                [
+                    "sealed": [
+                        "000102030405060708090a0b0c0d0e0f10",
+                        .string(String(repeating: "22", count: 16)),
+                    ]
+                ]),
+            try value("an erased value", "8105", ["erased": true]),
+            try value(
                 "a blob of 65536", ["5a00010000", ["61", 65_536]], ["blob": [["61", 65_536]]]),
             try value(
                 "a text of 65536", ["7a00010000", ["61", 65_536]], ["text": [["61", 65_536]]]),
@@ -276,6 +290,26 @@ enum ItemVectors {
             ("a tag", "c000", "unsupported"), ("simple value 16", "f0", "unsupported"),
             ("a break", "ff", "unsupported"), ("a tag in a composite", "8200c000", "unsupported"),
             ("a tag where 0 belongs", "82c000", "unexpectedType"),
+            ("an array from 6", "8106", "invalid"),
+            ("a sealed value without a box", "8104", "invalid"),
+            (
+                "a sealed value of four items", "840451000102030405060708090a0b0c0d0e0f1050",
+                "invalid"
+            ),
+            ("a box of a tag alone", "820450000102030405060708090a0b0c0d0e0f", "invalid"),
+            ("a box that is a text", "82046161", "unexpectedType"),
+            ("a short subject", "830451000102030405060708090a0b0c0d0e0f104100", "invalid"),
+            (
+                "a long subject",
+                "830451000102030405060708090a0b0c0d0e0f1051000102030405060708090a0b0c0d0e0f10",
+                "tooLong"
+            ),
+            ("a box of 65601", "82045a00010041", "tooLong"),
+            ("an erased value of two items", "820500", "invalid"),
+            (
+                "a sealed value in a composite", "8200820451000102030405060708090a0b0c0d0e0f10",
+                "unexpectedType"
+            ),
         ]
         var vectors = accepted
         for (name, bytes, reason) in refused {
@@ -302,6 +336,11 @@ enum ItemVectors {
         [
             ("an integer of one byte", .integer(24), "1818"), ("minus one", .integer(-1), "20"),
             ("the least integer", .integer(.min), "3b7fffffffffffffff"),
+            (
+                "a sealed value", .sealed(SealedValue(about: Fixed.row, box: BodyVectors.box)),
+                .hex([0x83, 0x04, 0x51] + BodyVectors.box + [0x50] + Fixed.row.identifier.bytes)
+            ),
+            ("an erased value", .erased, "8105"),
             ("a half", .real(1.5), "f93e00"), ("a single", .real(100_000), "fa47c35000"),
             ("a double", .real(1.1), "fb3ff199999999999a"), ("minus zero", .real(-0.0), "f98000"),
             (

@@ -324,7 +324,14 @@ enum MergeVectors {
             .put(3, .text("e\u{301}")), .put(4, .text("\u{e9}")), .put(5, .text("\0")),
             .put(6, .integer(.min)), .put(7, .composite([.real(0.5), .null])), .put(8, .blob([])),
             .put(70_000, .null))
+        let hidden = ChangesetDraft(
+            a(1), at: 1, .put(1, .sealed(SealedValue(about: nil, box: BodyVectors.box))),
+            .put(2, .sealed(SealedValue(about: other, box: BodyVectors.box))), .put(3, .erased),
+            .resolve(4, .erased, covers: []))
         return [
+            try vector(
+                "what is sealed or erased", orders: 1, live: Array(repeating: a(1), count: 4),
+                hidden),
             try vector(
                 "values of every kind", orders: 1, live: Array(repeating: a(1), count: 9), exact),
             try vector(

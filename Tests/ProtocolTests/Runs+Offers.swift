@@ -37,6 +37,28 @@ extension RunVectors {
     private static let long = BodyDraft().changeset(now, rows: 1).row(items: 2).code(1, 0)
         .text(String(repeating: "z", count: 60_000)).bytes
 
+    /// A run of one sealed value, with the checks of so many keys.
+    private static func sealed(checks count: Int) -> RunDraft {
+        let value = Value.sealed(SealedValue(about: nil, box: BodyVectors.box))
+        let body = BodyDraft().changeset(now, rows: 1).row(items: 2).code(1, 0).value(value).bytes
+        return withChecks(RunDraft(1, body: body), count)
+    }
+
+    private static func withChecks(_ draft: RunDraft, _ count: Int) -> RunDraft {
+        guard count > 0 else { return draft }
+        var encoder = CBOREncoder()
+        encoder.blob([UInt8](repeating: 0x5a, count: 4 * count))
+        return draft.changed { $0.extra = [(12, encoder.bytes)] }
+    }
+
+    private static func wrongChecks() throws -> [Vector] {
+        [
+            try offer("a sealed value without a check", sealed(checks: 0), "POISON"),
+            try offer("a check too many", sealed(checks: 2), "POISON"),
+            try offer("a check of nothing that is sealed", withChecks(first, 1), "POISON"),
+        ]
+    }
+
     static func offers() throws -> [Vector] {
         let three = RunDraft(
             3, count: 3,
@@ -60,7 +82,8 @@ extension RunVectors {
                     Frame.repeating(Array(long.prefix(60)), 0x7a, long.count - 60), size: long.count
                 )),
             try offer("a stored run", RunDraft(1, body: long)),
-            try offer("a header with unknown keys", first.changed { $0.extra = [(12, [0xf6])] }),
+            try offer("sealed values whose key doesn't come", sealed(checks: 1)),
+            try offer("a header with unknown keys", first.changed { $0.extra = [(13, [0xf6])] }),
             try offer(
                 "the next incarnation beside the first",
                 RunDraft(1, incarnation: 1, body: note("c")), to: [first]),
@@ -117,6 +140,7 @@ extension RunVectors {
 
     static func refusedOffers() throws -> [Vector] {
         try outOfPlace() + poisoned() + badBodies() + oversized() + ahead() + frames() + forks()
+            + wrongChecks()
     }
 
     private static func outOfPlace() throws -> [Vector] {
@@ -262,11 +286,11 @@ extension RunVectors {
             try offer(
                 "a frame that expands to 4194305 bytes", packed(bomb, size: 4 << 20), "POISON"),
             try offer(
-                "a header of 65536 bytes",
-                first.changed { $0.extra = [(12, padding(first, to: 65_536))] }),
+                "a header of 98304 bytes",
+                first.changed { $0.extra = [(13, padding(first, to: 98_304))] }),
             try offer(
-                "a header of 65537 bytes",
-                first.changed { $0.extra = [(12, padding(first, to: 65_537))] }, "unreadable"),
+                "a header of 98305 bytes",
+                first.changed { $0.extra = [(13, padding(first, to: 98_305))] }, "unreadable"),
         ]
     }
 }

@@ -28,6 +28,7 @@ enum RunVectors {
         let cases: [(String, RunDraft)] = [
             ("the first run of a stream", first), ("the second", second),
             ("another device", other), ("a run with a dep", joined),
+            ("the checks of two keys", first.changed { $0.extra = [(12, checks(8))] }),
             ("another incarnation", RunDraft(1, incarnation: 24, body: long)),
             ("another scope", RunDraft(1, scope: "delegation/KZ", body: note("a"))),
             (
@@ -69,12 +70,17 @@ enum RunVectors {
             try header("the second", second.header), try header("with a dep", joined.header),
             try header(
                 "unknown keys are passed over",
-                first.changed { $0.extra = [(12, [0xf6]), (99, [0x81, 0xf5])] }.header),
+                first.changed { $0.extra = [(13, [0xf6]), (99, [0x81, 0xf5])] }.header),
+            try header(
+                "the check of one key", first.changed { $0.extra = [(12, checks(4))] }.header),
+            try header(
+                "the checks of 4096 keys",
+                second.changed { $0.extra = [(12, checks(16_384))] }.header),
             try header("1024 changesets", first.changed { $0.count = 1_024 }.header),
             try header("4194304 bytes", first.changed { $0.size = 4 << 20 }.header),
             try header(
-                "65536 bytes",
-                first.changed { $0.extra = [(12, padding(first, to: 65_536))] }.header),
+                "98304 bytes",
+                first.changed { $0.extra = [(13, padding(first, to: 98_304))] }.header),
             try header(
                 "the greatest last seq",
                 second.changed { ($0.firstSeq, $0.count) = (1 << 63 - 2, 2) }.header),
@@ -96,16 +102,23 @@ enum RunVectors {
         ] + wrongHeaders() + wrongDependencies() + wrongInTwoWays()
     }
 
+    /// So many bytes of checks, as an item.
+    private static func checks(_ count: Int) -> [UInt8] {
+        var encoder = CBOREncoder()
+        encoder.blob([UInt8](repeating: 0x5a, count: count))
+        return encoder.bytes
+    }
+
     /// The first run of a stream of this incarnation, by the stream's name too.
     private static func firstRun(in incarnation: UInt64) -> RunDraft {
         RunDraft(1, incarnation: incarnation, body: note("a"))
     }
 
-    /// An item that makes the header of `draft`, under key 12, so many bytes.
+    /// An item that makes the header of `draft`, under key 13, so many bytes.
     static func padding(_ draft: RunDraft, to count: Int) -> [UInt8] {
         let rest = count - draft.header.count - 1
         var encoder = CBOREncoder()
-        encoder.blob([UInt8](repeating: 0x5a, count: rest - 3))
+        encoder.blob([UInt8](repeating: 0x5a, count: rest - 5))
         return encoder.bytes
     }
 
@@ -140,7 +153,7 @@ enum RunVectors {
     private static func wrongInTwoWays() throws -> [Vector] {
         let seqZero = second.changed { $0.firstSeq = 0 }
         let beyond = second.changed { ($0.firstSeq, $0.count) = (1 << 63 - 2, 3) }
-        let large = first.changed { $0.extra = [(12, padding(first, to: 65_537))] }
+        let large = first.changed { $0.extra = [(13, padding(first, to: 98_305))] }
         return [
             try header("format 1, and nothing else", [0xa1, 0x00, 0x01], "invalid"),
             try header(
@@ -160,11 +173,11 @@ enum RunVectors {
             try header(
                 "a last seq of 2^63, without a run before",
                 beyond.changed { $0.previous = nil }.header, "outOfRange"),
-            try header("65537 bytes", large.header, "tooLong"),
+            try header("98305 bytes", large.header, "tooLong"),
             try header(
-                "65537 bytes of format 1", large.changed { $0.format = 1 }.header, "tooLong"),
+                "98305 bytes of format 1", large.changed { $0.format = 1 }.header, "tooLong"),
             try header(
-                "65537 bytes that are no map", [UInt8](repeating: 0xf6, count: 65_537),
+                "98305 bytes that are no map", [UInt8](repeating: 0xf6, count: 98_305),
                 "tooLong"),
         ]
     }
@@ -212,18 +225,22 @@ enum RunVectors {
                 "a scope of 65 bytes",
                 first.changed { $0.scope = String(repeating: "s", count: 65) }, "tooLong"
             ),
+            ("no checks", first.changed { $0.extra = [(12, checks(0))] }, "invalid"),
+            ("a check of 3 bytes", first.changed { $0.extra = [(12, checks(3))] }, "invalid"),
+            ("checks of 9 bytes", first.changed { $0.extra = [(12, checks(9))] }, "invalid"),
+            ("checks that are null", first.changed { $0.extra = [(12, [0xf6])] }, "unexpectedType"),
             ("a key twice", first.changed { $0.extra = [(11, [0x00])] }, "keyOrder"),
             (
-                "keys that descend", first.changed { $0.extra = [(13, [0x00]), (12, [0x00])] },
+                "keys that descend", first.changed { $0.extra = [(14, [0x00]), (13, [0x00])] },
                 "keyOrder"
             ),
             (
-                "a tag under an unknown key", first.changed { $0.extra = [(12, [0xc0, 0x00])] },
+                "a tag under an unknown key", first.changed { $0.extra = [(13, [0xc0, 0x00])] },
                 "unsupported"
             ),
             (
                 "a long number under an unknown key",
-                first.changed { $0.extra = [(12, [0x18, 0x00])] }, "notShortest"
+                first.changed { $0.extra = [(13, [0x18, 0x00])] }, "notShortest"
             ),
         ]
         return try missing + partly + cases.map { try header($0, $1.header, $2) } + [

@@ -83,7 +83,8 @@ private enum RunKind {
                     run: try dep.member("run").hash())
             },
             schemaVersion: try fields.number("schemaVersion"), encoding: encoding,
-            expandedBytes: try fields.number("size"), origin: origin)
+            expandedBytes: try fields.number("size"), origin: origin,
+            keyChecks: try fields.optional("keyChecks") { try $0.hex() } ?? [])
         let run = SealedRun(signing: header, body: body, key: key)
         guard self.fields(run.header) == fields else {
             throw VectorError("the sealed header says \(self.fields(run.header).document)")
@@ -105,7 +106,7 @@ private enum RunKind {
     }
 
     static func fields(_ header: RunHeader) -> JSON {
-        [
+        .members([
             "stream": .stream(header.stream), "firstSeq": .number(header.firstSeq),
             "count": .number(header.count),
             "previous": header.previous.map(JSON.hash) ?? .null,
@@ -121,7 +122,8 @@ private enum RunKind {
             "encoding": .number(header.encoding.rawValue),
             "size": .number(header.expandedBytes),
             "origin": header.origin.map(JSON.origin) ?? .null,
-        ]
+            "keyChecks": header.keyChecks.isEmpty ? nil : .hex(header.keyChecks),
+        ])
     }
 }
 

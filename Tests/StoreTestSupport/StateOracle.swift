@@ -135,6 +135,7 @@ package struct StateOracle {
         if case .real(let number) = value, number.isNaN || number == 0 && number.sign == .minus {
             value = .null
         }
+        if value.isUnreadable { value = .null }
         return Array(repeating: value, count: column.sqlColumns.count)
     }
 

@@ -130,6 +130,7 @@ package final class Statement {
         case .real(let value): sqlite3_bind_double(pointer, index, value)
         case .text(let value): bind(index, text: value)
         case .blob(let value): bind(index, blob: value)
+        case .sealed, .erased: bindNull(index)
         case .composite: preconditionFailure("a composite is bound part by part")
         }
     }

@@ -124,7 +124,7 @@ struct Rebuild {
                 "INSERT INTO sy_run VALUES(?, ?, ?, ?, ?, ?, ?, ?)", .integer(sid),
                 .integer(Int64(header.lastSeq)), .integer(Int64(header.firstSeq)),
                 .integer(entry.received), .blob(entry.hash.bytes), .blob(entry.run.headerBytes),
-                .blob(entry.run.signature), .blob(entry.run.body))
+                .blob(entry.run.seal), .blob(entry.run.body))
         }
         for stream in plan.streams {
             let record = stream.record
@@ -135,11 +135,15 @@ struct Rebuild {
                 let values: [Value] = [
                     .integer(Int64(piece.seq)), .blob(piece.refs), .blob(piece.body),
                     .integer(piece.sum(in: record.stream, after: entry.previous)),
+                    .blob(piece.keys.bytes),
                 ]
                 let statement = try connection.statement(
                     isOwn
-                        ? "INSERT INTO sy_tail VALUES(?, ?, ?, ?)"
-                        : "INSERT INTO sy_left VALUES(?, ?, ?, ?, ?)")
+                        ? "INSERT INTO sy_tail(seq, refs, body, sum, keys) VALUES(?, ?, ?, ?, ?)"
+                        : """
+                        INSERT INTO sy_left(sid, seq, refs, body, sum, keys)
+                        VALUES(?, ?, ?, ?, ?, ?)
+                        """)
                 defer { statement.reset() }
                 statement.bind(isOwn ? values : [.integer(record.sid)] + values)
                 try statement.step()
@@ -241,7 +245,7 @@ struct Rebuild {
             VALUES(?, ?, ?, ?, ?, ?, ?, ?)
             """, .text(stream.record.scope), .blob(stream.record.stream.identifier.bytes),
             .integer(Int64(entry.run.header.lastSeq)), .integer(entry.received), .text(reason),
-            .blob(entry.run.headerBytes), .blob(entry.run.signature), .blob(entry.run.body))
+            .blob(entry.run.headerBytes), .blob(entry.run.seal), .blob(entry.run.body))
     }
 
     private static func cutOffReason(_ stream: RepairPlan.Stream) -> String {

@@ -202,10 +202,13 @@ struct SalvagedFile {
         let values = record.values
         if let rowid = record.rowid {
             if values.count == 8, values[7].blob != nil { foundRuns.append((values, rowid)) }
-            if values.count == 4, values[0] == .null, values[3].integer != nil {
+            if values.count == 4 || values.count == 5, values[0] == .null,
+                values[3].integer != nil
+            {
                 foundPieces.append((nil, [.integer(rowid)] + values.dropFirst()))
             }
-        } else if values.count == 5, let sid = values[0].integer, values[3].blob != nil,
+        } else if values.count == 5 || values.count == 6, let sid = values[0].integer,
+            values[3].blob != nil,
             values[4].integer != nil
         {
             foundPieces.append((sid, Array(values.dropFirst())))
@@ -243,9 +246,9 @@ struct SalvagedFile {
         var keys = Dictionary(streams.map { ($0.stream, $0.publicKey) }) { first, _ in first }
         var found: [SalvagedRun] = []
         for (values, rowid) in foundRuns {
-            guard values.count == 8, let head = values[5].blob, let signature = values[6].blob,
+            guard values.count == 8, let head = values[5].blob, let seal = values[6].blob,
                 let body = values[7].blob,
-                let run = try? SealedRun(headerBytes: head, signature: signature, body: body)
+                let run = try? SealedRun(storedHeader: head, seal: seal, body: body)
             else { continue }
             if let origin = run.header.origin { keys[run.header.stream] = origin.publicKey }
             endings[run.header.stream, default: []].formUnion([run.hash, run.header.previous])
@@ -303,6 +306,7 @@ struct SalvagedFile {
                     guard
                         let piece = TailPiece(
                             seq: seq, refs: refs, body: body, sum: values[3].integer ?? 0,
+                            keys: values.count > 4 ? values[4].blob ?? [] : [],
                             of: stream.stream, after: previous)
                     else { continue }
                     add(SalvagedPiece(previous: previous, piece: piece), to: stream.stream)

@@ -277,12 +277,12 @@ struct BodyScan {
         value.length = Int32(range.count)
     }
 
-    /// A value that is an array: a composite, a reference or a time.
+    /// A value that is an array: a composite, a reference, a time or what is sealed.
     private mutating func form(_ value: inout Value, _ start: Int) throws(NotABody) {
         let count = try count(4)
         guard count > 0 else { throw NotABody() }
         switch try unsigned() {
-        case 0:
+        case 0, 4:
             for _ in 1..<count { try pass() }
             lie(&value, start..<offset)
         case 1 where count >= 2:

@@ -182,7 +182,9 @@ struct ChangesetAssembly {
     }
 
     private mutating func element(_ column: UInt32, _ slot: Int) throws(CBORError) -> CellKey {
-        CellKey(column, element: try value(slot).canonicalBytes)
+        let element = try value(slot)
+        guard !element.isUnreadable else { throw error(.invalid) }
+        return CellKey(column, element: element.canonicalBytes)
     }
 
     private mutating func dots() throws(CBORError) -> [Dot] {
@@ -371,7 +373,8 @@ extension Value {
         case .text(let text): text.utf8.count
         case .blob(let bytes): bytes.count
         case .composite(let parts): parts.reduce(0) { $0 + $1.contentBytes }
-        case .null, .integer, .real: 0
+        case .sealed(let value): value.box.count
+        case .null, .integer, .real, .erased: 0
         }
     }
 }

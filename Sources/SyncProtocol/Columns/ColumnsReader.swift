@@ -313,6 +313,7 @@ package struct ColumnsReader {
             let key = try decoder.scalars(count - 2)
             return .blob(
                 RowID(namespace: place.namespace, table: table, key: key).identifier.bytes)
+        case 4: return .sealed(try decoder.sealed(count))
         default: throw decoder.error(.invalid)
         }
     }

@@ -35,6 +35,7 @@ extension Laptop {
         case .foreign: try foreign(&random)
         case .twin: try twin(&random)
         case .large: try large(&random)
+        case .erase: try erase(&random)
         case .seal: "sealed \(try replica.seal())"
         default: preconditionFailure("\(deed) is nothing that a person records")
         }
@@ -181,6 +182,17 @@ extension Laptop {
         }
     }
 
+    /// A coordinator asks that a person be forgotten; not often, else nobody would be left.
+    private func erase(_ random: inout SplitMix64) throws -> String {
+        guard random.chance(1, in: 2), let row = try row(in: Forum.person, &random) else {
+            return "nobody asks"
+        }
+        ledger.noteAsked(row)
+        return try write { transaction in
+            try transaction.upsert(Forum.erasure, key: [.blob(row.identifier.bytes)], [])
+        }
+    }
+
     // MARK: Forms and conflicts
 
     private func openForm(_ random: inout SplitMix64) throws -> String {
@@ -261,6 +273,9 @@ extension Laptop {
         guard !isDeleting, !disk.isDead, let column = Forum.person.column(named: "name_latin")
         else {
             return "another program wrote"
+        }
+        guard try !replica.erasedPeople().contains(row) else {
+            return "another program wrote of somebody who was erased"
         }
         let live = try replica.state(Forum.person.id, row)[CellKey(column.id)].live
         guard live.contains(where: { $0.action.value == .text(value) }) else {

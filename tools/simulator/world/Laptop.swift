@@ -142,6 +142,8 @@ final class Laptop {
         } catch let error as StoreError {
             if case .denied = error, guestOf != nil {
                 result = "not let"
+            } else if case .invalid(let reason) = error, reason.contains("erased") {
+                result = "refused: of somebody who was erased"
             } else if disk.hasFired, let fault = disk.fault {
                 result = try survive(fault, error)
             } else if disk.takesEcho() {

@@ -1,5 +1,7 @@
 import Causality
+import FieldRecords
 import Merge
+import RecordSchema
 import ReplicaStore
 import SyncProtocol
 
@@ -23,10 +25,27 @@ final class Ledger {
     /// Nobody was left in doubt whether what he counted is there.
     private(set) var isCountKnown = true
 
-    /// A text that nobody has written before: what is read tells who wrote it.
+    /// The rows of people of whom somebody asked that they be forgotten.
+    private(set) var asked: Set<RowID> = []
+    /// What was said of people, by their rows: all that must be found nowhere once they are forgotten.
+    private(set) var names: [RowID: Set<String>] = [:]
+
+    /// A text that nobody has written before, that is part of no other and doesn't come about by chance: what is read tells who wrote it.
     func nextValue() -> String {
         valueCount += 1
-        return "v\(valueCount)"
+        return "value-\(valueCount)."
+    }
+
+    func noteAsked(_ person: RowID) { asked.insert(person) }
+
+    private func noteNames(in changeset: Changeset) {
+        let columns = Forum.person.columns.filter(\.isPersonal).map(\.id)
+        for row in changeset.rows where row.table == Forum.person.id {
+            for operation in row.operations where columns.contains(operation.cell.column) {
+                guard case .text(let text)? = operation.action.value else { continue }
+                names[row.row, default: []].insert(text)
+            }
+        }
     }
 
     /// Notes what the author of a changeset held, and the form that it was written from.
@@ -62,6 +81,7 @@ final class Ledger {
 
     /// I8: a dot never names two contents.
     func learn(_ changeset: Changeset) throws {
+        noteNames(in: changeset)
         guard let known = contents[changeset.dot] else {
             contents[changeset.dot] = changeset
             return
@@ -73,7 +93,10 @@ final class Ledger {
 
     /// What the changes of copies are called may be something else by now, in what names them as well.
     func isSame(_ known: Changeset, _ changeset: Changeset) -> Bool {
-        known == changeset || !copied.isEmpty && Essence(known) == Essence(changeset)
+        // Of who was erased, nobody can read it.
+        known.isAlike(changeset)
+            || !copied.isEmpty
+                && Essence(known).without(asked) == Essence(changeset).without(asked)
     }
 
     /// I7: a stream's times rise, and lead its device's clock by ten minutes at most.
@@ -124,9 +147,11 @@ final class Ledger {
     ///
     /// - Parameter held: how often a replica holds what a device wrote.
     func checkDeeds(of device: DeviceID, held: [Essence: Int], _ name: String) throws {
+        let held = Dictionary(
+            held.map { ($0.key.without(asked), $0.value) }, uniquingKeysWith: { $0 + $1 })
         var expected: [Essence: (least: Int, most: Int)] = [:]
         for deed in deeds where deed.device == device {
-            guard let essence = deed.essence else { continue }
+            guard let essence = deed.essence?.without(asked) else { continue }
             let known = expected[essence] ?? (0, 0)
             expected[essence] = (known.least + (deed.mayBeLost ? 0 : 1), known.most + 1)
         }
@@ -180,6 +205,25 @@ struct Essence: Hashable {
                     operation.cell, Self.bare(operation.action))
             }
         }
+    }
+
+    /// Without what is said of people who were to be forgotten.
+    func without(_ people: Set<RowID>) -> Essence {
+        guard !people.isEmpty else { return self }
+        var essence = self
+        for row in changeset.rows.indices where people.contains(changeset.rows[row].row) {
+            for index in changeset.rows[row].operations.indices {
+                let operation = changeset.rows[row].operations[index]
+                guard Forum.person.column(id: operation.cell.column)?.isPersonal == true,
+                    operation.action.value ?? .null != .null
+                else { continue }
+                essence.changeset.rows[row].operations[index].action =
+                    if case .resolve = operation.action {
+                        .resolve(.erased, covers: [])
+                    } else { .put(.erased) }
+            }
+        }
+        return essence
     }
 
     private static func bare(_ action: Action) -> Action {

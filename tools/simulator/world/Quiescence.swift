@@ -1,5 +1,6 @@
 import Causality
 import FieldRecords
+import Foundation
 import Hub
 import Merge
 import RecordSchema
@@ -43,6 +44,32 @@ struct Quiescence {
             try world.checkAside(laptop.replica, name)
         }
         try checkRepetition(hub)
+        try checkErased(hub)
+    }
+
+    /// I11: of people who were erased nothing is found in any file.
+    private func checkErased(_ hub: Replica) throws {
+        let people = try hub.erasedPeople()
+        guard !people.isEmpty else { return }
+        let names = people.flatMap { world.ledger.names[$0] ?? [] }
+        let laptops = world.members.reversed().prefix(Self.sampleCount)
+        let replicas =
+            [("the hub", hub)] + laptops.map { ("laptop \($0.number)", $0.replica) }
+        for (name, replica) in replicas {
+            guard try replica.emptyFreePages() else {
+                throw Violation("I11", "\(name) can't empty its free pages")
+            }
+            guard try replica.erasedPeople() == people, try replica.missingKeyCount() == 0 else {
+                throw Violation("I11", "\(name) reads others than the hub")
+            }
+            let files = ["", "-wal"].compactMap {
+                FileManager.default.contents(atPath: replica.path + $0)
+            }
+            for text in names where files.contains(where: { $0.range(of: Data(text.utf8)) != nil })
+            {
+                throw Violation("I11", "\(name) still has \(text)")
+            }
+        }
     }
 
     /// I2, I8: what was acknowledged is there, and says what it said.

@@ -74,11 +74,13 @@ package enum Deed: String, CaseIterable, Sendable {
     case diskCopy = "disk-copy"
     /// Older files are put in a laptop's place.
     case putBack = "put-back"
+    /// A person is to be forgotten.
+    case erase
 
     package var isFault: Bool {
         switch self {
         case .disk, .hubDisk, .network, .noise, .lie, .forge, .clock, .kill, .hubKill, .revoke,
-            .admit, .hubRestore, .fileCopy, .diskCopy, .putBack:
+            .admit, .hubRestore, .fileCopy, .diskCopy, .putBack, .erase:
             true
         default: false
         }

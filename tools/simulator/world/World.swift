@@ -200,6 +200,13 @@ package final class World {
         case .fileCopy: return try copy(laptop, wholeDisk: false, &random)
         case .diskCopy: return try copy(laptop, wholeDisk: true, &random)
         case .putBack: return try putBack(laptop, &random)
+        case .erase:
+            let result = try laptop.attempt { laptop in
+                var random = random
+                return try laptop.record(.erase, &random)
+            }
+            if result.hasPrefix("wrote") { count("fault: person erased") }
+            return result
         case .hubKill:
             count("fault: hub ends")
             try hub.crash()
