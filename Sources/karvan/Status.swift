@@ -59,10 +59,14 @@ extension OwnChange {
     fileprivate var lines: [String] {
         let time = Instant(milliseconds: provenance.time.milliseconds).inWholeSeconds
         let who = provenance.person.isEmpty ? "" : "  \(provenance.person)"
-        return ["\(time)\(who)  \(delivery.words)"]
+        let list = source.isEmpty ? "" : ", imported from \(source)"
+        return ["\(time)\(who)  \(delivery.words)\(list)"]
             + records.flatMap { record in
                 record.entries.map { "  \(record.name)  \($0.fateLine)" }
             }
+            + (otherCount > 0
+                ? ["  and \(otherCount) more records; `karvan history` says what became of each"]
+                : [])
     }
 
     fileprivate var json: JSONValue {
@@ -71,6 +75,7 @@ extension OwnChange {
             ("recorded", .string(Instant(milliseconds: provenance.time.milliseconds).formatted())),
             ("person", .string(provenance.person)), ("delivery", .string(delivery.word)),
             ("why", delivery.reason.map(JSONValue.string) ?? .null),
+            ("source", .string(source)), ("more_records", .integer(Int64(otherCount))),
             (
                 "records",
                 .array(
