@@ -353,20 +353,24 @@ extension Replica {
                 namespace: schema.namespace, mark: mark, naming: named,
                 earlier: vocabularies(of: record))
             try checkRows(contents.changes, in: scope, mark)
-            if named != nil || rows.streams.isForked(run.header.stream) {
-                // A stream of which nothing is here has no branches yet.
-                guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) })
-                else { throw Refusal(.poison, "its stream's first run is missing") }
-                let changesets = try read(contents.changesets, of: record, strays(of: run, named))
-                contents.changes = RunChanges(changesets)
-                contents.order = try? contents.changes.order()
-            }
-            if record.map({ $0.head > $0.sealed }) ?? false {
-                contents.sealedChangesets = contents.changesets
-            }
             try checkSealed(contents.changes, run.header)
+            // What was left here is held against what it says, whoever can still read that.
+            let isLeft = record.map { $0.head > $0.sealed } ?? false
+            let sealed = isLeft ? contents.changesets : nil
             let erased = try erasedPeople()
             contents.open(run.keys, isErased: erased.contains)
+            contents.sealedChangesets = sealed
+            guard named != nil || rows.streams.isForked(run.header.stream) else { return contents }
+            // A stream of which nothing is here has no branches yet.
+            guard let record = record ?? run.header.origin.map({ StreamRecord(sid: 0, $0) }) else {
+                throw Refusal(.poison, "its stream's first run is missing")
+            }
+            let strays = strays(of: run, named)
+            contents.changes = RunChanges(try read(contents.changesets, of: record, strays))
+            contents.order = try? contents.changes.order()
+            contents.sealedChangesets = try sealed.map { sealed throws(StoreError) in
+                try read(sealed, of: record, strays)
+            }
             return contents
         } catch RunError.unreadableSource(let seq) {
             throw rows.damaged("run \(run.header.stream):\(seq) of the log")
