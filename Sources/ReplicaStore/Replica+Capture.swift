@@ -132,11 +132,7 @@ extension Replica {
         let subject = try subject(of: row, in: access.table) { column in
             access.place(of: column.id).map { found[$0] }
         }
-        return switch subject {
-        case .row: people.contains(row)
-        case .person(let person): people.contains(person)
-        case .nobody: false
-        }
+        return subject.person(of: row).map(people.contains) ?? false
     }
 
     /// A row that another program took away is noted as a whole, and its clocks were kept. One that
@@ -275,17 +271,11 @@ extension Replica {
             \(Self.takenBackWords)\(words)
             """
         // Whose name may be among the words.
-        let person: RowID? =
-            switch access.isPersonal
-                ? try subject(
-                    of: row, in: access.table,
-                    writing: { column in access.place(of: column.id).flatMap { found?[$0] } })
-                : .nobody
-            {
-            case .row: row
-            case .person(let other): other
-            case .nobody: nil
-            }
+        let person =
+            access.isPersonal
+            ? try subject(of: row, in: access.table) { column in
+                access.place(of: column.id).flatMap { found?[$0] }
+            }.person(of: row) : nil
         try connection.run(
             """
             INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)

@@ -11,6 +11,17 @@ enum PersonalSubject {
     case person(RowID)
     /// The row is about something else: what is said in it is nobody's.
     case nobody
+
+    /// The person's row.
+    ///
+    /// - Parameter row: the row whose values they are; `nil` for one that has no id yet.
+    func person(of row: RowID?) -> RowID? {
+        switch self {
+        case .row: row
+        case .person(let other): other
+        case .nobody: nil
+        }
+    }
 }
 
 extension Replica {
@@ -57,11 +68,8 @@ extension Replica {
     public func isAboutErased(_ table: Table, _ row: RowID) throws(StoreError) -> Bool {
         let people = try erasedPeople()
         guard !people.isEmpty, table.columns.contains(where: \.isPersonal) else { return false }
-        return switch try subject(of: row, in: table, writing: { _ in nil }) {
-        case .row: people.contains(row)
-        case .person(let person): people.contains(person)
-        case .nobody: false
-        }
+        let subject = try subject(of: row, in: table) { _ in nil }
+        return subject.person(of: row).map(people.contains) ?? false
     }
 
     // MARK: Erasure
@@ -290,25 +298,32 @@ extension Replica {
     /// What was said in a person's row before that was encrypted.
     public func unsealedCount(about person: RowID) throws -> Int {
         var count = 0
+        try forEachRawRun { _, contents in
+            for change in contents.changesets.lazy.flatMap(\.rows) where change.row == person {
+                let columns = schema.table(id: change.table)?.columns.filter(\.isPersonal)
+                count += change.operations.count { operation in
+                    guard let value = operation.action.value, !value.isUnreadable,
+                        value != .null, value != .text("")
+                    else { return false }
+                    return columns?.contains { $0.id == operation.cell.column } ?? false
+                }
+            }
+        }
+        return count
+    }
+
+    /// Each run of the log, with what is personal as its body has it.
+    private func forEachRawRun(_ body: (SealedRun, RunContents) throws -> Void) throws {
         for record in rows.streams.sorted {
             let statement = try connection.prepare(
                 "SELECT head, sig, body FROM sy_run WHERE sid = ? ORDER BY last_seq")
             defer { statement.finalize() }
             statement.bind(1, record.sid)
             while try statement.step() {
-                let changesets = try rawContents(of: try sealedRun(statement), record).changesets
-                for change in changesets.lazy.flatMap(\.rows) where change.row == person {
-                    let columns = schema.table(id: change.table)?.columns.filter(\.isPersonal)
-                    count += change.operations.count { operation in
-                        guard let value = operation.action.value, !value.isUnreadable,
-                            value != .null, value != .text("")
-                        else { return false }
-                        return columns?.contains { $0.id == operation.cell.column } ?? false
-                    }
-                }
+                let run = try sealedRun(statement)
+                try body(run, try rawContents(of: run, record))
             }
         }
-        return count
     }
 
     /// The values that stand somewhere now and that nobody can read here, though nobody was erased: their keys
@@ -327,18 +342,10 @@ extension Replica {
     public func missingKeyCount() throws -> Int {
         let people = try erasedPeople()
         var count = 0
-        for record in rows.streams.sorted {
-            let statement = try connection.prepare(
-                "SELECT head, sig, body FROM sy_run WHERE sid = ? ORDER BY last_seq")
-            defer { statement.finalize() }
-            statement.bind(1, record.sid)
-            while try statement.step() {
-                let run = try sealedRun(statement)
-                var contents = try rawContents(of: run, record)
-                guard contents.changes.isSealed else { continue }
-                contents.open(run.keys, isErased: people.contains)
-                count += contents.unreadableCount
-            }
+        try forEachRawRun { run, contents in
+            var contents = contents
+            contents.open(run.keys, isErased: people.contains)
+            count += contents.unreadableCount
         }
         return count
     }

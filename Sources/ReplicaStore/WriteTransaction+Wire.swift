@@ -34,13 +34,8 @@ extension WriteTransaction {
             throw .invalid("what nobody can read can't be written anew")
         }
         let subject = try replica.subject(of: row, in: table, writing: value)
-        let person: RowID?
-        switch subject {
-        case .nobody: return nil
-        case .row: person = row
-        case .person(let other): person = other
-        }
-        if let person, try replica.erasedPeople().contains(person) {
+        if case .nobody = subject { return nil }
+        if let person = subject.person(of: row), try replica.erasedPeople().contains(person) {
             throw .invalid(
                 "this is about a person who has been erased: nothing personal can be recorded of "
                     + "them any more")

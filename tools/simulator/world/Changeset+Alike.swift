@@ -1,9 +1,9 @@
-internal import Merge
-package import SyncProtocol
+import Merge
+import SyncProtocol
 
 extension Changeset {
     /// Whether two say the same as far as both can be read: of one that came another way, keys may be missing.
-    package func isAlike(_ other: Changeset) -> Bool {
+    func isAlike(_ other: Changeset) -> Bool {
         if self == other { return true }
         return blanked(where: other) == other.blanked(where: self)
     }
