@@ -1,3 +1,4 @@
+internal import Causality
 internal import SyncProtocol
 
 /// One scope's part of a session, as a state machine: event in, action out.
@@ -99,12 +100,9 @@ struct ScopeSession: Sendable {
         let (kept, rest) = Self.divide(reply, outgoing)
         setAside += kept
         rejections = rest
-        let refused = outgoing.runs.filter { run in
-            reply.rejections.contains {
-                $0.stream == run.header.stream && $0.lastSeq == run.header.lastSeq
-            }
-        }
-        // A run of a stream that nobody knows is not counted as sent.
+        let rejected = Set(reply.rejections.map(\.run))
+        let refused = outgoing.runs.filter { rejected.contains(RunStub($0)) }
+        // A run that comes along unasked is not counted as sent.
         let refusedCount = min(
             refused.reduce(0) { $0 + UInt64($1.header.count) }, outgoing.changesetCount)
         progress.sentChangesets += outgoing.changesetCount - refusedCount
@@ -124,20 +122,25 @@ struct ScopeSession: Sendable {
     }
 
     /// Divides what the hub did not take in what it keeps aside all the same, and the rest: of what it
-    /// keeps, the head is a run that was sent.
+    /// keeps, the head is a run that was sent, that one or one behind it on its branch.
     private static func divide(
         _ reply: ExchangeReply, _ outgoing: Outgoing
     ) -> (kept: [Rejection], rest: [Rejection]) {
-        let sent = Set(outgoing.runs.map { RunStub($0) })
-        let heads = reply.heads.filter(sent.contains)
-        var (kept, rest): ([Rejection], [Rejection]) = ([], [])
-        for rejection in reply.rejections {
-            let isKept = heads.contains {
-                $0.stream == rejection.stream && $0.lastSeq >= rejection.lastSeq
-            }
-            if isKept { kept.append(rejection) } else { rest.append(rejection) }
+        let sent = Dictionary(outgoing.runs.map { ($0.hash, $0.header.previous) }) { first, _ in
+            first
         }
-        return (kept, rest)
+        var held: Set<Digest> = []
+        for head in reply.heads {
+            var hash = head.hash
+            while let previous = sent[hash], held.insert(hash).inserted {
+                guard let previous else { break }
+                hash = previous
+            }
+        }
+        return (
+            reply.rejections.filter { held.contains($0.run.hash) },
+            reply.rejections.filter { !held.contains($0.run.hash) }
+        )
     }
 
     private mutating func count(_ applied: Applied) {

@@ -75,8 +75,8 @@ package actor HubService: HubHandler {
             logger.warning(
                 "rejected",
                 metadata: [
-                    "device": "\(device.short)", "stream": "\(rejection.stream)",
-                    "seq": "\(rejection.lastSeq)", "code": "\(rejection.refusal.code.name)",
+                    "device": "\(device.short)", "stream": "\(rejection.run.stream)",
+                    "seq": "\(rejection.run.lastSeq)", "code": "\(rejection.refusal.code.name)",
                 ])
         }
         guard !request.runs.isEmpty || !reply.entries.isEmpty else { return }

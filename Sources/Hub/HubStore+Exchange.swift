@@ -76,7 +76,7 @@ extension HubStore {
             }
         }
         let stray = strays.map {
-            Rejection($0, Refusal(.scope, "it doesn't lie in \(part.scope)"))
+            Rejection(RunStub($0), Refusal(.scope, "it doesn't lie in \(part.scope)"))
         }
         var reply = ExchangeReply(
             heads: heads, rejections: rejections + stray, entries: [],
@@ -125,7 +125,7 @@ extension HubStore {
                 origin.publicKey != publicKey
             {
                 rejections.append(
-                    Rejection(run, Refusal(.revoked, "its device isn't enrolled here")))
+                    Rejection(RunStub(run), Refusal(.revoked, "its device isn't enrolled here")))
             } else {
                 welcome.append(run)
             }
@@ -148,12 +148,12 @@ extension HubStore {
                 if refusal.code != .tooLarge || replica.device(of: run.header.stream) == sender
                     || run.header.origin?.device == sender
                 {
-                    rejections.append(Rejection(run, refusal))
+                    rejections.append(Rejection(RunStub(run), refusal))
                 }
             case .setAside(let refusal):
                 hold(run)
                 if try replica.knownOrigin(of: run.header.stream)?.device == sender {
-                    rejections.append(Rejection(run, refusal))
+                    rejections.append(Rejection(RunStub(run), refusal))
                 }
             }
         }
@@ -214,11 +214,5 @@ extension HubStore {
                 .integer(request.wallMilliseconds.subtractingReportingOverflow(now).partialValue),
                 .blob(publicKey))
         }
-    }
-}
-
-extension Rejection {
-    fileprivate init(_ run: SealedRun, _ refusal: Refusal) {
-        self.init(stream: run.header.stream, lastSeq: run.header.lastSeq, refusal: refusal)
     }
 }

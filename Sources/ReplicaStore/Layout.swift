@@ -334,6 +334,9 @@ enum MetaKey {
     /// The last change of a stream that something here names, while the stream ended before it.
     static func named(_ sid: Int64) -> String { "named_\(sid)" }
     static let namedPattern = "named_*"
+    /// A run of which the hub is to get keys that it lacks, by its hash.
+    static func owed(_ hash: String) -> String { "owed_\(hash)" }
+    static let owedPattern = "owed_*"
     /// The last change of a stream that was known here, where the file lacks it.
     static func known(_ sid: Int64) -> String { "known_\(sid)" }
     /// In a backup only: the device's private key, and when it was made.

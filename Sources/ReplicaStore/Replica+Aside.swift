@@ -117,13 +117,16 @@ extension Replica {
         let refusal = try refusal(of: origin)
         if rows.streams[origin.stream] != nil { try noteEnds(of: origin) }
         try connection.execute(Layout.quarantineIndex)
-        let isKept = try connection.value(
+        let kept = try connection.rows(
             """
-            SELECT 1 FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?
+            SELECT no, sig FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?
             AND NOT (\(Self.stranded))
             """, .blob(run.header.stream.identifier.bytes), .integer(Int64(run.header.lastSeq)),
             .blob(run.headerBytes))
-        if isKept != nil { return refusal }
+        if let kept = kept.first {
+            try fillKeys(aside: kept, by: run)
+            return refusal
+        }
         var aside = try aside(of: origin.device)
         aside.bytes += run.storedBytes
         aside.runCount += 1
@@ -137,6 +140,20 @@ extension Replica {
         try countKept()
         trust?.aside?[origin.device] = aside
         return refusal
+    }
+
+    /// A run that was kept aside without some of its keys, and comes again, may bring them.
+    ///
+    /// - Parameter kept: number and seal.
+    private func fillKeys(aside kept: [Value], by run: SealedRun) throws(StoreError) {
+        guard case .blob(let seal) = kept[1], !run.keys.isEmpty, run.areKeysFitting else { return }
+        var filled = run
+        filled.keys = Array(seal.dropFirst(SealedRun.signatureBytes))
+        filled.fillKeys(from: run.keys)
+        guard filled.seal != seal else { return }
+        try connection.run(
+            "UPDATE sy_quar SET sig = ? WHERE no = ?", .blob(filled.seal), kept[0])
+        holdsUncheckedKeys = true
     }
 
     /// What may be kept aside of one device since it was revoked.

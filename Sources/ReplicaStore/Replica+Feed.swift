@@ -3,7 +3,7 @@ internal import Merge
 public import SyncProtocol
 
 /// The feeds of a replica that serves, one for each scope: the commit-ordered lists of what arrived. All
-/// have one epoch.
+/// have one epoch. A run stands in its feed a second time when keys came that had been missing.
 extension Replica {
     /// The scopes that have feeds, the base scope first.
     package func feedScopes() throws(StoreError) -> [String] {
@@ -102,7 +102,8 @@ extension Replica {
                 position = position.advanced(by: stub)
                 continue
             }
-            if stub.lastSeq <= held[stream] {
+            // Whoever holds one of which keys are missing here may have them.
+            if stub.lastSeq <= held[stream], try !lacksKeys(stub) {
                 guard size + Self.stubBytes <= room || entries.isEmpty && room > 0 else { break }
                 size += Self.stubBytes
                 entries.append(.stub(stub))

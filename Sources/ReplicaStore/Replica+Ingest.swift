@@ -158,7 +158,7 @@ extension Replica {
                 return .setAside(refusal)
             }
             if try isHeld(run) {
-                try fillKeys(of: run)
+                try fillKeys(by: run)
                 return .duplicate
             }
             let ownLane = lane(of: run.header.stream)
@@ -394,27 +394,6 @@ extension Replica {
                     .poison, "\(table.name).\(column.name) is encrypted as it may not be")
             }
         }
-    }
-
-    /// A run that came without some of its keys, and comes again, may bring them.
-    private func fillKeys(of run: SealedRun) throws {
-        guard !run.keys.isEmpty, run.areKeysFitting, let record = try holder(of: RunStub(run)),
-            var held = try self.run(RunStub(run)),
-            held.keys.isEmpty || held.keys.count == run.keys.count
-        else { return }
-        let before = held.keys
-        held.fillKeys(from: run.keys)
-        var contents = try rawContents(of: held, record)
-        let erased = try erasedPeople()
-        contents.open(held.keys, isErased: erased.contains)
-        guard contents.keys != before else { return }
-        try connection.run(
-            "UPDATE sy_run SET sig = ? WHERE sid = ? AND last_seq = ?",
-            .blob(held.signature + contents.keys), .integer(record.sid),
-            .integer(Int64(run.header.lastSeq)))
-        log.removeAll()
-        try remake(
-            Set(contents.changes.changes.map { LogReplay.Key(table: $0.table, row: $0.row) }))
     }
 
     /// A hub has room for so many scopes, and none whose rows end as another one's do: only where the forum has

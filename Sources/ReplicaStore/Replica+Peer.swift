@@ -206,9 +206,28 @@ extension Replica {
             queues.append(
                 RunQueue(record: record, next: try runs(of: record, after: known.has, .head).first))
         }
-        try fill(&batch, from: queues, heads, room)
-        batch.runs = try unnamedRuns(under: batch.runs) + batch.runs
+        let owed = try owed(in: scope, room)
+        let left = room - min(room, owed.reduce(0) { $0 + $1.storedBytes })
+        try fill(&batch, from: queues, heads, left)
+        let named = Set(batch.runs.map(\.hash))
+        batch.runs =
+            try unnamedRuns(under: batch.runs) + owed.filter { !named.contains($0.hash) }
+            + batch.runs
         return batch
+    }
+
+    /// The runs that the hub is to get once more, as many as there is room for.
+    private func owed(in scope: String, _ room: Int) throws(StoreError) -> [SealedRun] {
+        var runs: [SealedRun] = []
+        var size = 0
+        for stub in try owedRuns(in: scope) {
+            guard let run = try run(stub) else { continue }
+            size += run.storedBytes
+            guard size <= room || runs.isEmpty && room >= Limits.batchBytes else { break }
+            runs.append(run)
+        }
+        owedOffered[scope] = runs.isEmpty ? nil : runs.map { RunStub($0) }
+        return runs
     }
 
     /// The runs of a stream that wait: the next one without its body, so that many streams take no
@@ -382,6 +401,9 @@ extension Replica {
         try transaction { () throws(StoreError) in
             try connection.run("DELETE FROM sy_peer WHERE peer = ?", try peer())
             try connection.run("DELETE FROM sy_peer_head WHERE peer = ?", try peer())
+            try connection.run(
+                "DELETE FROM sy_meta WHERE key GLOB ?", .text(MetaKey.owedPattern))
         }
+        owedOffered = [:]
     }
 }

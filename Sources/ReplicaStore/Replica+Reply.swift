@@ -37,6 +37,7 @@ extension Replica {
             throw Refusal(.poison, "the hub's entries don't lead to its cursor")
         }
         var applied = AppliedReply()
+        let offered = owedOffered.removeValue(forKey: scope) ?? []
         takenBack = (0, 0)
         let leftBefore = try left().count
         var rest = reply.entries[...]
@@ -46,7 +47,7 @@ extension Replica {
             try renewIfForked()
             try observe(progress)
         }
-        let isBelieved = try remember(reply, scope, position, &stored)
+        let isBelieved = try remember(reply, scope, position, &stored, offered)
         if try hasHoles() {
             try transaction {
                 try drain()
@@ -81,6 +82,7 @@ extension Replica {
         // What the hub takes or has taken is offered again: the answer to that says what it holds.
         applied.hasMoreToSend =
             try !isBelieved || isDoubted || left().count < leftBefore
+            || !owedRuns(in: scope).isEmpty
             // The hub may have lost what it admits, and others have kept.
             || takenBack.runCount > 0 && pending().count > 0
         return applied
@@ -111,12 +113,14 @@ extension Replica {
                 var isHeld = true
                 if let next {
                     isHeld = try take(next, into: &accepted, &result, &progress)
-                } else if try self.run(entry.stub) == nil {
-                    isHeld = false
-                    guard case .cut = entry else {
+                } else if case .stub(let stub) = entry {
+                    // The hub has what is missing of it, else it had come whole.
+                    if try holder(of: stub) == nil || lacksKeys(stub) {
                         result.lacksBodies = true
                         break
                     }
+                } else {
+                    isHeld = try holder(of: entry.stub) != nil
                 }
                 if result.damage == nil {
                     cursor = cursor.advanced(by: entry.stub)
@@ -151,7 +155,7 @@ extension Replica {
         progress.add(incoming, result)
         switch result {
         case .applied(let count): applied.changesetCount += UInt64(count)
-        case .duplicate: break
+        case .duplicate: if try noteOwed(incoming.run) { applied.hasMoreToSend = true }
         case .setAside:
             applied.quarantinedCount += 1
             return false
@@ -229,9 +233,11 @@ extension Replica {
     /// What the hub says it holds stands, even where that is less than was thought. A head that names
     /// a run that is not here does not: what waits must go on waiting.
     ///
+    /// - Parameter offered: what the request brought for its keys.
     /// - Returns: whether all heads stand.
     private func remember(
-        _ reply: ExchangeReply, _ scope: String, _ cursor: Cursor, _ stored: inout Cursor?
+        _ reply: ExchangeReply, _ scope: String, _ cursor: Cursor, _ stored: inout Cursor?,
+        _ offered: [RunStub]
     ) throws(StoreError) -> Bool {
         var known = stored
         defer { stored = known }
@@ -252,12 +258,13 @@ extension Replica {
             }
             // Where a run lacks what lies before it, the heads name all branches that the hub holds.
             let lacking = Set(
-                reply.rejections.filter { $0.refusal.code == .gap }.map(\.stream))
+                reply.rejections.filter { $0.refusal.code == .gap }.map(\.run.stream))
             for record in lacking.sorted().flatMap({ rows.streams.family($0) })
             where !named.contains(record.sid) && rows.streams.isForked(record.wire) {
                 try setHas(try base(of: record, under: reply.heads), of: record, peer)
             }
             try moveCursor(&known, of: scope, to: cursor, peer)
+            try forgetOwed(offered)
             try connection.setMeta("last_sync", .integer(environment.wallMilliseconds()))
             try connection.setMeta(
                 "clock_offset",

@@ -45,6 +45,8 @@ public final class Replica {
     var erased: Set<RowID>?
     /// Erasures have come that are not carried out yet, or runs were put aside since: before the transaction ends.
     var holdsUncheckedKeys = false
+    /// What the last request for a scope brought so that the hub gets keys that it lacks.
+    var owedOffered: [String: [RunStub]] = [:]
     /// How many runs a hub has kept; `nil` before that was read.
     var knownKept: UInt64?
     /// What was written in streams of other scopes that are gone; `nil` before that was read.

@@ -1,4 +1,4 @@
-public import Causality
+internal import Causality
 
 /// What a laptop has of one scope, and what it brings of it: a part of one request.
 public struct ExchangeRequest: Hashable, Sendable {
@@ -112,15 +112,14 @@ public enum FeedEntry: Hashable, Sendable {
     }
 }
 
-/// A run that the hub did not take. Where the head of its stream is no lower, the hub keeps it aside.
+/// A run that the hub did not take. Where a head names it, or one of the request that follows on it, the hub
+/// keeps it aside.
 public struct Rejection: Hashable, Sendable {
-    public var stream: StreamID
-    public var lastSeq: UInt64
+    public var run: RunStub
     public var refusal: Refusal
 
-    public init(stream: StreamID, lastSeq: UInt64, refusal: Refusal) {
-        self.stream = stream
-        self.lastSeq = lastSeq
+    public init(_ run: RunStub, _ refusal: Refusal) {
+        self.run = run
         self.refusal = refusal
     }
 }
@@ -159,9 +158,8 @@ public struct ExchangeReply: Hashable, Sendable {
         for head in heads { encoder.stub(head) }
         encoder.array(rejections.count)
         for rejection in rejections {
-            encoder.array(3)
-            encoder.blob(rejection.stream.identifier.bytes)
-            encoder.unsigned(rejection.lastSeq)
+            encoder.array(2)
+            encoder.stub(rejection.run)
             encoder.refusal(rejection.refusal)
         }
         encoder.array(entries.count)
@@ -190,12 +188,8 @@ public struct ExchangeReply: Hashable, Sendable {
         for _ in 0..<(try decoder.array()) { heads.append(try decoder.head()) }
         rejections = []
         for _ in 0..<(try decoder.array()) {
-            try decoder.array(count: 3)
-            rejections.append(
-                Rejection(
-                    stream: try decoder.stream(),
-                    lastSeq: try decoder.unsigned(in: 1...UInt64(Int64.max)),
-                    refusal: try decoder.refusal()))
+            try decoder.array(count: 2)
+            rejections.append(Rejection(try decoder.stub(), try decoder.refusal()))
         }
         entries = []
         for _ in 0..<(try decoder.array()) {

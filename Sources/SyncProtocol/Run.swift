@@ -251,6 +251,15 @@ public struct SealedRun: Hashable, Sendable {
         return (0..<count).allSatisfy(isKeyFitting)
     }
 
+    /// Whether any of its keys is missing, be it that they are gone for good.
+    public var isMissingKeys: Bool {
+        guard !header.keyChecks.isEmpty else { return false }
+        return keys.isEmpty
+            || stride(from: 0, to: keys.count, by: PersonalKey.byteCount).contains { start in
+                keys[start...].prefix(PersonalKey.byteCount).allSatisfy { $0 == 0 }
+            }
+    }
+
     /// Takes keys from where more of them are known, as far as they are the ones that belong here.
     package mutating func fillKeys(from others: [UInt8]) {
         let count = header.keyChecks.count / PersonalKey.checkBytes

@@ -39,9 +39,7 @@ final class Script: ReplicaPort, HubPort {
     }
 
     static func rejection(_ code: Refusal.Code, of run: SealedRun) -> Rejection {
-        Rejection(
-            stream: run.header.stream, lastSeq: run.header.lastSeq,
-            refusal: Refusal(code, "as the script says"))
+        Rejection(RunStub(run), Refusal(code, "as the script says"))
     }
 
     /// A run of `count` changesets that nobody reads.

@@ -46,9 +46,7 @@ struct RevokedAttackers {
         let batch = try friend.replica.outgoingBatch()
         let reply = try forum.exchange(friend, batch.runs)
         let refused = batch.runs.filter { run in
-            reply.rejections.contains {
-                $0.stream == run.header.stream && $0.lastSeq == run.header.lastSeq
-            }
+            reply.rejections.contains { $0.run == RunStub(run) }
         }
         let refusedCount = refused.reduce(0) { $0 + UInt64($1.header.count) }
         #expect(batch.changesetCount >= refusedCount, "SyncSession.take traps here")

@@ -36,7 +36,7 @@ import Testing
         let reply = try hub.exchangeOne(
             ExchangeRequest(scope: Forum.scope, cursor: nil, ahead: [], runs: runs),
             from: enrolled.publicKey)
-        #expect(reply.rejections.map { $0.stream } == [stranger.stream])
+        #expect(reply.rejections.map { $0.run.stream } == [stranger.stream])
         #expect(reply.rejections.map { $0.refusal.code } == [Refusal.Code.revoked])
         #expect(reply.heads == [RunStub(noneOf: stranger.stream), RunStub(runs[1])])
     }

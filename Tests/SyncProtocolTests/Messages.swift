@@ -60,9 +60,7 @@ import Testing
                 return generator.chance(1, in: 4) ? RunStub(noneOf: head.stream) : head
             },
             rejections: Refusal.Code.allCases.prefix(generator.below(11)).map {
-                Rejection(
-                    stream: stub(&generator).stream, lastSeq: stub(&generator).lastSeq,
-                    refusal: Refusal($0, "because"))
+                Rejection(stub(&generator), Refusal($0, "because"))
             },
             entries: (0..<generator.below(4)).map { _ in
                 generator.chance(1, in: 2)
@@ -130,8 +128,7 @@ import Testing
             var (heads, entries, rejections) = (good, good, good)
             heads.heads.append(stub)
             entries.entries.append(.stub(stub))
-            rejections.rejections.append(
-                Rejection(stream: stub.stream, lastSeq: seq, refusal: Refusal(.retry, "later")))
+            rejections.rejections.append(Rejection(stub, Refusal(.retry, "later")))
             for reply in [heads, entries, rejections] {
                 #expect(throws: CBORError.self, "\(seq)") {
                     try SyncReply(decoding: Self.encode(reply))

@@ -49,9 +49,7 @@ final class MemoryHub: HubPort {
         var rejections: [Rejection] = []
         for (run, result) in zip(request.runs, try replica.ingest(request.runs)) {
             if case .refused(let refusal) = result {
-                rejections.append(
-                    Rejection(
-                        stream: run.header.stream, lastSeq: run.header.lastSeq, refusal: refusal))
+                rejections.append(Rejection(RunStub(run), refusal))
             } else {
                 heads[run.header.stream] = RunStub(run)
             }

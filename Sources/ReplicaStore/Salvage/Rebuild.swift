@@ -62,7 +62,7 @@ struct Rebuild {
 
     private func writeMeta() throws(StoreError) {
         for (key, value) in file.meta.sorted(by: { $0.key < $1.key })
-        where Layout.metaKeys.contains(key) || key.hasPrefix("known_")
+        where Layout.metaKeys.contains(key) || key.hasPrefix("known_") || key.hasPrefix("owed_")
             || key.hasPrefix(MetaKey.dropped(""))
         {
             // They are found again, by runs that are taken in anew.

@@ -222,7 +222,7 @@ struct SalvagedFile {
         case 2:
             guard record.rowid == nil, let key = values[0].text else { return nil }
             let isNoted = [
-                "adopt_", "known_", "named_", MetaKey.lane(""), MetaKey.dropped(""),
+                "adopt_", "known_", "named_", "owed_", MetaKey.lane(""), MetaKey.dropped(""),
             ].contains { key.hasPrefix($0) }
             return Layout.metaKeys.contains(key) || isNoted ? "sy_meta" : nil
         case 3:

@@ -20,7 +20,7 @@ struct BatchTarget: FuzzTarget {
         let reply = ExchangeReply(
             heads: [stub],
             rejections: [
-                Rejection(stream: stub.stream, lastSeq: 9, refusal: Refusal(.gap, "send 8 first"))
+                Rejection(stub, Refusal(.gap, "send 8 first"))
             ],
             entries: [.whole(run), .stub(stub)], cursor: cursor.advanced(by: stub), hasMore: true,
             hubMilliseconds: FixedStream.milliseconds)

@@ -107,9 +107,7 @@ extension World {
             if case .answered(let reply) = part { reply.rejections } else { [] as [Rejection] }
         }
         let taken = runs.filter { run in
-            !rejections.contains {
-                $0.stream == run.header.stream && $0.lastSeq == run.header.lastSeq
-            }
+            !rejections.contains { $0.run == RunStub(run) }
         }
         for run in taken where try hub.store?.replica.run(RunStub(run)) == run {
             throw Violation("I9", "the hub took a forged run of \(run.header.stream)")

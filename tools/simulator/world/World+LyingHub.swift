@@ -79,9 +79,7 @@ extension World {
             }
         case .reject:
             reply.rejections = request.runs.map {
-                Rejection(
-                    stream: $0.header.stream, lastSeq: $0.header.lastSeq,
-                    refusal: Refusal(.revoked, "not welcome"))
+                Rejection(RunStub($0), Refusal(.revoked, "not welcome"))
             }
         }
         return reply
