@@ -153,7 +153,7 @@ class Replica:
 
     def faults(self):
         """Where the export differs from what its changesets give."""
-        digest, conflicts = hashlib.sha256(b"karvan/0/state\0"), []
+        digest, conflicts = hashlib.sha256(b"karvan/1/state\0"), []
         for (table, row), written in sorted(self.rows.items()):
             cells, columns, shown = live(written), self.tables.get(table), self.shown.get((table, row))
             for cell in sorted(cells):

@@ -1,1 +1,1 @@
-"""The protocol of Karvan, format 0, by the text of the folder above alone: a module for each part of it."""
+"""The protocol of Karvan, format 1, by the text of the folder above alone: a module for each part of it."""

@@ -107,7 +107,7 @@ class Statement:
 
 def certificate_hash(statement: bytes) -> bytes:
     """09 §2: what the issuer signs."""
-    return digest("karvan/0/certificate", statement)
+    return digest("karvan/1/certificate", statement)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Erasure:
 
     @property
     def id(self) -> bytes:
-        return digest("karvan/0/erasure", encode(self.item()))
+        return digest("karvan/1/erasure", encode(self.item()))
 
     def is_signed(self, signature: bytes) -> bool:
         return ed25519.verifies(signature, self.id, self.hub)

@@ -29,22 +29,22 @@ def device_id(public_key: bytes) -> bytes:
 
 def stream_id(device: bytes, scope: bytes, incarnation: int) -> bytes:
     """02 §2.2."""
-    return digest("karvan/0/stream", device, scope, cbor_unsigned(incarnation))[:16]
+    return digest("karvan/1/stream", device, scope, cbor_unsigned(incarnation))[:16]
 
 
 def branch_id(stream: bytes, first_run: bytes) -> bytes:
     """02 §8."""
-    return digest("karvan/0/branch", stream, first_run)[:16]
+    return digest("karvan/1/branch", stream, first_run)[:16]
 
 
 def keyed_row(namespace: bytes, table: int, key: list) -> bytes:
     """02 §2.3."""
-    return digest("karvan/0/keyed-row", namespace, cbor_unsigned(table) + encode(("array", tuple(key))))[:16]
+    return digest("karvan/1/keyed-row", namespace, cbor_unsigned(table) + encode(("array", tuple(key))))[:16]
 
 
 def new_row(dot: Dot, time: int, previous: bytes, index: int, mark: bytes = b"") -> bytes:
     """02 §2.4."""
-    middle = digest("karvan/0/new-rows", dot[0], cbor_unsigned(dot[1]), previous)[:8]
+    middle = digest("karvan/1/new-rows", dot[0], cbor_unsigned(dot[1]), previous)[:8]
     return (time >> 16).to_bytes(6, "big") + middle[:8 - len(mark)] + index.to_bytes(2, "big") + mark
 
 
@@ -53,7 +53,7 @@ def conflict_id(table: int, row: bytes, column: int, dots: list[Dot]) -> bytes:
     items = [("int", table), ("blob", row), ("int", column)]
     for stream, seq in sorted(dots):
         items += [("blob", stream), ("int", seq)]
-    return digest("karvan/0/conflict", encode(("array", tuple(items))))
+    return digest("karvan/1/conflict", encode(("array", tuple(items))))
 
 
 def hybrid(ms: int) -> int:

@@ -100,8 +100,8 @@ def signer(seed: bytes):
 def enrolment(seed: bytes, secret: bytes, name: bytes) -> bytes:
     """09 §6, with the X25519 key of 09 §1 "Note"."""
     key, sign = signer(seed)
-    encryption_key = raw_public(X25519PrivateKey.from_private_bytes(digest("karvan/0/encryption-key", seed)))
-    signature = sign(digest("karvan/0/enrolment", secret, key, encryption_key, name))
+    encryption_key = raw_public(X25519PrivateKey.from_private_bytes(digest("karvan/1/encryption-key", seed)))
+    signature = sign(digest("karvan/1/enrolment", secret, key, encryption_key, name))
     return encode(("array", (("int", 0), ("blob", secret), ("blob", key), ("blob", encryption_key), ("text", name),
                              ("blob", signature))))
 
@@ -109,7 +109,7 @@ def enrolment(seed: bytes, secret: bytes, name: bytes) -> bytes:
 def request(seed: bytes, hub: bytes, path: bytes, body: bytes) -> bytes:
     """09 §7."""
     key, sign = signer(seed)
-    return key + sign(digest("karvan/0/request", hub, path, sha256(body)))
+    return key + sign(digest("karvan/1/request", hub, path, sha256(body)))
 
 
 def check_certificates(given, when):
@@ -165,7 +165,7 @@ def check_certificates(given, when):
             except Reject:
                 return {"reject": True}
             return {"secret": secret.hex(), "pin": pin.hex(), "root": root.hex(), "expiry": j_int(expiry),
-                    "kept": digest("karvan/0/token", secret).hex()}
+                    "kept": digest("karvan/1/token", secret).hex()}
         case "enrolment":
             members(given, "seed secret name")
             seed, secret, name = p_hex(given["seed"], 32), p_hex(given["secret"], 32), p_text(given["name"])

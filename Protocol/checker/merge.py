@@ -63,7 +63,7 @@ class State:
 
     def hash(self) -> bytes:
         """03 §5."""
-        out = [b"karvan/0/state\0"]
+        out = [b"karvan/1/state\0"]
         for (table, row), live in self.live():
             out.append(encode(("array", (
                 ("int", table), ("blob", row), ("int", live.op.column), ("blob", live.op.element),

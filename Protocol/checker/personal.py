@@ -11,7 +11,7 @@ from checker.model import Changeset, Op
 
 KEY = 32
 MISSING = bytes(KEY)
-DOMAIN = "karvan/0/personal"
+DOMAIN = "karvan/1/personal"
 
 
 def nonce(table: int, row: bytes, column: int) -> bytes:

@@ -132,4 +132,4 @@ class Header:
 
 def run_hash(header: bytes) -> bytes:
     """02 §4."""
-    return digest("karvan/0/run", header)
+    return digest("karvan/1/run", header)

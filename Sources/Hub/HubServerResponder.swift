@@ -31,7 +31,7 @@ struct HubServerResponder: HTTPResponder {
         to request: Request, received: inout Int
     ) async throws -> HubServerReply {
         switch (request.uri.path, request.method) {
-        case ("/v0/health", .get), ("/v0/health", .head):
+        case ("/v1/health", .get), ("/v1/health", .head):
             return .text(.ok, "status ok\nformat \(Limits.format)\n")
         case (RequestSignature.enrolmentPath, .post):
             return try await message(of: request, received: &received) { body in
@@ -42,7 +42,7 @@ struct HubServerResponder: HTTPResponder {
             return try await message(of: request, received: &received) { body in
                 await handler.exchange(body, signature: signature)
             }
-        case ("/v0/health", _):
+        case ("/v1/health", _):
             return .notAllowed("GET, HEAD")
         case (RequestSignature.enrolmentPath, _), (RequestSignature.exchangePath, _):
             return .notAllowed("POST")

@@ -154,9 +154,8 @@ extension Inspection {
     // MARK: Peers
 
     mutating func checkPeers() throws {
-        let twin = replica.hasSums ? "twin" : "has * 3 + fed"
         for row in try connection.rows(
-            "SELECT sid, has, fed, \(twin) = has * 3 + fed FROM sy_peer_head")
+            "SELECT sid, has, fed, twin = has * 3 + fed FROM sy_peer_head")
         {
             guard case .integer(let sid) = row[0], case .integer(let has) = row[1],
                 case .integer(let fed) = row[2], let record = replica.rows.streams[sid: sid],

@@ -7,12 +7,9 @@ enum Layout {
     static let applicationID: Int64 = 0x6b72_766e
     /// Marks a backup ("krvb"): it goes on as a replica once it is restored.
     static let backupID: Int64 = 0x6b72_7662
-    /// The number of this layout: `PRAGMA user_version`, plus one so that 0 stays "not ours".
-    ///
-    /// 4: checks where nothing is signed, and bodies by columns: a build that knows neither must not open it.
-    /// 5: streams of several scopes; the tables are those of 4.
-    /// 6: what is personal is sealed, and its keys lie behind the signatures and beside the tails.
-    static let version: Int64 = 6
+    /// The number of this layout: `PRAGMA user_version`. Those up to ``lastTrial`` were of format 0.
+    static let version: Int64 = 7
+    static let lastTrial: Int64 = 6
     /// The column of each declared table that holds the row's clocks; no schema may declare it.
     static let clockColumn = "sy_clk"
 
@@ -73,9 +70,8 @@ enum Layout {
         \(peerHeads);
         """
 
-    /// Older files get it when they need it.
-    static let quarantineIndex =
-        "CREATE INDEX IF NOT EXISTS sy_quar_by_stream ON sy_quar(stream, last_seq)"
+    private static let quarantineIndex =
+        "CREATE INDEX sy_quar_by_stream ON sy_quar(stream, last_seq)"
 
     /// The clocks of rows that lie in no table: hidden ones, those of tables that the schema
     /// doesn't know, and those that another program deleted or replaced since.
@@ -94,17 +90,6 @@ enum Layout {
         ) STRICT, WITHOUT ROWID
         """
 
-    /// What gives `sy_peer_head` of versions up to 3 its twins.
-    static let upgradePeers = [
-        // A rename would hold every trigger against tables that are not there yet.
-        "CREATE TABLE sy_peer_head_3 AS SELECT peer, sid, has, fed FROM sy_peer_head",
-        "DROP TABLE sy_peer_head", peerHeads,
-        """
-        INSERT INTO sy_peer_head(peer, sid, has, fed)
-        SELECT peer, sid, has, fed FROM sy_peer_head_3
-        """, "DROP TABLE sy_peer_head_3",
-    ]
-
     /// Live ops beside the tables. Those that are open come first in the key: the list of conflicts
     /// is a range of it, and no index of its own.
     private static let live = """
@@ -120,53 +105,18 @@ enum Layout {
     private static let tail = """
         CREATE TABLE sy_tail(
             seq INTEGER PRIMARY KEY, refs BLOB NOT NULL, body BLOB NOT NULL,
-            sum INTEGER NOT NULL DEFAULT 0, keys BLOB NOT NULL DEFAULT x''
+            sum INTEGER NOT NULL, keys BLOB NOT NULL
         ) STRICT
         """
 
     /// Changesets that an earlier incarnation of this replica wrote and didn't seal.
-    static let left = """
+    private static let left = """
         CREATE TABLE sy_left(
             sid INTEGER NOT NULL, seq INTEGER NOT NULL, refs BLOB NOT NULL, body BLOB NOT NULL,
-            sum INTEGER NOT NULL DEFAULT 0, keys BLOB NOT NULL DEFAULT x'',
+            sum INTEGER NOT NULL, keys BLOB NOT NULL,
             PRIMARY KEY(sid, seq)
         ) STRICT, WITHOUT ROWID
         """
-
-    /// The sums that pieces of a tail have since version 4.
-    static let sum = "ADD COLUMN sum INTEGER NOT NULL DEFAULT 0"
-    /// The keys that they have since version 6.
-    static let keys = "ADD COLUMN keys BLOB NOT NULL DEFAULT x''"
-
-    /// What brings a file of version 1 to version 2: there all clocks lay in `sy_row`.
-    static func upgrade(_ tables: [Table]) -> [String] {
-        ["ALTER TABLE sy_row RENAME TO sy_row_1", rowsBeside]
-            + [
-                "ALTER TABLE sy_tail RENAME TO sy_tail_1", tail,
-                "INSERT INTO sy_tail(seq, refs, body) SELECT seq, refs, body FROM sy_tail_1",
-                "DROP TABLE sy_tail_1",
-                "DROP INDEX sy_live_open", "ALTER TABLE sy_live RENAME TO sy_live_1", live,
-                """
-                INSERT INTO sy_live
-                SELECT open, tbl, id, col, elem, sid, seq, hlc, kind, val FROM sy_live_1
-                """, "DROP TABLE sy_live_1",
-            ]
-            + tables.flatMap { table in
-                [
-                    "ALTER TABLE \(table.name) ADD COLUMN \(clockColumn) BLOB",
-                    """
-                    UPDATE \(table.name) SET \(clockColumn) = (
-                        SELECT clk FROM sy_row_1 AS old
-                        WHERE old.tbl = \(table.id) AND old.id = \(table.name).id)
-                    """,
-                    """
-                    DELETE FROM sy_row_1 WHERE tbl = \(table.id)
-                    AND id IN (SELECT id FROM \(table.name))
-                    """,
-                ]
-            }
-            + ["INSERT INTO sy_row SELECT tbl, id, clk FROM sy_row_1", "DROP TABLE sy_row_1"]
-    }
 
     /// The tables, indices and capture triggers of a schema. Safe to run again after the schema
     /// has grown: what is there stays as it is.

@@ -116,7 +116,6 @@ extension Replica {
         try run.verify(publicKey: origin.publicKey)
         let refusal = try refusal(of: origin)
         if rows.streams[origin.stream] != nil { try noteEnds(of: origin) }
-        try connection.execute(Layout.quarantineIndex)
         let kept = try connection.rows(
             """
             SELECT no, sig FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?

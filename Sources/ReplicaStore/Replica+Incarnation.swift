@@ -142,7 +142,7 @@ extension Replica {
 
     func leftPieces(_ record: StreamRecord) throws(StoreError) -> [TailPiece] {
         let statement = try connection.statement(
-            "SELECT \(pieceColumns) FROM sy_left WHERE sid = ? AND seq > ? ORDER BY seq")
+            "SELECT \(Self.pieceColumns) FROM sy_left WHERE sid = ? AND seq > ? ORDER BY seq")
         defer { statement.reset() }
         statement.bind(1, record.sid)
         statement.bind(2, Int64(record.sealed))

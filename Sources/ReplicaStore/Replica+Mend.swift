@@ -68,7 +68,7 @@ extension Replica {
             var counted = record
             counted.head = record.sealed
             let statement = try connection.prepare(
-                "SELECT \(pieceColumns) FROM sy_left WHERE sid = ? ORDER BY seq")
+                "SELECT \(Self.pieceColumns) FROM sy_left WHERE sid = ? ORDER BY seq")
             defer { statement.finalize() }
             statement.bind(1, record.sid)
             while try statement.step(),

@@ -30,12 +30,10 @@ extension Replica {
             path: path, schema: schema, environment: environment, connection: connection)
         guard captures else {
             if lostCommits > 0 { try? replica.noteLoss(lostCommits) }
-            try? replica.upgradeLayout()
             try? replica.learnSchema()
             return replica
         }
         if lostCommits > 0 { try replica.noteLoss(lostCommits) }
-        try replica.upgradeLayout()
         try replica.learnSchema()
         try replica.takeForeignWritesOfWholeRows()
         // A build that knew nothing of that may have come between.
@@ -122,9 +120,8 @@ extension Replica {
         guard found == .integer(id),
             case .integer(let version)? = try connection.value("PRAGMA user_version")
         else { throw .notAReplica(path: path, detail: "another program made it") }
-        guard version <= Layout.version else {
-            throw .newer(path: path, format: UInt64(version - 1))
-        }
+        guard version <= Layout.version else { throw .newer(path: path, layout: version) }
+        guard version > Layout.lastTrial else { throw .trial(path: path) }
         guard case .text(let name)? = try connection.meta("schema"), name == schema.name else {
             throw .otherSchema(path: path, schema: schema.name)
         }

@@ -115,7 +115,7 @@ extension Replica {
     }
 }
 
-/// Hashes live ops: SHA-256 over "karvan/0/state", a zero byte, and for each live op a CBOR array
+/// Hashes live ops: SHA-256 over "karvan/1/state", a zero byte, and for each live op a CBOR array
 /// (table, id, column, element, stream, seq, time, value), in the order of those parts.
 package struct StateHasher {
     private var encoder = CBOREncoder(reserving: 1 << 16)

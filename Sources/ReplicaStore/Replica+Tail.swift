@@ -19,11 +19,10 @@ struct TailPiece {
     /// Reads a piece back; `nil` for one that is not what was written.
     ///
     /// - Parameters:
-    ///   - sum: `nil` in files of old layouts.
     ///   - stream: the stream that the piece belongs to.
     ///   - previous: the run that the piece follows: its numbers count from there.
     init?(
-        seq: Int64, refs: [UInt8], body: [UInt8], sum: Int64?, keys: [UInt8] = [],
+        seq: Int64, refs: [UInt8], body: [UInt8], sum: Int64, keys: [UInt8],
         of stream: StreamID, after previous: Digest?
     ) {
         guard let seq = UInt64(exactly: seq), refs.count.isMultiple(of: 16) else { return nil }
@@ -31,17 +30,16 @@ struct TailPiece {
             Identifier(refs[$0..<$0 + 16]).map { StreamID($0) }
         }
         self.init(seq: seq, streams: streams, body: body, keys: KeptKeys(keys))
-        guard sum == nil || sum == self.sum(in: stream, after: previous) else { return nil }
+        guard sum == self.sum(in: stream, after: previous) else { return nil }
     }
 
     /// - Parameter statement: at a row of (seq, refs, body, sum, keys).
     init?(
-        _ statement: Statement, of stream: StreamID, after previous: Digest?, isChecked: Bool = true
+        _ statement: Statement, of stream: StreamID, after previous: Digest?
     ) {
         self.init(
             seq: statement.integer(0), refs: statement.blob(1), body: statement.blob(2),
-            sum: isChecked ? statement.integer(3) : nil, keys: statement.blob(4), of: stream,
-            after: previous)
+            sum: statement.integer(3), keys: statement.blob(4), of: stream, after: previous)
     }
 
     var refs: [UInt8] { streams.isEmpty ? [] : streams.flatMap { $0.identifier.bytes } }
@@ -105,15 +103,14 @@ extension Replica {
     ) throws(StoreError) {
         let statement = try connection.statement(
             lane.isBase
-                ? "SELECT \(pieceColumns) FROM sy_tail ORDER BY seq"
-                : "SELECT \(pieceColumns) FROM sy_left WHERE sid = ? ORDER BY seq")
+                ? "SELECT \(Self.pieceColumns) FROM sy_tail ORDER BY seq"
+                : "SELECT \(Self.pieceColumns) FROM sy_left WHERE sid = ? ORDER BY seq")
         defer { statement.reset() }
         if !lane.isBase { statement.bind(1, lane.record.sid) }
         while try statement.step() {
             guard
                 let piece = TailPiece(
-                    statement, of: lane.record.stream, after: lane.record.runHash,
-                    isChecked: hasSums)
+                    statement, of: lane.record.stream, after: lane.record.runHash)
             else {
                 throw rows.damaged(
                     "change \(lane.record.stream):\(statement.integer(0)) of the tail")
@@ -123,10 +120,8 @@ extension Replica {
         for piece in lane.unwrittenTail { try body(piece) }
     }
 
-    /// What a piece is read from; files of old layouts have less.
-    var pieceColumns: String {
-        "seq, refs, body, \(hasSums ? "sum" : "0"), \(hasKeys ? "keys" : "x''")"
-    }
+    /// What a piece is read from.
+    static let pieceColumns = "seq, refs, body, sum, keys"
 
     /// Adds a finished changeset to a tail. Inside of a transaction, which writes it when it ends:
     /// what is sealed before was never in the table.

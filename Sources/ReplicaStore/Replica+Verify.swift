@@ -242,14 +242,13 @@ struct Inspection {
     private func piece(_ seq: UInt64, of record: StreamRecord, isOwn: Bool) -> TailPiece? {
         let statement = try? connection.prepare(
             isOwn
-                ? "SELECT \(replica.pieceColumns) FROM sy_tail WHERE seq = ?1"
-                : "SELECT \(replica.pieceColumns) FROM sy_left WHERE seq = ?1 AND sid = ?2")
+                ? "SELECT \(Replica.pieceColumns) FROM sy_tail WHERE seq = ?1"
+                : "SELECT \(Replica.pieceColumns) FROM sy_left WHERE seq = ?1 AND sid = ?2")
         guard let statement else { return nil }
         defer { statement.finalize() }
         statement.bind(1, Int64(seq))
         if !isOwn { statement.bind(2, record.sid) }
         guard (try? statement.step()) == true else { return nil }
-        return TailPiece(
-            statement, of: record.stream, after: record.runHash, isChecked: replica.hasSums)
+        return TailPiece(statement, of: record.stream, after: record.runHash)
     }
 }

@@ -33,10 +33,6 @@ public final class Replica {
     private var drainedVersion: Int64 = -1
     private var streamsVersion: Int64 = -1
     let keepsFeed: Bool
-    /// Whether the pieces of the tail have sums: since layout 4.
-    var hasSums = true
-    /// Whether they have keys: since layout 6.
-    var hasKeys = true
     /// Columns that the file has just got: what other programs wrote before says nothing of them.
     var newColumns: Set<SchemaColumn> = []
     /// What was read of certificates; `nil` before that.
@@ -79,10 +75,6 @@ public final class Replica {
         rows = RowStore(connection, schema: schema)
         rows.streams = try StreamTable(reading: connection)
         keepsFeed = try connection.meta("feed") == .integer(1)
-        if case .integer(let version)? = try connection.value("PRAGMA user_version") {
-            hasSums = version >= 4
-            hasKeys = version >= 6
-        }
         // The first transaction reads the tail: most of what is opened is only read, or written once.
         lanes = try readLanes()
         clock = HybridClock(last: latestOwnTime)

@@ -13,9 +13,6 @@ internal import Causality
 /// wide enough for the number of entries, from the lowest bit of each byte: 0 for none, or the
 /// entry's place, from 1.
 ///
-/// Without flag 4 it is the layout of old files: flags, a count, that many (stream number, seq,
-/// milliseconds, counter), then a byte for each column.
-///
 /// Invariant: entries are distinct, and each is named by a column.
 struct RowClock: Hashable, Sendable {
     struct Entry: Hashable, Sendable {
@@ -33,10 +30,8 @@ struct RowClock: Hashable, Sendable {
     /// The most columns that a table may have, each naming one entry at most.
     private static let columnLimit = 250
 
-    /// The sum over the row's ops in `sy_live`; `nil` for none, and in files of old layouts.
+    /// The sum over the row's ops in `sy_live`; `nil` for none.
     private(set) var beside: UInt32?
-    /// Whether it was read with its checks.
-    private(set) var isChecked = false
 
     private enum Flag {
         static let extras: UInt8 = 1
@@ -206,7 +201,7 @@ struct RowClock: Hashable, Sendable {
 
     /// As above, into buffers that are used again; `false` leaves it in no particular state.
     mutating func read(_ bytes: UnsafeRawBufferPointer, of row: RowID) -> Bool {
-        guard let flags = bytes.first, flags & Flag.checked != 0 else { return read(bytes) }
+        guard let flags = bytes.first, flags & Flag.checked != 0 else { return false }
         let sumCount = flags & Flag.extras == 0 ? 0 : 4
         let count = bytes.count - 4 - sumCount
         guard count >= 2,
@@ -215,19 +210,18 @@ struct RowClock: Hashable, Sendable {
             read(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
         else { return false }
         if sumCount > 0 { beside = Self.word(bytes, at: count) }
-        isChecked = true
         return true
     }
 
     private mutating func read(_ bytes: UnsafeRawBufferPointer) -> Bool {
         entries.removeAll(keepingCapacity: true)
         places.removeAll(keepingCapacity: true)
-        (beside, isChecked) = (nil, false)
+        beside = nil
         guard bytes.count >= 2, bytes[0] < 32 else { return false }
         hasExtras = bytes[0] & Flag.extras != 0
         isHidden = bytes[0] & Flag.hidden != 0
         var reader = Reader(bytes: bytes, offset: 1)
-        guard bytes[0] & Flag.packed != 0 else { return readOld(&reader) }
+        guard bytes[0] & Flag.packed != 0 else { return false }
         let isUniform = bytes[0] & Flag.uniform != 0
         guard let count = isUniform ? 1 : reader.byte(), let columnCount = reader.byte(),
             count <= Self.columnLimit, columnCount <= Self.columnLimit
@@ -257,24 +251,6 @@ struct RowClock: Hashable, Sendable {
             held -= width
         }
         return bits == 0 && reader.isAtEnd
-    }
-
-    private mutating func readOld(_ reader: inout Reader) -> Bool {
-        guard reader.bytes[0] < 4, let count = reader.byte(), count <= Self.columnLimit else {
-            return false
-        }
-        for _ in 0..<count {
-            guard let sid = reader.number(), let seq = reader.number(),
-                let milliseconds = reader.number(), let counter = reader.number(),
-                milliseconds < 1 << 48, counter < 1 << 16, seq <= UInt64(Int64.max)
-            else { return false }
-            entries.append(
-                Entry(
-                    sid: Int64(truncatingIfNeeded: sid), seq: seq,
-                    time: HybridTime(rawValue: milliseconds << 16 | counter)))
-        }
-        while let place = reader.byte() { places.append(place) }
-        return places.allSatisfy { $0 <= entries.count }
     }
 
     private struct Reader {

@@ -7,7 +7,9 @@ public enum StoreError: Error, Sendable {
     /// The file is no SQLite database, or one that Karvan did not make.
     case notAReplica(path: String, detail: String)
     /// Made by a newer build.
-    case newer(path: String, format: UInt64)
+    case newer(path: String, layout: Int64)
+    /// Made by a build of format 0, which was for trying out.
+    case trial(path: String)
     /// Laid out for a newer version of the schema than this build declares.
     case newerSchema(path: String, version: UInt64, known: UInt64)
     /// Declares another team's tables.
@@ -39,8 +41,12 @@ public enum StoreError: Error, Sendable {
         case .exists(let path): "\(path) exists already. Name another file, or use this one"
         case .notAReplica(let path, let detail):
             "\(path) is not a Karvan replica (\(detail)). Name another file with --replica"
-        case .newer(let path, let format):
-            "\(path) was written by a newer Karvan (format \(format)). Update this program"
+        case .newer(let path, let layout):
+            "\(path) was written by a newer Karvan (layout \(layout); this one knows "
+                + "\(Layout.version)). Update this program"
+        case .trial(let path):
+            "\(path) was made by a trial build (format 0), and this one reads format 1 and later. "
+                + "The build that made it still opens it; make a new one with `karvan init`"
         case .newerSchema(let path, let version, let known):
             "\(path) has the tables of a newer Karvan (schema \(version); this one knows \(known)). "
                 + "Update this program"

@@ -292,11 +292,11 @@ public struct RequestSignature: Hashable, Sendable {
     /// The header that carries it: both as one lower-case hexadecimal text.
     public static let headerName = "Karvan-Signature"
     /// The content type of every message.
-    public static let contentType = "application/vnd.karvan.0+cbor"
+    public static let contentType = "application/vnd.karvan.1+cbor"
     /// The path of an exchange.
-    public static let exchangePath = "/v0/exchange"
+    public static let exchangePath = "/v1/exchange"
     /// The path of an enrolment.
-    public static let enrolmentPath = "/v0/enrol"
+    public static let enrolmentPath = "/v1/enrol"
 
     private static func digest(hub: [UInt8], path: String, body: [UInt8]) -> Digest {
         Digest(.request, hub, Array(path.utf8), Digest(sha256: body).bytes)

@@ -2,7 +2,7 @@
 /// allocates for it; a writer never makes it.
 public enum Limits {
     /// The number of the on-disk and wire formats that this build writes.
-    public static let format: UInt64 = 0
+    public static let format: UInt64 = 1
 
     /// One text or blob, in bytes.
     public static let valueBytes = 64 << 10

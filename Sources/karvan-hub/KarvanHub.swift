@@ -52,7 +52,7 @@ extension CommandFailure {
                 switch error {
                 case .held: .held
                 case .missing, .exists, .invalid, .stale: .badInput
-                case .notAReplica, .newer, .newerSchema, .otherSchema, .key: .configuration
+                case .notAReplica, .newer, .trial, .newerSchema, .otherSchema, .key: .configuration
                 case .readOnly, .full, .damaged, .disk, .replaced: .disk
                 case .denied: .refused
                 }

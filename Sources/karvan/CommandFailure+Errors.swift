@@ -38,7 +38,7 @@ extension CommandFailure {
             switch error {
             case .held: .held
             case .missing, .exists, .invalid: .badInput
-            case .notAReplica, .newer, .newerSchema, .otherSchema, .key: .configuration
+            case .notAReplica, .newer, .trial, .newerSchema, .otherSchema, .key: .configuration
             case .readOnly, .full, .damaged, .disk, .replaced: .disk
             case .stale: .stale
             case .denied: .refused

@@ -18,7 +18,7 @@ import Testing
             let long = Example.request(aheadCount: 25_000)
             _ = try server.hub().exchange(long)
             let request = try #require(try server.requests().first)
-            #expect(request.line == "POST /reply/v0/exchange HTTP/1.1")
+            #expect(request.line == "POST /reply/v1/exchange HTTP/1.1")
             #expect(request.body.count > 1 << 20 && request.body == long.encode())
             #expect(request.headers["content-type"] == RequestSignature.contentType)
             #expect(request.headers["accept"] == RequestSignature.contentType)
@@ -29,7 +29,7 @@ import Testing
             #expect(signature.publicKey == Example.key.publicKey)
             #expect(
                 signature.isValid(
-                    hub: Example.hubKey.publicKey, path: "/v0/exchange", body: request.body))
+                    hub: Example.hubKey.publicKey, path: "/v1/exchange", body: request.body))
         }
     }
 
@@ -39,7 +39,7 @@ import Testing
                 url: server.url(), trust: .pinned(sha256: [server.pin]))
             #expect(try enrolment.enrol(Example.enrolment) == Example.enrolled)
             let request = try #require(try server.requests().first)
-            #expect(request.line == "POST /reply/v0/enrol HTTP/1.1")
+            #expect(request.line == "POST /reply/v1/enrol HTTP/1.1")
             #expect(try EnrolmentRequest(decoding: request.body) == Example.enrolment)
             #expect(request.headers["karvan-signature"] == nil)
         }
@@ -90,7 +90,7 @@ import Testing
         try withServer { server in
             let failure = try Failure(of: server.hub("redirect"))
             #expect(failure.kind == .notOurHub)
-            #expect(failure.sentence.contains("/reply/v0/exchange"))
+            #expect(failure.sentence.contains("/reply/v1/exchange"))
             #expect(try server.requests().count == 1)
         }
     }

@@ -1,4 +1,4 @@
-/// A server that answers as its path says: `https://127.0.0.1:PORT/MODE/v0/exchange`.
+/// A server that answers as its path says: `https://127.0.0.1:PORT/MODE/v1/exchange`.
 ///
 /// It takes its directory and one of `tls`, `tls12`, `plain`, `mute`, `hangup`; writes `port` when
 /// it listens, and each request as `N.head` and `N.body`; and ends when its input does.
@@ -7,7 +7,7 @@ let serverScript = #"""
 
     directory, protocol = sys.argv[1:]
     numbers = itertools.count(1)
-    kind = "application/vnd.karvan.0+cbor"
+    kind = "application/vnd.karvan.1+cbor"
 
     def path(name):
         return os.path.join(directory, name)
@@ -79,7 +79,7 @@ let serverScript = #"""
         def mumbling(self, data): self.send(500, kind, b"\xff\x00")
         def busy(self, data): self.send(503, "text/plain", b"later", Retry_After="7")
         def gateway(self, data): self.send(502, "text/html", b"<h1>Bad Gateway</h1>")
-        def redirect(self, data): self.send(307, None, b"", Location="/reply/v0/exchange")
+        def redirect(self, data): self.send(307, None, b"", Location="/reply/v1/exchange")
         def far(self, data): self.send(302, None, b"", Location="http://portal.example/\x1b[2J")
 
         def silent(self, data):

@@ -49,7 +49,7 @@ struct DeadlineTests {
             try await expectEnd(
                 served, reason: "request-too-slow",
                 """
-                printf 'POST /v0/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 999\\r\\n' >&4
+                printf 'POST /v1/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 999\\r\\n' >&4
                 printf 'Content-Type: \(Served.contentType)\\r\\n\\r\\n' >&4
                 (for i in {1..100}; do printf x >&4; sleep 0.2; done) &
                 trickle=$!
@@ -72,7 +72,7 @@ struct DeadlineTests {
                 """
                 curl -sS --limit-rate 1k --cacert hub.tls-cert.pem -o answer \
                 -H 'Content-Type: \(Served.contentType)' --data-binary @body \
-                https://localhost:\(served.port)/v0/exchange & sleep 4; kill -9 $!
+                https://localhost:\(served.port)/v1/exchange & sleep 4; kill -9 $!
                 """)
         }
     }
@@ -84,7 +84,7 @@ struct DeadlineTests {
             try await expectEnd(
                 served, reason: "request-refused-early",
                 """
-                printf 'POST /v0/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 99999999\\r\\n' >&4
+                printf 'POST /v1/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 99999999\\r\\n' >&4
                 printf 'Content-Type: \(Served.contentType)\\r\\n\\r\\n' >&4
                 (for i in {1..100}; do printf x >&4; sleep 0.2; done) &
                 trickle=$!
@@ -118,10 +118,10 @@ struct DeadlineTests {
             let (status, output) = try await served.folder.bash(
                 """
                 exec 3<>/dev/tcp/127.0.0.1/\(served.port) 4<>/dev/tcp/127.0.0.1/\(served.port)
-                curl -sS --max-time 20 --cacert hub.tls-cert.pem https://localhost:\(served.port)/v0/health
+                curl -sS --max-time 20 --cacert hub.tls-cert.pem https://localhost:\(served.port)/v1/health
                 """)
             #expect(status == 0)
-            #expect(output == "status ok\nformat 0\n")
+            #expect(output == "status ok\nformat 1\n")
         }
     }
 }

@@ -21,11 +21,11 @@ struct ServerTests {
     @Test func `curl accepts the pin, and no other`() async throws {
         try await withServer { served in
             let pin = Data(served.certificate.pin).base64EncodedString()
-            let answer = try await served.curl("/v0/health", "-k --pinnedpubkey sha256//\(pin)")
+            let answer = try await served.curl("/v1/health", "-k --pinnedpubkey sha256//\(pin)")
             #expect(answer.status == 200)
             let other = Data(repeating: 1, count: 32).base64EncodedString()
             let failure = await #expect(throws: CommandFailure.self) {
-                try await served.curl("/v0/health", "-k --pinnedpubkey sha256//\(other)")
+                try await served.curl("/v1/health", "-k --pinnedpubkey sha256//\(other)")
             }
             #expect(failure?.status == 90)
         }
@@ -33,11 +33,11 @@ struct ServerTests {
 
     @Test func `The health page says that the hub serves, and which format`() async throws {
         try await withServer { served in
-            let answer = try await served.curl("/v0/health")
+            let answer = try await served.curl("/v1/health")
             #expect(answer.status == 200)
             #expect(answer.type == "text/plain; charset=utf-8")
-            #expect(answer.body == Array("status ok\nformat 0\n".utf8))
-            #expect(try await served.curl("/v0/health", "--head").status == 200)
+            #expect(answer.body == Array("status ok\nformat 1\n".utf8))
+            #expect(try await served.curl("/v1/health", "--head").status == 200)
         }
     }
 
@@ -60,7 +60,7 @@ struct ServerTests {
 
     @Test func `One connection carries many requests`() async throws {
         try await withServer { served in
-            let url = "https://localhost:\(served.port)/v0/health"
+            let url = "https://localhost:\(served.port)/v1/health"
             let (_, output) = try await served.folder.bash(
                 """
                 curl -sS --cacert hub.tls-cert.pem -w '%{num_connects},' -o a \(url) \
@@ -94,9 +94,9 @@ struct ServerTests {
             #expect(unknown.status == 404)
             #expect(unknown.type.hasPrefix("text/plain"))
             #expect(try await served.curl("/").status == 404)
-            #expect(try await served.curl("/v0/exchange/", "-X POST").status == 404)
+            #expect(try await served.curl("/v1/exchange/", "-X POST").status == 404)
             #expect(try await served.curl(RequestSignature.exchangePath).status == 405)
-            #expect(try await served.curl("/v0/health", "-X DELETE").status == 405)
+            #expect(try await served.curl("/v1/health", "-X DELETE").status == 405)
             #expect(
                 try await served.curl(RequestSignature.exchangePath, "-d a=b").status == 415)
             try served.folder.write("body", [1])
@@ -138,7 +138,7 @@ struct ServerTests {
             let device = Digest(sha256: key.publicKey).bytes.prefix(4).hexadecimal
             let pattern = try Regex(
                 "^time=[^ ]+ level=info event=request device=\(device) in=3 method=POST "
-                    + #"milliseconds=[0-9.]+ out=3 path=/v0/exchange status=200\n$"#)
+                    + #"milliseconds=[0-9.]+ out=3 path=/v1/exchange status=200\n$"#)
             #expect(try pattern.wholeMatch(in: line) != nil, "\(line)")
         }
     }

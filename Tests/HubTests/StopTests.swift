@@ -40,10 +40,10 @@ struct StopTests {
             async let client = served.folder.bash(
                 """
                 mkfifo never; exec 4<>never
-                printf 'GET /v0/health HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&4
+                printf 'GET /v1/health HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&4
                 timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
                 """)
-            while !served.lines.all.contains(where: { $0.contains("path=/v0/health") }) {
+            while !served.lines.all.contains(where: { $0.contains("path=/v1/health") }) {
                 try await Task.sleep(for: .milliseconds(20))
             }
             let start = ContinuousClock.now
@@ -61,12 +61,12 @@ struct StopTests {
             async let client = served.folder.bash(
                 """
                 mkfifo never; exec 4<>never
-                printf 'GET /v0/health HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&4
-                printf 'POST /v0/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 999\\r\\n' >&4
+                printf 'GET /v1/health HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&4
+                printf 'POST /v1/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 999\\r\\n' >&4
                 printf 'Content-Type: \(Served.contentType)\\r\\n\\r\\n' >&4
                 timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
                 """)
-            while !served.lines.all.contains(where: { $0.contains("path=/v0/health") }) {
+            while !served.lines.all.contains(where: { $0.contains("path=/v1/health") }) {
                 try await Task.sleep(for: .milliseconds(20))
             }
             await served.server.stop()

@@ -263,7 +263,7 @@ extension CertificateKind {
             vector(
                 "request", "a request",
                 [
-                    "seed": .hex(laptop.seed), "hub": .hex(hub.publicKey), "path": "/v0/exchange",
+                    "seed": .hex(laptop.seed), "hub": .hex(hub.publicKey), "path": "/v1/exchange",
                     "body": .bytes([1, 2, 3]),
                 ]),
         ]

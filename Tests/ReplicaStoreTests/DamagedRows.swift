@@ -50,10 +50,21 @@ import Testing
             try bench.shell(
                 "a", "UPDATE note SET sy_clk = x'\(hexadecimal)';", firesTriggers: false)
         }
-        // 251 entries for one column, in the present layout and in that of old files.
-        try setClock("04fb01" + String(repeating: "010102", count: 251) + "01")
+        func checked(_ hexadecimal: String) throws -> String {
+            var sum = Checksum()
+            sum.add(id.identifier)
+            try #require(Hexadecimal.bytes(of: hexadecimal)).withUnsafeBytes { sum.add($0) }
+            return hexadecimal
+                + Hexadecimal.text(
+                    of: (0..<4).map { UInt8(truncatingIfNeeded: sum.word >> (8 * $0)) })
+        }
+        // Of one column, and of 251 entries for it.
+        try setClock(checked("140101010102" + "01"))
+        #expect(throws: Never.self) { try a.state(1, id) }
+        try setClock(checked("14fb01" + String(repeating: "010102", count: 251) + "01"))
         #expect { try a.state(1, id) } throws: { isDamage($0) }
-        try setClock("00fb" + String(repeating: "01010101", count: 251) + "01")
+        // Without its check.
+        try setClock("040101010102" + "01")
         #expect { try a.state(1, id) } throws: { isDamage($0) }
         #expect {
             try a.write { try $0.set(Sample.note, id, [(title, .text("y"))]) }

@@ -129,28 +129,23 @@ import Testing
         [.text(title), .integer(7), nil, nil, .integer(5)]
     }
 
-    /// The layout before there were several scopes, and before what is personal was sealed.
-    @Test func `a file of layout 4 is opened as it is, what is not sealed and all`() throws {
+    @Test func `a file of format 0 is refused, and stays as it is`() throws {
         let bench = try Bench()
         let a = try bench.create("a")
         _ = try fill(a)
-        let hash = try a.stateHash()
         a.close()
         try bench.shell(
-            "a",
-            """
-            ALTER TABLE sy_tail DROP COLUMN keys; ALTER TABLE sy_left DROP COLUMN keys;
-            PRAGMA user_version = 4;
-            """)
-        let opened = try bench.open("a")
-        #expect(try opened.stateHash() == hash)
-        #expect(try opened.verify().problems == [])
-        try opened.write { try $0.upsert(Sample.person, key: [.text("B")], []) }
-        #expect(try opened.seal() == 3)
-        opened.close()
-        let again = try bench.open("a")
-        #expect(try again.query("PRAGMA user_version") == [[.integer(6)]])
-        #expect(try again.verify().problems == [])
+            "a", "PRAGMA user_version = 6; UPDATE sy_meta SET value = 0 WHERE key = 'format';")
+        let bytes = try bench.bytes(of: "a")
+        for attempt in [{ _ = try bench.open("a") }, { _ = try bench.repair("a") }] {
+            #expect {
+                try attempt()
+            } throws: { error in
+                guard case StoreError.trial(let path) = error else { return false }
+                return path == bench.path("a")
+            }
+        }
+        #expect(try bench.bytes(of: "a") == bytes)
     }
 
     @Test func `learning columns writes nothing, and is done once`() throws {

@@ -156,13 +156,13 @@ import Testing
     @Test func `a request is signed for one hub, path and body`() throws {
         let key = DeviceKey()
         let hub = DeviceKey().publicKey
-        let signature = RequestSignature(hub: hub, path: "/v0/exchange", body: [1, 2], key: key)
+        let signature = RequestSignature(hub: hub, path: "/v1/exchange", body: [1, 2], key: key)
         let read = try #require(RequestSignature(headerValue: signature.headerValue))
         #expect(read == signature)
-        #expect(read.isValid(hub: hub, path: "/v0/exchange", body: [1, 2]))
-        #expect(!read.isValid(hub: key.publicKey, path: "/v0/exchange", body: [1, 2]))
-        #expect(!read.isValid(hub: hub, path: "/v0/enrol", body: [1, 2]))
-        #expect(!read.isValid(hub: hub, path: "/v0/exchange", body: [1, 2, 3]))
+        #expect(read.isValid(hub: hub, path: "/v1/exchange", body: [1, 2]))
+        #expect(!read.isValid(hub: key.publicKey, path: "/v1/exchange", body: [1, 2]))
+        #expect(!read.isValid(hub: hub, path: "/v1/enrol", body: [1, 2]))
+        #expect(!read.isValid(hub: hub, path: "/v1/exchange", body: [1, 2, 3]))
         for text in [
             "", "00", signature.headerValue + "00", "g" + signature.headerValue.dropFirst(),
         ] {

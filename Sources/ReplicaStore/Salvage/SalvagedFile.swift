@@ -56,7 +56,7 @@ struct SalvagedFile {
     private let source: PageSource
     private var visited: Set<UInt32> = []
     private var foundRuns: [(values: [StoredValue], rowid: Int64)] = []
-    private var foundPieces: [(sid: Int64?, values: [StoredValue])] = []
+    private var foundPieces: [[StoredValue]] = []
 
     /// - Parameters:
     ///   - logs: further write-ahead logs, of which only what proves itself is taken.
@@ -131,8 +131,7 @@ struct SalvagedFile {
     private mutating func readClocks(_ records: [StoredRecord], _ table: Table) {
         for record in records {
             guard let id = record.values.first?.blob.flatMap({ Identifier($0) }),
-                let clock = record.values.last?.blob.flatMap({ RowClock($0, of: RowID(id)) }),
-                clock.isChecked
+                let clock = record.values.last?.blob.flatMap({ RowClock($0, of: RowID(id)) })
             else { continue }
             for entry in clock.entries { shown[entry.sid] = max(shown[entry.sid] ?? 0, entry.seq) }
         }
@@ -154,15 +153,15 @@ struct SalvagedFile {
             }
         case "sy_run": foundRuns.append((values, record.rowid ?? 0))
         case "sy_tail":
-            foundPieces.append((nil, [.integer(record.rowid ?? 0)] + values.dropFirst()))
+            foundPieces.append([.integer(record.rowid ?? 0)] + values.dropFirst())
         case "sy_left":
-            guard let sid = values.first?.integer else { return }
-            foundPieces.append((sid, Array(values.dropFirst())))
+            guard values.first?.integer != nil else { return }
+            foundPieces.append(Array(values.dropFirst()))
         case "sy_quar": if values.count == 9 { quarantined.append(values) }
         case "sy_peer": if values.count == 5 { cursors.append(values) }
         case "sy_peer_head":
-            guard values.count >= 4, let has = values[2].integer, let fed = values[3].integer,
-                values.count == 4 || values[4].integer == has &* 3 &+ fed
+            guard values.count == 5, let has = values[2].integer, let fed = values[3].integer,
+                values[4].integer == has &* 3 &+ fed
             else { return }
             peerHeads.append(values)
         case "sy_scope":
@@ -202,16 +201,13 @@ struct SalvagedFile {
         let values = record.values
         if let rowid = record.rowid {
             if values.count == 8, values[7].blob != nil { foundRuns.append((values, rowid)) }
-            if values.count == 4 || values.count == 5, values[0] == .null,
-                values[3].integer != nil
-            {
-                foundPieces.append((nil, [.integer(rowid)] + values.dropFirst()))
+            if values.count == 5, values[0] == .null, values[3].integer != nil {
+                foundPieces.append([.integer(rowid)] + values.dropFirst())
             }
-        } else if values.count == 5 || values.count == 6, let sid = values[0].integer,
-            values[3].blob != nil,
+        } else if values.count == 6, values[0].integer != nil, values[3].blob != nil,
             values[4].integer != nil
         {
-            foundPieces.append((sid, Array(values.dropFirst())))
+            foundPieces.append(Array(values.dropFirst()))
         }
     }
 
@@ -229,8 +225,7 @@ struct SalvagedFile {
             return values[0].integer != nil && values[1].blob?.count == 16
                 && values[2].integer != nil ? "sy_dirty" : nil
         case 4:
-            if values[0].text != nil, values[1].blob?.count == 16 { return "sy_scope" }
-            return values[0].blob?.count == 32 && values[1].integer != nil ? "sy_peer_head" : nil
+            return values[0].text != nil && values[1].blob?.count == 16 ? "sy_scope" : nil
         case 5:
             guard values[0].blob?.count == 32 else { return nil }
             return values[1].text != nil ? "sy_peer" : "sy_peer_head"
@@ -287,26 +282,16 @@ struct SalvagedFile {
         let own = meta["own"]?.integer.flatMap { sid in streams.first { $0.sid == sid } }
         let key = own?.publicKey ?? publicKey
         let candidates = streams.filter { $0.publicKey == key }
-        for (sid, values) in foundPieces {
-            guard values.count >= 3, let seq = values[0].integer, let refs = values[1].blob,
-                let body = values[2].blob
+        for values in foundPieces {
+            guard values.count == 5, let seq = values[0].integer, let refs = values[1].blob,
+                let body = values[2].blob, let sum = values[3].integer,
+                let keys = values[4].blob
             else { continue }
-            if values.count == 3 {
-                // An old layout, without sums.
-                let stream = sid.flatMap { sid in streams.first { $0.sid == sid } } ?? own
-                guard let stream,
-                    let piece = TailPiece(
-                        seq: seq, refs: refs, body: body, sum: nil, of: stream.stream, after: nil)
-                else { continue }
-                add(SalvagedPiece(previous: stream.runHash, piece: piece), to: stream.stream)
-                continue
-            }
             for stream in candidates {
                 for previous in endings[stream.stream, default: []].union([nil, stream.runHash]) {
                     guard
                         let piece = TailPiece(
-                            seq: seq, refs: refs, body: body, sum: values[3].integer ?? 0,
-                            keys: values.count > 4 ? values[4].blob ?? [] : [],
+                            seq: seq, refs: refs, body: body, sum: sum, keys: keys,
                             of: stream.stream, after: previous)
                     else { continue }
                     add(SalvagedPiece(previous: previous, piece: piece), to: stream.stream)
