@@ -313,4 +313,101 @@ struct ErasureTests {
         #expect(try office.replica.missingKeyCount() == 1)
         #expect(try office.replica.verify().problems == [])
     }
+
+    @Test func `the author brings keys that somebody else has left out`() throws {
+        let office = try office()
+        let (author, carrier) = (try forum.member("L-a"), try forum.member("L-b"))
+        let reader = try forum.member("L-c")
+        try name("UZ-021", at: author, "Nightingale-1")
+        var run = try author.seal()
+        run.keys = []
+        #expect(try forum.exchange(carrier, [run]).rejections.isEmpty)
+        try forum.sync(reader)
+        #expect(try reader.replica.missingKeyCount() == 1)
+        // It is told that the hub holds the run before it brings it itself.
+        let cursor = try author.replica.cursor()
+        let heads = try author.replica.outgoingBatch().ahead
+        let reply = try forum.exchange(
+            ExchangeRequest(scope: Forum.scope, cursor: cursor, ahead: heads, runs: []),
+            from: author.replica.publicKey)
+        #expect(reply.entries.contains { $0.run == run }, "whole, though it was named")
+        let applied = try author.replica.apply(reply, from: cursor)
+        #expect(applied.hasMoreToSend)
+        #expect(try author.replica.pending().count == 0)
+        // It is kept in mind, whatever ends before it is sent.
+        author.replica.close()
+        let again = TrustedLaptop(
+            replica: try Replica.open(
+                at: forum.folder.file("L-a"), schema: Forum.schema, environment: forum.environment))
+        #expect(try again.replica.outgoingBatch().runs.map(\.keys.count) == [32])
+        try forum.sync(again)
+        #expect(try again.replica.outgoingBatch().runs.isEmpty)
+        #expect(try forum.hub.replica.missingKeyCount() == 0)
+        #expect(try forum.hub.replica.verify().problems == [])
+        // Whoever had read it without them gets them too.
+        try settle([reader, office])
+        for laptop in [reader, office] {
+            #expect(try laptop.replica.missingKeyCount() == 0)
+            #expect(
+                try values(laptop, "SELECT name_latin FROM person WHERE badge = 'UZ-021'")
+                    == [.text("Nightingale-1")])
+            #expect(try laptop.replica.stateHash() == forum.hub.replica.stateHash())
+        }
+    }
+
+    @Test func `what a meeting gave without keys the hub gives with them`() throws {
+        _ = try office()
+        let (author, taker) = (try forum.member("L-a"), try forum.member("L-b"))
+        try name("UZ-021", at: author, "Nightingale-1")
+        var run = try author.seal()
+        try forum.sync(author)
+        run.keys = PersonalKey.missing
+        let results = try taker.replica.ingest([run])
+        guard case .applied(1)? = results.first else {
+            Issue.record("\(results)")
+            return
+        }
+        #expect(try taker.replica.missingKeyCount() == 1)
+        try forum.sync(taker)
+        #expect(try taker.replica.missingKeyCount() == 0)
+        #expect(try taker.replica.stateHash() == forum.hub.replica.stateHash())
+    }
+
+    @Test func `of what is kept aside too`() throws {
+        let office = try office()
+        let lost = try forum.member("L5")
+        try name("UZ-021", at: lost, "Nightingale-9")
+        var bare = try lost.seal()
+        bare.keys = []
+        try forum.revoke(lost)
+        try forum.sync(office)
+        _ = try forum.exchange(office, [bare])
+        #expect(try forum.hub.replica.quarantinedRuns().map(\.run.keys.isEmpty) == [true])
+        try forum.sync(lost)
+        let kept = try forum.hub.replica.quarantinedRuns()
+        #expect(kept.map(\.run.keys.count) == [32])
+        _ = try forum.hub.admit(kept)
+        try settle([office])
+        #expect(
+            try values(office, "SELECT name_latin FROM person WHERE badge = 'UZ-021'")
+                == [.text("Nightingale-9")])
+    }
+
+    /// Each laptop once, and once more for what the others have brought.
+    @Test func `a run that is given again is given to nobody a third time`() throws {
+        let office = try office()
+        let (author, carrier) = (try forum.member("L-a"), try forum.member("L-b"))
+        try name("UZ-021", at: author, "Nightingale-1")
+        let run = try author.seal()
+        var bare = run
+        bare.keys = []
+        _ = try forum.exchange(carrier, [bare])
+        let end = try forum.hub.replica.feedEnd()
+        _ = try forum.exchange(carrier, [run])
+        _ = try forum.exchange(carrier, [run])
+        _ = try forum.exchange(carrier, [bare])
+        #expect(try forum.hub.replica.feedEnd().offset == end.offset + 1)
+        try settle([office, author, carrier])
+        #expect(try forum.hub.replica.verify().problems == [])
+    }
 }
