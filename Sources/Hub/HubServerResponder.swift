@@ -46,9 +46,22 @@ struct HubServerResponder: HTTPResponder {
             return .notAllowed("GET, HEAD")
         case (RequestSignature.enrolmentPath, _), (RequestSignature.exchangePath, _):
             return .notAllowed("POST")
+        case (let path, _) where Self.isOfOtherFormat(path):
+            return .refusal(
+                Refusal(.upgrade, "this hub speaks format \(Limits.format): update the hub"))
         default:
             return .text(.notFound, "Nothing here. This is a Karvan hub.\n")
         }
+    }
+
+    /// Whether a path begins with `/vN/`.
+    private static func isOfOtherFormat(_ path: String) -> Bool {
+        guard path.hasPrefix("/v"), let end = path.dropFirst().firstIndex(of: "/") else {
+            return false
+        }
+        let digits = path[path.index(path.startIndex, offsetBy: 2)..<end]
+        return !digits.isEmpty && digits.allSatisfy { ("0"..."9").contains($0) }
+            && digits != "\(Limits.format)"
     }
 
     private func message(

@@ -96,6 +96,9 @@ package actor HubService: HubHandler {
             logger.notice(
                 "refused", metadata: ["request": "\(what)", "code": "\(refusal.code.name)"])
             return .refusal(refusal)
+        } catch let error as CBORError where error.reason == .later {
+            return .refusal(
+                Refusal(.upgrade, "this hub speaks format \(Limits.format): update the hub"))
         } catch let error as CBORError {
             return .refusal(Refusal(.poison, "the request can't be read: \(error)"))
         } catch {

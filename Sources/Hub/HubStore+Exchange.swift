@@ -49,7 +49,11 @@ extension HubStore {
         _ room: inout Int
     ) throws -> SyncReply.Part {
         guard part.scope == Forum.scope || Forum.schema.mark(ofScope: part.scope) != nil else {
-            return .refused(Refusal(.scope, "this forum has no scope \(part.scope)"))
+            return .refused(
+                Refusal(
+                    .upgrade,
+                    "this hub knows nothing of a scope \(part.scope): if others do, update the hub")
+            )
         }
         let isReadable = granted.contains(part.scope) || granted.contains(Grant.anyScope)
         let strays = try part.runs.filter { try replica.scope(of: $0) ?? part.scope != part.scope }

@@ -115,6 +115,12 @@ public struct Column: Hashable, Sendable {
 
     public var isCounter: Bool { shape == .counter }
 
+    /// A value of two integers is an entry of a counter, for whoever doesn't know the schema.
+    var looksLikeCounter: Bool {
+        guard case .composite(let parts) = shape, parts.count == 2 else { return false }
+        return parts.allSatisfy { $0.type.accepts(.integer(0)) }
+    }
+
     /// One value at a time, of one scalar or of several parts: what can have siblings.
     public var isRegister: Bool {
         switch shape {

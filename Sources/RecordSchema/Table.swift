@@ -191,6 +191,9 @@ public struct Schema: Sendable {
                 table.keyColumns.allSatisfy { !$0.isPersonal },
                 "\(table.name): what is personal names no row")
             precondition(
+                !table.columns.contains(where: \.looksLikeCounter),
+                "\(table.name): two integers are what a counter's entries are")
+            precondition(
                 table.columns.allSatisfy { !$0.isPersonal || $0.isRegister },
                 "\(table.name): only a register can be personal")
             precondition(

@@ -26,7 +26,7 @@ enum Layout {
         "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
         MetaKey.refusal, MetaKey.kept, MetaKey.takenBack, MetaKey.branches, MetaKey.naming,
-        MetaKey.scopes, MetaKey.laneCount, MetaKey.vacuum,
+        MetaKey.scopes, MetaKey.laneCount, MetaKey.vacuum, MetaKey.reading,
     ]
 
     static let tables = """
@@ -277,6 +277,8 @@ enum MetaKey {
     static let laneCount = "lane_count"
     /// The scopes that the hub last said this device may read, separated by single spaces.
     static let scopes = "scopes"
+    /// How much of what others write the builds could read that had the file: see ``Limits/reading``.
+    static let reading = "reading"
     /// How often changes have got other names.
     static let naming = "naming"
     /// Changes are missing that others here rest on; see ``Replica/mend()``.

@@ -76,7 +76,7 @@ extension Replica {
                     table: changeset.rows[row].table, row: changeset.rows[row].row)
                 for index in changeset.rows[row].operations.indices {
                     var operation = changeset.rows[row].operations[index].naming(name)
-                    if record.branch != nil, isCount(operation, in: key.table) {
+                    if record.branch != nil, isCount(operation) {
                         operation.over.removeAll { $0.stream != record.stream }
                         operation.subtract(counted[CountedCell(key: key, cell: operation.cell)])
                     }
@@ -88,13 +88,10 @@ extension Replica {
         return result
     }
 
-    private func isCount(_ operation: Operation, in table: UInt32) -> Bool {
-        guard case .put(let value) = operation.action, Counter.isEntry(value),
-            let column = schema.table(id: table)?.columns.first(where: {
-                $0.id == operation.cell.column
-            }), case .counter = column.shape
-        else { return false }
-        return true
+    /// By its bytes, whatever the schema: what changesets are called must not depend on who reads them.
+    private func isCount(_ operation: Operation) -> Bool {
+        guard case .put(let value) = operation.action else { return false }
+        return Counter.isEntry(value)
     }
 
     /// What the author of a branch had counted before that: in each cell the last entry.
@@ -107,7 +104,7 @@ extension Replica {
             for changeset in changesets where changeset.dot.seq <= last {
                 for row in changeset.rows {
                     let key = LogReplay.Key(table: row.table, row: row.row)
-                    for operation in row.operations where isCount(operation, in: row.table) {
+                    for operation in row.operations where isCount(operation) {
                         counted[CountedCell(key: key, cell: operation.cell)] = operation
                     }
                 }

@@ -73,6 +73,7 @@ extension Replica {
         try connection.setMeta("schema", .text(schema.name))
         try connection.setMeta("schema_version", .integer(Int64(schema.version)))
         try connection.setMeta("format", .integer(Int64(Limits.format)))
+        try connection.setMeta(MetaKey.reading, .integer(Limits.reading))
         if keepsFeed {
             try connection.setMeta("feed", .integer(1))
             let epoch = Identifier(environment.randomBytes(16))!

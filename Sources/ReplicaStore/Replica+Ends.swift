@@ -162,10 +162,10 @@ extension Replica {
         let what = "what it recorded is kept aside, and counts nowhere\(note)"
         let short = origin.device.short
         return switch cut?.reason ?? .revoked {
-        case .revoked: Refusal(.revoked, "its device \(short) was revoked: \(what)")
+        case .poison: Refusal(.poison, "the hub has ended its stream \(origin.stream): \(what)")
         case .fork:
             Refusal(.fork, "two files of its device \(short) wrote under one name: \(what)")
-        case .poison: Refusal(.poison, "the hub has ended its stream \(origin.stream): \(what)")
+        default: Refusal(.revoked, "its device \(short) was revoked: \(what)")
         }
     }
 }

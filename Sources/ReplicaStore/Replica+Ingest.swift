@@ -161,6 +161,12 @@ extension Replica {
                 try fillKeys(by: run)
                 return .duplicate
             }
+            guard !run.header.needsLaterBuild else {
+                throw Refusal(
+                    .upgrade,
+                    "it was written by a newer Karvan: update \(keepsFeed ? "the hub" : "this program")"
+                )
+            }
             let ownLane = lane(of: run.header.stream)
             let isOwn = ownLane != nil
             // It goes on elsewhere as well.
@@ -420,7 +426,8 @@ extension Replica {
             let isDivided = schema.table(id: change.table)?.isDivided
             let isOfIt: Bool
             if let mark {
-                isOfIt = ScopeMark(endOf: change.row) == mark && isDivided != false
+                // A table that isn't divided here may be for builds to come.
+                isOfIt = ScopeMark(endOf: change.row) == mark && !(keepsFeed && isDivided == false)
             } else if keepsFeed, isDivided == true {
                 // A hub knows all scopes that there are; others needn't judge.
                 isOfIt = try self.scope(dividedBy: change.row) == nil

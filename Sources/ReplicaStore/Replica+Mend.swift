@@ -27,8 +27,10 @@ extension Replica {
         try endStreams()
     }
 
-    /// What more runs or certificates may let in.
-    static let stranded = "(reason LIKE 'GAP%' OR reason LIKE 'SCOPE%') AND last_seq > 0"
+    /// What more runs or certificates may let in, or a later build.
+    static let stranded = """
+        (reason LIKE 'GAP%' OR reason LIKE 'SCOPE%' OR reason LIKE 'UPGRADE%') AND last_seq > 0
+        """
 
     func hasStranded() throws(StoreError) -> Bool {
         try connection.value("SELECT 1 FROM sy_quar WHERE \(Self.stranded) LIMIT 1") != nil

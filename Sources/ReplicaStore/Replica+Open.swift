@@ -35,6 +35,7 @@ extension Replica {
         }
         if lostCommits > 0 { try replica.noteLoss(lostCommits) }
         try replica.learnSchema()
+        try replica.readAnewIfNeeded()
         try replica.takeForeignWritesOfWholeRows()
         // A build that knew nothing of that may have come between.
         if try replica.isErasureDue() {

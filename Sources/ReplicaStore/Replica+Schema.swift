@@ -1,6 +1,7 @@
 internal import Causality
 internal import Merge
 internal import RecordSchema
+internal import SyncProtocol
 
 /// A column by its numbers.
 struct SchemaColumn: Hashable {
@@ -10,6 +11,20 @@ struct SchemaColumn: Hashable {
 
 /// What a newer schema declares, in a file that an older one laid out.
 extension Replica {
+    /// A build that could read less has passed over what it couldn't: the feeds are read once more, by names,
+    /// and what it kept aside for a later build is looked at when something comes.
+    func readAnewIfNeeded() throws(StoreError) {
+        let known = try connection.meta(MetaKey.reading)
+        guard known != .integer(Limits.reading) else { return }
+        try transaction { () throws(StoreError) in
+            if case .integer(let number)? = known, number < Limits.reading {
+                try connection.run("DELETE FROM sy_peer")
+                try connection.run("UPDATE sy_peer_head SET fed = 0")
+            }
+            try connection.setMeta(MetaKey.reading, .integer(Limits.reading))
+        }
+    }
+
     /// Adds the tables and columns that the file lacks, and shows what had waited for them in
     /// `sy_live`. No changeset is written: nothing was recorded.
     ///

@@ -128,7 +128,8 @@ public struct BodyReader: Sendable {
             case 1: claimed = try decoder.integer()
             case 2: action = Identifier(try decoder.blob(count: 16))
             case 3: source = try decoder.text(limit: Limits.nameBytes)
-            default: try decoder.skip()
+            // Bodies with others have another encoding: what is passed over can't be held against anything.
+            default: throw decoder.error(.unknownKey)
             }
         }
         changeset.author = author ?? ""

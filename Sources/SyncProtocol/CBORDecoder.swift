@@ -17,6 +17,7 @@ public struct CBORError: Error, Hashable, Sendable, CustomStringConvertible {
         case unsupported = "a tag or simple value isn't allowed"
         case trailing = "bytes follow the end"
         case invalid = "an item breaks a rule of the format"
+        case later = "it is of a later format"
     }
 
     public let reason: Reason
@@ -268,6 +269,27 @@ public struct CBORDecoder: Sendable {
     /// An array of exactly `count` items.
     public mutating func array(count: Int) throws(CBORError) {
         guard try array() == count else { throw error(.invalid) }
+    }
+
+    /// An array of at least `count` items: builds to come may add some at its end.
+    ///
+    /// - Returns: how many more there are, for ``skip(_:)``.
+    public mutating func array(atLeast count: Int) throws(CBORError) -> Int {
+        let found = try array()
+        guard found >= count else { throw error(.invalid) }
+        return found - count
+    }
+
+    /// Passes over whole items, each held to the rules of the encoding.
+    public mutating func skip(_ count: Int) throws(CBORError) {
+        for _ in 0..<count { try skip() }
+    }
+
+    /// The number of a format: that of this build, or one that it can't read.
+    public mutating func format() throws(CBORError) {
+        let found = try unsigned()
+        guard found >= Limits.format else { throw error(.invalid) }
+        guard found == Limits.format else { throw error(.later) }
     }
 
     public mutating func null() throws(CBORError) {

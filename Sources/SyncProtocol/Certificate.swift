@@ -162,7 +162,7 @@ extension Certificate.Statement {
         return encoder.bytes
     }
 
-    /// Keys that nobody knows are passed over: they are part of what was signed.
+    /// Keys that nobody knows are passed over, up to ``Limits/criticalKey``: they are part of what was signed.
     init(decoding bytes: [UInt8]) throws(CBORError) {
         var decoder = CBORDecoder(bytes)
         var (kind, name): (Certificate.Kind?, String?)
@@ -170,11 +170,14 @@ extension Certificate.Statement {
         var times: [Key: Int64] = [:]
         var (hasFormat, grants): (Bool, [Grant]?) = (false, nil)
         try decoder.map { (number, decoder) throws(CBORError) in
-            guard let key = Key(rawValue: number) else { return try decoder.skip() }
+            guard let key = Key(rawValue: number) else {
+                guard number < Limits.criticalKey else { throw decoder.error(.later) }
+                return try decoder.skip()
+            }
             switch key {
             case .format:
                 hasFormat = true
-                guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
+                try decoder.format()
             case .kind:
                 kind = Certificate.Kind(rawValue: try decoder.unsigned())
                 guard kind != nil else { throw decoder.error(.outOfRange) }

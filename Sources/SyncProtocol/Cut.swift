@@ -30,13 +30,18 @@ public struct StreamEnd: Hashable, Comparable, Sendable {
 /// Of several cuts of one stream the lowest end stands. A hub may put another in the place of those
 /// that it knows: what it then lets in has been admitted.
 public struct Cut: Hashable, Sendable {
-    public enum Reason: UInt64, Sendable, CaseIterable {
+    /// For people: where a stream ends doesn't depend on it, so that builds to come may have further ones.
+    public struct Reason: RawRepresentable, Hashable, Sendable {
+        public let rawValue: UInt64
+
+        public init(rawValue: UInt64) { self.rawValue = rawValue }
+
         /// The device is no longer welcome: it was lost, stolen, or given back.
-        case revoked = 1
+        public static let revoked = Self(rawValue: 1)
         /// Two files wrote under one name.
-        case fork = 2
+        public static let fork = Self(rawValue: 2)
         /// A run can't be taken by those who need it.
-        case poison = 3
+        public static let poison = Self(rawValue: 3)
     }
 
     /// A stream of the device, and where it ends.
@@ -163,12 +168,9 @@ public struct Cut: Hashable, Sendable {
     public init(decoding bytes: [UInt8]) throws(CBORError) {
         guard bytes.count <= Limits.cutBytes else { throw CBORError(.tooLong, at: 0) }
         var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 7)
-        guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
-        guard let reason = Reason(rawValue: try decoder.unsigned()) else {
-            throw decoder.error(.outOfRange)
-        }
-        self.reason = reason
+        let further = try decoder.array(atLeast: 7)
+        try decoder.format()
+        reason = Reason(rawValue: try decoder.unsigned(in: 1...UInt64.max))
         publicKey = try decoder.blob(count: 32)
         streams = []
         for _ in 0..<(try decoder.array(limit: Limits.cutStreams)) {
@@ -177,6 +179,7 @@ public struct Cut: Hashable, Sendable {
         isWhole = try decoder.bool()
         decidedMilliseconds = try decoder.integer()
         note = try decoder.text(limit: Limits.nameBytes)
+        try decoder.skip(further)
         try decoder.finish()
     }
 }

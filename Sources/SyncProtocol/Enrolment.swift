@@ -130,13 +130,14 @@ public struct EnrolmentRequest: Hashable, Sendable {
 
     public init(decoding bytes: [UInt8]) throws(CBORError) {
         var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 6)
-        guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
+        let further = try decoder.array(atLeast: 6)
+        try decoder.format()
         secret = try decoder.blob(count: 32)
         publicKey = try decoder.blob(count: 32)
         encryptionKey = try decoder.blob(count: 32)
         name = try decoder.text(limit: Limits.nameBytes)
         signature = try decoder.blob(count: 64)
+        try decoder.skip(further)
         try decoder.finish()
     }
 }
@@ -166,11 +167,12 @@ public struct EnrolmentReply: Hashable, Sendable {
 
     public init(decoding bytes: [UInt8]) throws(CBORError) {
         var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 4)
-        guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
+        let further = try decoder.array(atLeast: 4)
+        try decoder.format()
         hub = try decoder.certificate()
         device = try decoder.certificate()
         hubMilliseconds = try decoder.integer()
+        try decoder.skip(further)
         try decoder.finish()
     }
 }

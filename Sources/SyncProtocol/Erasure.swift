@@ -4,17 +4,19 @@ public import Causality
 /// said of them, and takes none again. It is an element of a set, and nothing takes it back.
 public struct Erasure: Hashable, Sendable {
     /// The rows of the person: at most ``Limits/erasureSubjects``.
-    public var subjects: [RowID]
+    public let subjects: [RowID]
     /// When the hub decided it, in milliseconds since 1970.
-    public var decidedMilliseconds: Int64
+    public let decidedMilliseconds: Int64
     /// Who asked for it, by the name under which they record; for people.
-    public var author: String
+    public let author: String
     /// Why, in their words.
-    public var note: String
+    public let note: String
     /// The hub's: Ed25519, 32 bytes.
-    public var hub: [UInt8]
+    public let hub: [UInt8]
+    /// What stands above, as it was signed.
+    private let statement: [UInt8]
     /// The hub's, 64 bytes, over what stands above: so that the words are a receipt by themselves.
-    public private(set) var signature: [UInt8]
+    public let signature: [UInt8]
 
     public init(
         of subjects: [RowID], decidedMilliseconds: Int64, author: String, note: String,
@@ -24,20 +26,17 @@ public struct Erasure: Hashable, Sendable {
         self.decidedMilliseconds = decidedMilliseconds
         (self.author, self.note) = (author, note)
         hub = key.publicKey
-        signature = []
-        signature = key.sign(id)
-    }
-
-    private var statement: [UInt8] {
         var encoder = CBOREncoder()
-        encoder.array(5)
+        encoder.array(6)
+        encoder.unsigned(Limits.format)
         encoder.array(subjects.count)
         for subject in subjects { encoder.blob(subject.identifier.bytes) }
         encoder.integer(decidedMilliseconds)
         encoder.text(author)
         encoder.text(note)
         encoder.blob(hub)
-        return encoder.bytes
+        statement = encoder.bytes
+        signature = key.sign(Digest(.erasure, statement))
     }
 
     /// What is signed, and what a receipt is known by.
@@ -58,8 +57,10 @@ public struct Erasure: Hashable, Sendable {
         guard bytes.count <= Limits.erasureBytes else { throw CBORError(.tooLong, at: 0) }
         var decoder = CBORDecoder(bytes)
         try decoder.array(count: 2)
-        try decoder.array(count: 5)
-        subjects = []
+        let start = decoder.offset
+        let further = try decoder.array(atLeast: 6)
+        try decoder.format()
+        var subjects: [RowID] = []
         for _ in 0..<(try decoder.array(limit: Limits.erasureSubjects)) {
             subjects.append(RowID(try decoder.identifier()))
         }
@@ -67,6 +68,9 @@ public struct Erasure: Hashable, Sendable {
         author = try decoder.text(limit: Limits.nameBytes)
         note = try decoder.text(limit: Limits.nameBytes)
         hub = try decoder.blob(count: 32)
+        try decoder.skip(further)
+        self.subjects = subjects
+        statement = Array(bytes[start..<decoder.offset])
         signature = try decoder.blob(count: 64)
         try decoder.finish()
     }

@@ -66,26 +66,28 @@ public struct SyncRequest: Hashable, Sendable {
 
     public init(decoding bytes: [UInt8]) throws(CBORError) {
         var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 5)
-        guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
+        let further = try decoder.array(atLeast: 5)
+        try decoder.format()
         pendingCount = try decoder.unsigned()
         wallMilliseconds = try decoder.integer()
         schemaVersion = try decoder.unsigned()
         parts = []
         var epoch: Identifier?
         for _ in 0..<(try decoder.array(limit: Limits.scopes)) {
-            try decoder.array(count: 4)
+            let further = try decoder.array(atLeast: 4)
             let scope = try decoder.text(limit: Limits.scopeBytes)
             let cursor =
                 try decoder.nullIfNext() ? nil : try decoder.cursor(after: &epoch)
             var part = ExchangeRequest(scope: scope, cursor: cursor, ahead: [], runs: [])
             for _ in 0..<(try decoder.array()) { part.ahead.append(try decoder.stub()) }
             for _ in 0..<(try decoder.array()) { part.runs.append(try decoder.run()) }
+            try decoder.skip(further)
             guard !parts.contains(where: { $0.scope.utf8.elementsEqual(scope.utf8) }) else {
                 throw decoder.error(.invalid)
             }
             parts.append(part)
         }
+        try decoder.skip(further)
         try decoder.finish()
     }
 }
@@ -97,11 +99,13 @@ public enum FeedEntry: Hashable, Sendable {
     case stub(RunStub)
     /// A run behind the end of its stream: it doesn't count anywhere, and isn't given.
     case cut(RunStub)
+    /// A run that is given in a way that only later builds can read. Nobody writes it.
+    case later(RunStub)
 
     public var stub: RunStub {
         switch self {
         case .whole(let run): RunStub(run)
-        case .stub(let stub), .cut(let stub): stub
+        case .stub(let stub), .cut(let stub), .later(let stub): stub
         }
     }
 
@@ -175,6 +179,9 @@ public struct ExchangeReply: Hashable, Sendable {
             case .cut(let stub):
                 encoder.unsigned(2)
                 encoder.stub(stub)
+            case .later(let stub):
+                encoder.unsigned(3)
+                encoder.stub(stub)
             }
         }
         encoder.cursor(cursor, after: &epoch)
@@ -188,18 +195,20 @@ public struct ExchangeReply: Hashable, Sendable {
         for _ in 0..<(try decoder.array()) { heads.append(try decoder.head()) }
         rejections = []
         for _ in 0..<(try decoder.array()) {
-            try decoder.array(count: 2)
+            let further = try decoder.array(atLeast: 2)
             rejections.append(Rejection(try decoder.stub(), try decoder.refusal()))
+            try decoder.skip(further)
         }
         entries = []
         for _ in 0..<(try decoder.array()) {
-            try decoder.array(count: 2)
+            let further = try decoder.array(atLeast: 2)
             switch try decoder.unsigned() {
             case 0: entries.append(.whole(try decoder.run()))
             case 1: entries.append(.stub(try decoder.stub()))
             case 2: entries.append(.cut(try decoder.stub()))
-            default: throw decoder.error(.outOfRange)
+            default: entries.append(.later(try decoder.stub()))
             }
+            try decoder.skip(further)
         }
         cursor = try decoder.cursor(after: &epoch)
         hasMore = try decoder.bool()
@@ -255,8 +264,8 @@ public struct SyncReply: Hashable, Sendable {
 
     public init(decoding bytes: [UInt8]) throws(CBORError) {
         var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 4)
-        guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
+        let further = try decoder.array(atLeast: 4)
+        try decoder.format()
         hubMilliseconds = try decoder.integer()
         scopes = []
         for _ in 0..<(try decoder.array(limit: Limits.scopes)) {
@@ -269,16 +278,18 @@ public struct SyncReply: Hashable, Sendable {
                 parts.append(.postponed)
                 continue
             }
-            switch try decoder.array() {
+            let count = try decoder.array()
+            switch count {
             case 1: parts.append(.refused(try decoder.refusal()))
-            case 5:
-                parts.append(
-                    .answered(
-                        try ExchangeReply(
-                            from: &decoder, after: &epoch, hubMilliseconds: hubMilliseconds)))
+            case 5...:
+                let reply = try ExchangeReply(
+                    from: &decoder, after: &epoch, hubMilliseconds: hubMilliseconds)
+                try decoder.skip(count - 5)
+                parts.append(.answered(reply))
             default: throw decoder.error(.invalid)
             }
         }
+        try decoder.skip(further)
         try decoder.finish()
     }
 }

@@ -3,11 +3,16 @@
 public enum Limits {
     /// The number of the on-disk and wire formats that this build writes.
     public static let format: UInt64 = 1
+    /// How much of what others write a build can read: raised with each kind of run, item or word that one
+    /// before can't. A file that one with a lower number has written reads the feeds anew.
+    public static let reading: Int64 = 1
+    /// Keys of maps from here on must be understood: whoever doesn't leaves the whole for a later build.
+    public static let criticalKey: UInt64 = 128
 
     /// One text or blob, in bytes.
     public static let valueBytes = 64 << 10
     /// What is personal and encrypted: one value with the heads of its parts, and the tag, in bytes.
-    public static let sealedBytes = valueBytes + 64
+    public static let sealedBytes = valueBytes + 96
     /// One changeset as it lies in a body, in bytes.
     public static let changesetBytes = 256 << 10
     /// Changesets in a run.
@@ -41,14 +46,14 @@ public enum Limits {
     /// The keys beside a run, in bytes: more than a header has room to tell of.
     public static let keyBytes = 1 << 20
     /// A run's header, in bytes.
-    public static let headerBytes = 96 << 10
+    public static let headerBytes = 192 << 10
     /// Deps that a writer puts into a header, so that it stays within ``headerBytes``: each takes up
     /// to 61 bytes.
     public static let runDependencies = 1_024
     /// The runs of one exchange, each way, in bytes; one run goes whatever its size.
     public static let batchBytes = 1 << 20
-    /// A whole message, in bytes: a batch, the largest run, and room for the rest.
-    public static let messageBytes = batchBytes + runStoredBytes + (512 << 10)
+    /// A whole message, in bytes: a batch, or two of the largest runs, and room for the rest.
+    public static let messageBytes = 4 << 20
     /// Nested arrays and maps.
     public static let depth = 8
     /// The dots in one `over` or cover.

@@ -24,15 +24,22 @@ public struct PersonalKey: Hashable, Sendable {
     }
 
     /// What a run's header has of a key, in bytes.
-    public static let checkBytes = 4
+    public static let checkBytes = 16
     /// What tells whether a key came as it was sent; it tells nothing of the key.
     public var check: [UInt8] { Array(Digest(.personal, bytes).bytes.prefix(Self.checkBytes)) }
+
+    /// A box hides how long its value is, up to this: zeros follow it.
+    private static let paddingBytes = 16
 
     /// Encrypts a value for its cell.
     public func seal(_ value: Value, table: UInt32, row: RowID, column: UInt32) -> [UInt8] {
         do {
+            var plain = value.canonicalBytes
+            plain += [UInt8](
+                repeating: 0,
+                count: (Self.paddingBytes - plain.count % Self.paddingBytes) % Self.paddingBytes)
             let box = try ChaChaPoly.seal(
-                value.canonicalBytes, using: SymmetricKey(data: bytes),
+                plain, using: SymmetricKey(data: bytes),
                 nonce: Self.nonce(table, row, column))
             return Array(box.ciphertext) + Array(box.tag)
         } catch {
@@ -48,7 +55,7 @@ public struct PersonalKey: Hashable, Sendable {
                 nonce: nonce, ciphertext: box.dropLast(Self.tagBytes),
                 tag: box.suffix(Self.tagBytes)),
             let bytes = try? ChaChaPoly.open(sealed, using: SymmetricKey(data: bytes)),
-            let value = try? Value(canonicalBytes: Array(bytes)), !value.isUnreadable
+            let value = try? Value(paddedBytes: Array(bytes)), !value.isUnreadable
         else { return nil }
         return value
     }

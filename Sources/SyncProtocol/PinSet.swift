@@ -28,13 +28,14 @@ public struct PinSet: Hashable, Sendable {
     public init(decoding bytes: [UInt8]) throws(CBORError) {
         guard bytes.count <= Limits.pinSetBytes else { throw CBORError(.tooLong, at: 0) }
         var decoder = CBORDecoder(bytes)
-        try decoder.array(count: 3)
-        guard try decoder.unsigned() == Limits.format else { throw decoder.error(.invalid) }
+        let further = try decoder.array(atLeast: 3)
+        try decoder.format()
         var pins: [[UInt8]] = []
         for _ in 0..<(try decoder.array(limit: Limits.pins)) {
             pins.append(try decoder.blob(count: 32))
         }
         let stated = try decoder.integer()
+        try decoder.skip(further)
         try decoder.finish()
         guard let whole = PinSet(pins: pins, statedMilliseconds: stated) else {
             throw decoder.error(.invalid)

@@ -15,7 +15,7 @@ public struct Refusal: Error, Hashable, Sendable {
         case revoked = 6
         /// The device has no grant for this scope.
         case scope = 7
-        /// The other side speaks another format.
+        /// It is of another format; also any code that this build doesn't know.
         case upgrade = 8
         /// What was sent is damaged, or breaks a rule.
         case poison = 9
@@ -71,8 +71,11 @@ extension CBOREncoder {
 
 extension CBORDecoder {
     mutating func refusal() throws(CBORError) -> Refusal {
-        try array(count: 2)
-        guard let code = Refusal.Code(rawValue: try unsigned()) else { throw error(.outOfRange) }
-        return Refusal(code, try text())
+        let further = try array(atLeast: 2)
+        // What a later build has a word of its own for is a no all the same.
+        let code = Refusal.Code(rawValue: try unsigned()) ?? .upgrade
+        let refusal = Refusal(code, try text())
+        try skip(further)
+        return refusal
     }
 }

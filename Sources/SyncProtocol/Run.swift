@@ -62,6 +62,9 @@ public struct RunHeader: Hashable, Sendable {
     public var origin: StreamOrigin?
     /// What tells damage of the run's keys, ``PersonalKey/checkBytes`` for each.
     public var keyChecks: [UInt8]
+    /// It is of a later format, or has something that must be understood and isn't: of the rest only stream,
+    /// numbers, the run before and the body's hash say anything here.
+    public private(set) var needsLaterBuild = false
 
     public var lastSeq: UInt64 { firstSeq + UInt64(count) - 1 }
 
@@ -140,11 +143,16 @@ extension RunHeader {
         var body: (encoding: BodyEncoding, size: UInt64)?
         var (publicKey, scope, incarnation): ([UInt8]?, String?, UInt64?) = (nil, nil, nil)
         var keyChecks: [UInt8] = []
+        var needsLaterBuild = false
         try decoder.map { (key, decoder) throws(CBORError) in
+            // These say the same in all formats: whoever can't read a run keeps it, and knows where it lies.
+            if needsLaterBuild, !(1...5).contains(key) { return try decoder.skip() }
             switch key {
             case 0:
-                format = try decoder.unsigned()
-                guard format == Limits.format else { throw decoder.error(.invalid) }
+                let number = try decoder.unsigned()
+                guard number >= Limits.format else { throw decoder.error(.invalid) }
+                format = number
+                needsLaterBuild = number > Limits.format
             case 1: stream = try decoder.stream()
             case 2: first = try decoder.unsigned(in: 1...UInt64(Int64.max) - 1)
             case 3: count = try decoder.unsigned(in: 1...UInt64(Limits.runChangesets))
@@ -153,10 +161,12 @@ extension RunHeader {
             case 6: dependencies = try decoder.dependencies()
             case 7: schemaVersion = try decoder.unsigned()
             case 8:
-                try decoder.array(count: 2)
+                let further = try decoder.array(atLeast: 2)
                 guard let encoding = BodyEncoding(rawValue: try decoder.unsigned()) else {
-                    throw decoder.error(.outOfRange)
+                    needsLaterBuild = true
+                    return try decoder.skip(further + 1)
                 }
+                guard further == 0 else { throw decoder.error(.invalid) }
                 body = (encoding, try decoder.unsigned(in: 0...UInt64(Limits.runExpandedBytes)))
             case 9: publicKey = try decoder.blob(count: 32)
             case 10: scope = try decoder.text(limit: Limits.scopeBytes)
@@ -165,22 +175,36 @@ extension RunHeader {
                 keyChecks = try decoder.blob(limit: Limits.headerBytes)
                 guard !keyChecks.isEmpty, keyChecks.count.isMultiple(of: PersonalKey.checkBytes)
                 else { throw decoder.error(.invalid) }
-            default: try decoder.skip()
+            default:
+                needsLaterBuild = needsLaterBuild || key >= Limits.criticalKey
+                try decoder.skip()
             }
         }
         try decoder.finish()
-        guard format != nil, let stream, let first, let count, let bodyHash, let dependencies,
-            let schemaVersion, let body
-        else { throw decoder.error(.missingKey) }
+        guard format != nil, let stream, let first, let count, let bodyHash else {
+            throw decoder.error(.missingKey)
+        }
+        guard first + count - 1 <= UInt64(Int64.max) else { throw decoder.error(.outOfRange) }
+        guard !needsLaterBuild else {
+            guard (first == 1) == (previous == nil) else { throw decoder.error(.invalid) }
+            self.init(
+                stream: stream, firstSeq: first, count: Int(count), previous: previous,
+                bodyHash: bodyHash, dependencies: [], schemaVersion: 0, encoding: .plain,
+                expandedBytes: 0, origin: nil)
+            self.needsLaterBuild = true
+            return
+        }
+        guard let dependencies, let schemaVersion, let body else {
+            throw decoder.error(.missingKey)
+        }
+        var origin: StreamOrigin?
         if let publicKey, let scope, let incarnation {
             origin = StreamOrigin(publicKey: publicKey, scope: scope, incarnation: incarnation)
         } else {
-            origin = nil
             guard publicKey == nil, scope == nil, incarnation == nil else {
                 throw decoder.error(.missingKey)
             }
         }
-        guard first + count - 1 <= UInt64(Int64.max) else { throw decoder.error(.outOfRange) }
         let isFirst = first == 1
         // By a dep on its own stream, a dot could name what comes after it.
         guard isFirst == (previous == nil), isFirst == (origin != nil),
@@ -189,16 +213,11 @@ extension RunHeader {
             // Several branches of one stream may be named.
             Set(dependencies).count == dependencies.count
         else { throw decoder.error(.invalid) }
-        self.stream = stream
-        firstSeq = first
-        self.count = Int(count)
-        self.previous = previous
-        self.bodyHash = bodyHash
-        self.dependencies = dependencies
-        self.schemaVersion = schemaVersion
-        encoding = body.encoding
-        expandedBytes = Int(body.size)
-        self.keyChecks = keyChecks
+        self.init(
+            stream: stream, firstSeq: first, count: Int(count), previous: previous,
+            bodyHash: bodyHash, dependencies: dependencies, schemaVersion: schemaVersion,
+            encoding: body.encoding, expandedBytes: Int(body.size), origin: origin,
+            keyChecks: keyChecks)
     }
 }
 
@@ -246,7 +265,7 @@ public struct SealedRun: Hashable, Sendable {
     /// Whether each of its keys is the one that its author made, or missing.
     public var areKeysFitting: Bool {
         let count = header.keyChecks.count / PersonalKey.checkBytes
-        guard !keys.isEmpty else { return true }
+        guard !keys.isEmpty, !header.needsLaterBuild else { return true }
         guard keys.count == count * PersonalKey.byteCount else { return false }
         return (0..<count).allSatisfy(isKeyFitting)
     }

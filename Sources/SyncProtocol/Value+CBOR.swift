@@ -77,6 +77,15 @@ extension Value {
         return encoder.bytes
     }
 
+    /// Reads canonical bytes of one value, with nothing but zeros behind them.
+    init(paddedBytes bytes: [UInt8]) throws(CBORError) {
+        var decoder = CBORDecoder(bytes)
+        self = try decoder.value()
+        guard bytes[decoder.offset...].allSatisfy({ $0 == 0 }) else {
+            throw decoder.error(.trailing)
+        }
+    }
+
     /// Reads canonical bytes that hold one value and nothing else.
     public init(canonicalBytes bytes: [UInt8]) throws(CBORError) {
         var decoder = CBORDecoder(bytes)
