@@ -8,6 +8,8 @@ public enum RunError: Error, Hashable, Sendable {
     case keys
     case size
     case body(CBORError)
+    /// Only a later build can read it.
+    case later
     /// The body holds another number of changesets than the header says.
     case count
     /// A dot lies beyond the dep that it refers to.
@@ -24,6 +26,7 @@ public enum RunError: Error, Hashable, Sendable {
         case .keys: "a key to what it says of people is not the one that belongs to it"
         case .size: "its body does not expand to the size that it states"
         case .body(let error): "its body can't be read: \(error)"
+        case .later: "it was written by a newer Karvan"
         case .count: "it does not hold as many changesets as it says"
         case .dependency: "it refers to changes that its author did not hold"
         case .source: "it refers to runs before it that it may not refer to"
@@ -74,6 +77,7 @@ extension SealedRun {
 
     /// The body as its author wrote it.
     public func expandedBody() throws(RunError) -> [UInt8] {
+        guard !header.needsLaterBuild else { throw .later }
         guard header.encoding.isCompressed else {
             guard body.count == header.expandedBytes else { throw .size }
             return body
@@ -102,6 +106,7 @@ extension SealedRun {
         namespace: [UInt8], mark: ScopeMark? = nil, naming named: [StreamID]? = nil,
         earlier: (UInt64) throws(RunError) -> RunVocabulary? = { _ throws(RunError) in nil }
     ) throws(RunError) -> RunContents {
+        guard !header.needsLaterBuild else { throw .later }
         let streams = named ?? header.dependencies.map(\.stream)
         let contents =
             header.encoding.isByColumns

@@ -95,12 +95,12 @@ import Testing
         _ sample: SampleRun, count: UInt64? = nil, size: UInt64? = nil, body: [UInt8]? = nil,
         dependencies: UInt64 = 300, deps: [Dependency]? = nil, first: UInt64 = 1,
         hasOrigin: Bool = true,
-        hasPrevious: Bool = false, format: UInt64 = 0, encoding: UInt64? = nil, extra: Bool = false
+        hasPrevious: Bool = false, format: UInt64 = 1, encoding: UInt64? = nil, extra: UInt64? = nil
     ) -> (head: [UInt8], signature: [UInt8], body: [UInt8]) {
         let header = sample.run.header
         let body = body ?? sample.run.body
         var encoder = CBOREncoder()
-        encoder.map(8 + (hasPrevious ? 1 : 0) + (hasOrigin ? 3 : 0) + (extra ? 1 : 0))
+        encoder.map(8 + (hasPrevious ? 1 : 0) + (hasOrigin ? 3 : 0) + (extra == nil ? 0 : 1))
         encoder.unsigned(0)
         encoder.unsigned(format)
         encoder.unsigned(1)
@@ -142,8 +142,8 @@ import Testing
             encoder.unsigned(11)
             encoder.unsigned(3)
         }
-        if extra {
-            encoder.unsigned(99)
+        if let extra {
+            encoder.unsigned(extra)
             encoder.text("from the future")
         }
         return (
@@ -163,7 +163,7 @@ import Testing
             let size = UInt64(sample.run.header.expandedBytes)
             #expect(fault(forge(sample), sample) == nil, "the forger works")
             #expect(forge(sample).head == sample.run.headerBytes)
-            #expect(fault(forge(sample, extra: true), sample) == nil, "what comes later is kept")
+            #expect(fault(forge(sample, extra: 99), sample) == nil, "what comes later is kept")
             let wrong = [
                 forge(sample, count: UInt64(count) + 1), forge(sample, count: 0),
                 forge(sample, count: 1_025), forge(sample, size: size + 1),
@@ -171,7 +171,7 @@ import Testing
                 forge(sample, size: .max), forge(sample, dependencies: 0),
                 forge(sample, first: 2), forge(sample, first: 0), forge(sample, first: .max),
                 forge(sample, hasOrigin: false), forge(sample, hasPrevious: true),
-                forge(sample, format: 1), forge(sample, encoding: 4),
+                forge(sample, format: 0),
                 forge(sample, encoding: sample.run.header.encoding.rawValue ^ 1),
                 forge(sample, body: sample.run.body + [0]),
                 forge(sample, body: Array(sample.run.body.dropLast())), forge(sample, body: []),
@@ -181,6 +181,41 @@ import Testing
             }
             if count > 1 {
                 #expect(fault(forge(sample, count: UInt64(count) - 1), sample) != nil)
+            }
+        }
+    }
+
+    @Test func `of what only a later build can read it is known where it lies`() throws {
+        let sample = SampleRun(seed: 11, count: 60)
+        let whole = sample.run.header
+        let later = [
+            forge(sample, format: 2), forge(sample, format: .max), forge(sample, encoding: 4),
+            forge(sample, encoding: .max, extra: 99), forge(sample, extra: 128),
+        ]
+        for parts in later {
+            let run = try SealedRun(
+                headerBytes: parts.head, signature: parts.signature, body: parts.body)
+            #expect(run.header.needsLaterBuild)
+            #expect(run.header.stream == whole.stream)
+            #expect(run.header.lastSeq == whole.lastSeq)
+            #expect(run.header.bodyHash == whole.bodyHash)
+            #expect(run.header.origin == nil && run.header.dependencies.isEmpty)
+            #expect(throws: Never.self) { try run.verify(publicKey: sample.key.publicKey) }
+            let part = ExchangeRequest(scope: "forum", cursor: nil, ahead: [], runs: [run])
+            let request = SyncRequest(
+                parts: [part], pendingCount: 0, wallMilliseconds: 0, schemaVersion: 1)
+            let read = try SyncRequest(decoding: request.encode())
+            #expect(read.parts[0].runs[0].headerBytes == run.headerBytes)
+        }
+        let earlier = try SealedRun(
+            headerBytes: forge(sample, extra: 127).head, signature: [], body: [])
+        #expect(!earlier.header.needsLaterBuild)
+        for parts in [
+            forge(sample, first: 0, format: 2), forge(sample, count: 0, format: 2),
+            forge(sample, hasPrevious: true, format: 2), forge(sample, first: 2, format: 2),
+        ] {
+            #expect(throws: CBORError.self) {
+                try SealedRun(headerBytes: parts.head, signature: parts.signature, body: parts.body)
             }
         }
     }

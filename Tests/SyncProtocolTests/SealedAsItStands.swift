@@ -97,6 +97,7 @@ import Testing
             ("a time that is too late", [0x82, 0x1b, 0x02, 0, 0, 0, 0, 0, 0, 0, 0xf6]),
             ("a count of the clock that is too large", [0x83, 0x19, 4, 1, 0x1a, 0, 1, 0, 0, 0xf6]),
             ("an action of 3 bytes", [0x82] + time + map + [2, 0x43, 1, 2, 3]),
+            ("a key that nobody knows", [0x82] + time + [0xa1, 9, 0]),
             ("a key that is no number", [0x82] + time + map + [0x61, 0x61, 0]),
             ("a map that ends early", [0x82] + time + map + [1]),
             ("a row of two items", [0x83] + time + [0xf6, 0x82, 1, 0xf6]),
@@ -125,16 +126,6 @@ import Testing
             #expect(try !rows.check(body, name), "\(name)")
             #expect(throws: CBORError.self, "\(name)") { try rows.read(body) }
         }
-    }
-
-    @Test func `what a later writer says of a changeset stays as it stands`() throws {
-        let rows = Rows(seed: 1, count: 1)
-        let body: [UInt8] = [0x82, 0x19, 4, 0, 0xa1, 9, 0]
-        #expect(try rows.read(body).count == 1)
-        #expect(try !rows.check(body, "an unknown key"))
-        // Nothing can refer to it.
-        let said = try rows.sealed(body, count: 1).vocabulary(namespace: [])
-        #expect(said.firstSeq == 1 && said.lastSeq == 1)
     }
 
     @Test func `a changeset too many for a run`() throws {

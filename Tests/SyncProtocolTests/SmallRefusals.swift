@@ -41,7 +41,7 @@ import Testing
         var encoder = request(aheadCount: 0)
         encoder.array(1)
         encoder.array(3)
-        encoder.blob([0xa2, 0x00, 0x00])
+        encoder.blob([0xa2, 0x00, 0x01])
         encoder.blob([UInt8](repeating: 0, count: 64))
         encoder.blob([0xf6])
         let error = #expect(throws: CBORError.self) {
