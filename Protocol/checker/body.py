@@ -60,7 +60,12 @@ class BodyReader(Reader):
             return {}
         read = {0: lambda: self.text(MAX_AUTHOR), 1: self.integer,
                 2: lambda: self.exact(16), 3: lambda: self.text(MAX_AUTHOR)}
-        return {key: read.get(key, self.item)() for key in self.keys()}
+        found = {}
+        for key in self.keys():
+            if key not in read:
+                raise Reject("unknownKey")
+            found[key] = read[key]()
+        return found
 
     def row_item(self) -> RowItem:
         """01 §4.2."""

@@ -8,26 +8,11 @@ from functools import cached_property
 from checker import ed25519
 from checker.encoding import NULL, Reader, encode
 from checker.identity import device_id, digest
-from checker.limits import MAX_NUMBER, MAX_SCOPE, Reject
+from checker.limits import CRITICAL, FORMAT, MAX_NUMBER, MAX_SCOPE, Reject
 
 HUB, DEVICE = 1, 2
 MAX_CERTIFICATE, MAX_NAME, MAX_GRANTS, MAX_TABLES = 16_384, 200, 64, 1_024
 PREFIX = "karvan0-"
-
-
-def fixed(r: Reader, count: int) -> None:
-    """02 §4: the head of an array of one count."""
-    if r.array() != count:
-        raise Reject("invalid")
-
-
-def or_null(r: Reader, read):
-    """Null, or what is read: a place of more than one kind, though 01 §1 doesn't list it."""
-    r.peek()
-    if not r.at_null():
-        return read()
-    r.at += 1
-    return None
 
 
 def ascending(r: Reader) -> tuple[int, ...]:
@@ -51,8 +36,8 @@ class Grant:
 
     @staticmethod
     def read(r: Reader) -> "Grant":
-        fixed(r, 4)
-        return Grant(r.text(MAX_SCOPE), r.text(MAX_NAME), or_null(r, lambda: ascending(r)), or_null(r, r.integer))
+        r.fixed(4)
+        return Grant(r.text(MAX_SCOPE), r.text(MAX_NAME), r.or_null(lambda: ascending(r)), r.or_null(r.integer))
 
     def item(self) -> tuple:
         tables = NULL if self.tables is None else ("array", tuple(("int", n) for n in self.tables))
@@ -78,9 +63,7 @@ class Statement:
         for key in r.keys():
             match key:
                 case 0:
-                    got[key] = r.unsigned()
-                    if got[key] != 0:
-                        raise Reject("invalid")
+                    got[key] = r.format()
                 case 1:
                     got[key] = r.unsigned(HUB, DEVICE)
                 case 2 | 3 | 5:
@@ -91,6 +74,8 @@ class Statement:
                     got[key] = r.integer()
                 case 8:
                     got[key] = tuple(Grant.read(r) for _ in range(r.array(MAX_GRANTS)))
+                case _ if key >= CRITICAL:
+                    raise Reject("later")
                 case _:
                     r.item()
         r.end()
@@ -99,7 +84,7 @@ class Statement:
         return Statement(*(got[key] for key in range(1, 9)))
 
     def encode(self) -> bytes:
-        items = [("int", 0), ("int", self.kind), ("blob", self.key), ("blob", self.encryption_key), ("text", self.name),
+        items = [("int", FORMAT), ("int", self.kind), ("blob", self.key), ("blob", self.encryption_key), ("text", self.name),
                  ("blob", self.issuer), ("int", self.issued), ("int", self.expiry),
                  ("array", tuple(grant.item() for grant in self.grants))]
         return encode(("map", tuple(enumerate(items))))
@@ -122,14 +107,21 @@ class Certificate:
         if len(data) > MAX_CERTIFICATE:
             raise Reject("tooLong")
         r = Reader(data)
-        fixed(r, 2)
-        raw, signature = r.blob(MAX_CERTIFICATE), r.exact(64)
-        found = Certificate(raw, signature, Statement.decode(raw))
+        found = Certificate.read(r)
         r.end()
         return found
 
+    @staticmethod
+    def read(r: Reader) -> "Certificate":
+        r.fixed(2)
+        raw, signature = r.blob(MAX_CERTIFICATE), r.exact(64)
+        return Certificate(raw, signature, Statement.decode(raw))
+
+    def item(self) -> tuple:
+        return ("array", (("blob", self.raw), ("blob", self.signature)))
+
     def encode(self) -> bytes:
-        return encode(("array", (("blob", self.raw), ("blob", self.signature))))
+        return encode(self.item())
 
     @cached_property
     def signed(self) -> bool:
@@ -183,7 +175,7 @@ def token(text: str) -> tuple[bytes, bytes, bytes, int]:
     if text != PREFIX + base64.urlsafe_b64encode(data).rstrip(b"=").decode():
         raise Reject("invalid")
     r = Reader(data)
-    fixed(r, 4)
+    r.fixed(4)
     found = r.exact(32), r.exact(32), r.exact(32), r.integer()
     r.end()
     return found

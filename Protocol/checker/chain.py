@@ -49,6 +49,8 @@ class Replica:
         this = run_hash(header)
         if this in self.held:  # step 2
             return None
+        if h.later:
+            raise Refused("UPGRADE")
         if h.previous is not None and not self.holds(h.stream, h.first - 1, h.previous):  # step 3
             raise Refused("GAP")
         for dep in h.deps:  # step 4
@@ -70,7 +72,7 @@ class Replica:
         names = Names(self.held)
         contents = {run: self.open(h, self.bodies[run], names)[0] for run, h in self.held.items()}
         names.share(contents)
-        found = {run: names.changesets(run, contents[run]) for run in self.held}
+        found = {run: names.changesets(run, contents) for run in self.held}
         self.state = State()
         for changesets in found.values():
             for changeset in changesets:

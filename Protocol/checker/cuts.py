@@ -3,11 +3,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from checker.certificates import MAX_NAME, fixed, or_null
+from checker.certificates import MAX_NAME
 from checker.encoding import NULL, Reader, encode
-from checker.limits import MAX_INCARNATION, MAX_SCOPE, MAX_SEQ, Reject
+from checker.limits import FORMAT, MAX_INCARNATION, MAX_SCOPE, MAX_SEQ, Reject
 
-REVOKED, FORK, POISON = 1, 2, 3
 MAX_CUT, MAX_CUT_STREAMS = 65_536, 450
 
 Origin = tuple  # (public key, scope, incarnation)
@@ -24,9 +23,9 @@ class CutStream:
 
     @staticmethod
     def read(r: Reader) -> "CutStream":
-        fixed(r, 4)
+        r.fixed(4)
         scope, incarnation = r.text(MAX_SCOPE), r.unsigned(0, MAX_INCARNATION)
-        last, run = r.unsigned(0, MAX_SEQ), or_null(r, lambda: r.exact(32))
+        last, run = r.unsigned(0, MAX_SEQ), r.or_null(lambda: r.exact(32))
         if (last == 0) != (run is None):
             raise Reject("invalid")
         return CutStream(scope, incarnation, (last, run))
@@ -52,18 +51,18 @@ class Cut:
         if len(data) > MAX_CUT:
             raise Reject("tooLong")
         r = Reader(data)
-        fixed(r, 7)
-        if r.unsigned() != 0:
-            raise Reject("invalid")
-        found = Cut(r.unsigned(REVOKED, POISON), r.exact(32),
+        further = r.at_least(7)
+        r.format()
+        found = Cut(r.unsigned(1), r.exact(32),
                     tuple(CutStream.read(r) for _ in range(r.array(MAX_CUT_STREAMS))), r.boolean(), r.integer(),
                     r.text(MAX_NAME))
+        r.pass_over(further)
         r.end()
         return found
 
     def encode(self) -> bytes:
         streams = ("array", tuple(stream.item() for stream in self.streams))
-        return encode(("array", (("int", 0), ("int", self.reason), ("blob", self.key), streams, ("bool", self.whole),
+        return encode(("array", (("int", FORMAT), ("int", self.reason), ("blob", self.key), streams, ("bool", self.whole),
                                  ("int", self.decided), ("text", self.note))))
 
     def end(self, origin: Origin) -> End | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from checker.limits import INT_MAX, INT_MIN, MAX_BOX, MAX_LEVELS, MAX_SCALAR, TAG as TAG_BYTES, Reject
+from checker.limits import FORMAT, INT_MAX, INT_MIN, MAX_BOX, MAX_LEVELS, MAX_SCALAR, TAG as TAG_BYTES, Reject
 
 NULL = ("null",)
 UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
@@ -201,6 +201,37 @@ class Reader:
 
     def array(self, limit: int | None = None) -> int:
         return self.counted(ARRAY, limit)
+
+    def fixed(self, count: int) -> None:
+        """The head of an array of exactly so many items."""
+        if self.array() != count:
+            raise Reject("invalid")
+
+    def at_least(self, count: int) -> int:
+        """11 §2: the head of an array of so many items or more; how many more there are."""
+        found = self.array()
+        if found < count:
+            raise Reject("invalid")
+        return found - count
+
+    def pass_over(self, count: int) -> None:
+        """11 §2: further items."""
+        for _ in range(count):
+            self.item()
+
+    def format(self) -> None:
+        """11 §1: the number of a format."""
+        found = self.unsigned()
+        if found != FORMAT:
+            raise Reject("later" if found > FORMAT else "invalid")
+
+    def or_null(self, read):
+        """Null, or what is read: a place of more than one kind."""
+        self.peek()
+        if not self.at_null():
+            return read()
+        self.at += 1
+        return None
 
     def simple(self, booleans: bool) -> tuple:
         """An item of major type 7 where any kind may stand."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from checker import ed25519
-from checker.certificates import MAX_NAME, fixed
+from checker.certificates import MAX_NAME
 from checker.encoding import Reader, encode
 from checker.identity import digest
-from checker.limits import MAX_ERASED, MAX_ERASURE, Reject
+from checker.limits import FORMAT, MAX_ERASED, MAX_ERASURE, Reject
+
+
+def erasure_id(statement: bytes) -> bytes:
+    """12 §5: what the hub signs."""
+    return digest("karvan/1/erasure", statement)
 
 
 @dataclass(frozen=True)
@@ -20,29 +25,33 @@ class Erasure:
     hub: bytes
 
     @staticmethod
-    def decode(data: bytes) -> tuple["Erasure", bytes]:
-        """An erasure, and its signature."""
+    def decode(data: bytes) -> tuple["Erasure", bytes, bytes]:
+        """An erasure, its statement as it lies, and its signature."""
         if len(data) > MAX_ERASURE:
             raise Reject("tooLong")
         r = Reader(data)
-        fixed(r, 2)
-        fixed(r, 5)
+        r.fixed(2)
+        start = r.at
+        further = r.at_least(6)
+        r.format()
         found = Erasure(tuple(r.exact(16) for _ in range(r.array(MAX_ERASED))), r.integer(), r.text(MAX_NAME),
                         r.text(MAX_NAME), r.exact(32))
+        r.pass_over(further)
+        statement = data[start:r.at]
         signature = r.exact(64)
         r.end()
-        return found, signature
+        return found, statement, signature
 
     def item(self) -> tuple:
-        return ("array", (("array", tuple(("blob", row) for row in self.people)), ("int", self.decided),
+        return ("array", (("int", FORMAT), ("array", tuple(("blob", row) for row in self.people)), ("int", self.decided),
                           ("text", self.author), ("text", self.note), ("blob", self.hub)))
 
     @property
-    def id(self) -> bytes:
-        return digest("karvan/1/erasure", encode(self.item()))
+    def statement(self) -> bytes:
+        return encode(self.item())
 
-    def is_signed(self, signature: bytes) -> bool:
-        return ed25519.verifies(signature, self.id, self.hub)
+    def is_signed(self, statement: bytes, signature: bytes) -> bool:
+        return ed25519.verifies(signature, erasure_id(statement), self.hub)
 
     def encode(self, signature: bytes) -> bytes:
         return encode(("array", (self.item(), ("blob", signature))))

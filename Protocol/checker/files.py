@@ -6,6 +6,7 @@ from pathlib import Path
 
 from checker.json_form import members, normal, same
 from checker.kinds_of_bytes import check_bodies, check_cbor, check_ids, check_runs
+from checker.kinds_of_messages import check_feed, check_messages
 from checker.kinds_of_people import check_erasures, check_personal
 from checker.kinds_of_state import check_clock, check_folds, check_merge
 from checker.kinds_of_trust import check_certificates, check_cuts
@@ -15,7 +16,8 @@ from checker.limits import BadVector
 KINDS = {"cbor": (check_cbor, ()), "bodies": (check_bodies, ()), "ids": (check_ids, ()), "runs": (check_runs, ()),
          "clock": (check_clock, ()), "merge": (check_merge, ()), "folds": (check_folds, ()),
          "resolutions": (check_resolutions, ("ops",)), "certificates": (check_certificates, ()),
-         "cuts": (check_cuts, ()), "personal": (check_personal, ()), "erasures": (check_erasures, ())}
+         "cuts": (check_cuts, ()), "personal": (check_personal, ()), "erasures": (check_erasures, ()),
+         "messages": (check_messages, ()), "feed": (check_feed, ())}
 
 
 def strict(pairs) -> dict:

@@ -9,6 +9,22 @@ from checker.model import Changeset, Op
 from checker.runs import Header
 
 
+def entry(op: Op) -> tuple[int, int] | None:
+    """02 §8 "Counters": both parts of an entry, by its bytes; None for another op."""
+    if op.action != "put" or op.value[0] != "composite" or [part[0] for part in op.value[1]] != ["int", "int"]:
+        return None
+    up, down = (part[1] for part in op.value[1])
+    return (up, down) if up >= 0 and down >= 0 else None
+
+
+def counting(op: Op, branch: bytes, before: tuple[int, int] | None) -> Op:
+    """02 §8 "Counters": an entry on a branch, less what its author had counted before."""
+    if not (parts := entry(op)):
+        return op
+    rest = tuple(("int", max(0, part - less)) for part, less in zip(parts, before or (0, 0)))
+    return replace(op, value=("composite", rest), over=frozenset(dot for dot in op.over if dot[0] == branch))
+
+
 @dataclass
 class Line:
     """A stream, or a branch: what its runs go on from, and what it begins with that is another one's."""
@@ -91,9 +107,26 @@ class Names:
         own = changeset.dot[0]
         return self.renamed(changeset, own, lambda dot: dot if dot[0] == own else self.dot(dot))
 
-    def changesets(self, run: bytes, contents: list[Changeset]) -> list[Changeset]:
+    def changesets(self, run: bytes, contents: dict[bytes, list[Changeset]]) -> list[Changeset]:
         """What a run says that no other one says, with all dots as they are called."""
         line, own = self.line[run], self.held[run].stream
         first = max((last for last, _ in line.shared), default=line.base)
-        return [self.renamed(c, line.name, lambda dot: self.dot((line.name, dot[1]) if dot[0] == own else dot))
-                for c in contents if c.dot[1] > first]
+        found = [self.renamed(c, line.name, lambda dot: self.dot((line.name, dot[1]) if dot[0] == own else dot))
+                 for c in contents[run] if c.dot[1] > first]
+        if line.parent is None:
+            return found
+        before = self.counted(run, first, contents)
+        return [replace(c, rows=tuple(replace(item, ops=tuple(
+            counting(op, line.name, before.get((item.table, item.row, *op.cell))) for op in item.ops))
+            for item in c.rows)) for c in found]
+
+    def counted(self, run: bytes, first: int, contents: dict[bytes, list[Changeset]]) -> dict[tuple, tuple]:
+        """By cell the last entry of a counter that a branch's author had written before what the branch holds."""
+        chain: list[bytes] = []
+        this: bytes | None = run
+        while this is not None:
+            chain.insert(0, this)
+            this = self.held[this].previous
+        return {(item.table, item.row, *op.cell): entry(op)
+                for changesets in map(contents.get, chain) for c in changesets if c.dot[1] <= first
+                for item in c.rows for op in item.ops if entry(op)}

@@ -56,6 +56,20 @@ def conflict_id(table: int, row: bytes, column: int, dots: list[Dot]) -> bytes:
     return digest("karvan/1/conflict", encode(("array", tuple(items))))
 
 
+def facts_key(rule: int, facts: list) -> bytes:
+    """05 §8: what a rule's facts are known by."""
+    return digest("karvan/1/clash", encode(("array", (("int", rule), ("array", tuple(facts))))))
+
+
+def rule_conflict_id(rule: int, facts: list, shown: list, choices: list, decisions: list[Dot]) -> bytes:
+    """05 §8. A choice is a name and its edits."""
+    named = [("array", (("text", name), *(("array", tuple(edit)) for edit in edits))) for name, edits in choices]
+    items = [("blob", facts_key(rule, facts)), ("array", tuple(shown)), ("array", tuple(named))]
+    for stream, seq in sorted(decisions):
+        items += [("blob", stream), ("int", seq)]
+    return digest("karvan/1/rule-conflict", encode(("array", tuple(items))))
+
+
 def hybrid(ms: int) -> int:
     """02 §3."""
     return min(max(ms, 0), MAX_MS) << 16

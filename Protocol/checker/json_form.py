@@ -215,7 +215,7 @@ def j_open(found: list[tuple[int, bytes]]) -> list[dict]:
 
 
 SETS = {"over", "covers", "candidates", "covered", "shownDots", "allDots", "deletes", "uncovered"}
-LONG = {"bytes", "header", "body", "signature", "text", "blob", "box", "keys"}
+LONG = {"bytes", "header", "body", "signature", "seal", "text", "blob", "box", "keys", "hub", "device"}
 
 
 def normal(x, key: str = "", unordered: tuple = ()):
@@ -254,10 +254,15 @@ def p_fields(f) -> Header:
         p_hex(f.get("keyChecks", "")))
 
 
+def j_lasting(h: Header) -> dict:
+    """01 §6.4: what of F means the same in all formats."""
+    return {"stream": h.stream.hex(), "firstSeq": j_int(h.first), "count": h.count, "previous": j_hash(h.previous),
+            "bodyHash": h.body_hash.hex()}
+
+
 def j_fields(h: Header) -> dict:
     """01 §6.4: F."""
     deps = [{"stream": s.hex(), "seq": j_int(n), "run": r.hex()} for s, n, r in h.deps]
     origin = h.origin and {"publicKey": h.origin[0].hex(), "scope": j_text(h.origin[1]), "incarnation": j_int(h.origin[2])}
-    return {"stream": h.stream.hex(), "firstSeq": j_int(h.first), "count": h.count, "previous": j_hash(h.previous),
-            "bodyHash": h.body_hash.hex(), "deps": deps, "schemaVersion": j_int(h.schema), "encoding": h.encoding,
-            "size": h.size, "origin": origin} | ({"keyChecks": h.checks.hex()} if h.checks else {})
+    return j_lasting(h) | {"deps": deps, "schemaVersion": j_int(h.schema), "encoding": h.encoding, "size": h.size,
+                           "origin": origin} | ({"keyChecks": h.checks.hex()} if h.checks else {})

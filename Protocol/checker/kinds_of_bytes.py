@@ -12,9 +12,10 @@ from checker.body import BodyReader
 from checker.chain import Refused, Replica
 from checker.columns import ColumnsReader
 from checker.encoding import Reader, encode
-from checker.identity import conflict_id, device_id, digest, keyed_row, new_row, sha256, stream_id
+from checker.identity import (
+    conflict_id, device_id, digest, facts_key, keyed_row, new_row, rule_conflict_id, sha256, stream_id)
 from checker.json_form import (
-    j_changeset, j_fields, j_value, members, p_bytes, p_dot, p_fields, p_hex, p_int, p_text, p_time, p_value)
+    j_changeset, j_fields, j_lasting, j_value, members, p_bytes, p_dot, p_fields, p_hex, p_int, p_text, p_time, p_value)
 from checker.limits import MAX_NUMBER, MAX_SEQ, BadVector, Reject
 from checker.runs import Header, expand, run_hash
 
@@ -132,6 +133,16 @@ def check_ids(given, when):
             members(given, "table row column dots")
             return {"conflict": conflict_id(p_int(given["table"]), p_hex(given["row"], 16), p_int(given["column"]),
                                             [p_dot(d) for d in given["dots"]]).hex()}
+        case "facts":
+            members(given, "rule facts")
+            return {"facts": facts_key(p_int(given["rule"], 0, MAX_NUMBER), [p_value(v) for v in given["facts"]]).hex()}
+        case "ruleConflict":
+            members(given, "rule facts shownFacts choices decisions")
+            choices = [(p_text(members(c, "name edits")["name"]), [[p_value(v) for v in edit] for edit in c["edits"]])
+                       for c in given["choices"]]
+            return {"conflict": rule_conflict_id(
+                p_int(given["rule"], 0, MAX_NUMBER), [p_value(v) for v in given["facts"]],
+                [p_value(v) for v in given["shownFacts"]], choices, [p_dot(d) for d in given["decisions"]]).hex()}
     raise BadVector(f"an unknown kind: {when!r}")
 
 
@@ -149,7 +160,9 @@ def check_runs(given, when):
     if when == "header":
         data = p_bytes(members(given, "header")["header"])
         try:
-            return {"fields": j_fields(Header.decode(data)), "hash": run_hash(data).hex()}
+            found = Header.decode(data)
+            form = {"later": j_lasting(found)} if found.later else {"fields": j_fields(found)}
+            return form | {"hash": run_hash(data).hex()}
         except Reject as reason:
             return {"reject": str(reason)}
     if when == "verify":

@@ -7,12 +7,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from checker import ed25519
 from checker.certificates import DEVICE, HUB, Certificate, Grant, Statement, certificate_hash, may, token
-from checker.cuts import POISON, REVOKED, Cut, CutStream, End, Origin, least_end
+from checker.cuts import Cut, CutStream, End, Origin, least_end
 from checker.encoding import Reader, encode
 from checker.identity import digest, sha256
 from checker.json_form import j_hash, j_int, j_text, members, p_bytes, p_hex, p_int, p_text
 from checker.kinds_of_bytes import agrees, library_verifies, need
-from checker.limits import INT_MAX, INT_MIN, MAX_INCARNATION, MAX_NUMBER, MAX_SEQ, BadVector, Reject
+from checker.limits import FORMAT, INT_MAX, INT_MIN, MAX_INCARNATION, MAX_LEVELS, MAX_NUMBER, MAX_SEQ, BadVector, Reject
 from checker.pins import Stated, adopt
 
 
@@ -54,7 +54,7 @@ def p_certificate(x) -> Certificate:
     found = Certificate.decode(p_bytes(x))
     valid = library_verifies(found.signature, certificate_hash(found.raw), found.statement.issuer)
     need(valid == found.signed, "the library goes by the same equation")
-    need(agrees(Reader(found.raw).item()), "another implementation of CBOR reads the same")
+    need(agrees(Reader(found.raw).item(-MAX_LEVELS)), "another implementation of CBOR reads the same")
     need(found.encode() == p_bytes(x), "a certificate that is accepted encodes to the same bytes")
     return found
 
@@ -102,7 +102,7 @@ def enrolment(seed: bytes, secret: bytes, name: bytes) -> bytes:
     key, sign = signer(seed)
     encryption_key = raw_public(X25519PrivateKey.from_private_bytes(digest("karvan/1/encryption-key", seed)))
     signature = sign(digest("karvan/1/enrolment", secret, key, encryption_key, name))
-    return encode(("array", (("int", 0), ("blob", secret), ("blob", key), ("blob", encryption_key), ("text", name),
+    return encode(("array", (("int", FORMAT), ("blob", secret), ("blob", key), ("blob", encryption_key), ("text", name),
                              ("blob", signature))))
 
 
@@ -150,8 +150,8 @@ def check_certificates(given, when):
                 found = Stated.decode(data)
             except Reject as reason:
                 return {"reject": str(reason)}
-            need(found.encode() == data, "pins that are accepted encode to the same bytes")
-            need(agrees(Reader(data).item()), "another implementation of CBOR reads the same")
+            need(found.encode() == data or data[0] > 0x83, "pins that are accepted encode to the same bytes")
+            need(agrees(Reader(data).item(-MAX_LEVELS)), "another implementation of CBOR reads the same")
             return {"pins": [pin.hex() for pin in found.pins], "stated": j_int(found.time)}
         case "adopt":
             members(given, "trusted since said")
@@ -193,7 +193,7 @@ def p_cut(x) -> Cut:
     members(x, "reason publicKey streams whole decided note")
     if not isinstance(x["whole"], bool):
         raise BadVector(f"neither true nor false: {x['whole']!r}")
-    cut = Cut(p_int(x["reason"], REVOKED, POISON), p_hex(x["publicKey"], 32), tuple(map(p_cut_stream, x["streams"])),
+    cut = Cut(p_int(x["reason"], 1), p_hex(x["publicKey"], 32), tuple(map(p_cut_stream, x["streams"])),
               x["whole"], p_ms(x["decided"]), p_text(x["note"]))
     need(Cut.decode(cut.encode()) == cut, "what is written reads as the same")
     return cut
@@ -202,7 +202,7 @@ def p_cut(x) -> Cut:
 def j_cut(cut: Cut) -> dict:
     """01 §6.10: K."""
     streams = [{"scope": j_text(s.scope), "incarnation": j_int(s.incarnation)} | j_end(s.end) for s in cut.streams]
-    return {"reason": cut.reason, "publicKey": cut.key.hex(), "streams": streams, "whole": cut.whole,
+    return {"reason": j_int(cut.reason), "publicKey": cut.key.hex(), "streams": streams, "whole": cut.whole,
             "decided": j_int(cut.decided), "note": j_text(cut.note)}
 
 
@@ -220,8 +220,8 @@ def check_cuts(given, when):
                 found = Cut.decode(data)
             except Reject as reason:
                 return {"reject": str(reason)}
-            need(found.encode() == data, "a cut that is accepted encodes to the same bytes")
-            need(agrees(Reader(data).item()), "another implementation of CBOR reads the same")
+            need(found.encode() == data or data[0] > 0x87, "a cut that is accepted encodes to the same bytes")
+            need(agrees(Reader(data).item(-MAX_LEVELS)), "another implementation of CBOR reads the same")
             return {"cut": j_cut(found)}
         case "encode":
             return {"bytes": p_cut(members(given, "cut")["cut"]).encode().hex()}

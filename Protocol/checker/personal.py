@@ -9,7 +9,7 @@ from checker.identity import cbor_unsigned, digest
 from checker.limits import CHECK, Reject
 from checker.model import Changeset, Op
 
-KEY = 32
+KEY, PAD = 32, 16
 MISSING = bytes(KEY)
 DOMAIN = "karvan/1/personal"
 
@@ -24,7 +24,8 @@ def check(key: bytes) -> bytes:
 
 def seal(key: bytes, table: int, row: bytes, column: int, value: tuple) -> bytes:
     """The box of a value in a cell."""
-    return chacha.seal(key, nonce(table, row, column), encode(value))
+    plaintext = encode(value)
+    return chacha.seal(key, nonce(table, row, column), plaintext + bytes(-len(plaintext) % PAD))
 
 
 def unseal(key: bytes, table: int, row: bytes, column: int, box: bytes) -> tuple | None:
@@ -35,10 +36,9 @@ def unseal(key: bytes, table: int, row: bytes, column: int, box: bytes) -> tuple
     reader = Reader(plaintext)
     try:
         value = reader.value()
-        reader.end()
     except Reject:
         return None
-    return None if is_unreadable(value) else value
+    return None if is_unreadable(value) or any(reader.take(reader.left())) else value
 
 
 def subject(row: bytes, op: Op) -> bytes | None:

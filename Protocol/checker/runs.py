@@ -8,7 +8,10 @@ import zstandard
 from checker.encoding import Reader, encode
 from checker.identity import device_id, digest, stream_id
 from checker.limits import (
-    CHECK, MAX_EXPANDED, MAX_HEADER, MAX_INCARNATION, MAX_RUN, MAX_SCOPE, MAX_SEQ, MAX_WINDOW, Reject)
+    CHECK, CRITICAL, FORMAT, MAX_EXPANDED, MAX_HEADER, MAX_INCARNATION, MAX_RUN, MAX_SCOPE, MAX_SEQ, MAX_WINDOW, Reject)
+
+
+COLUMNS_PACKED = 3  # 01 §5: the greatest encoding that is known
 
 
 def expand(stored: bytes, encoding: int, size: int) -> bytes:
@@ -51,6 +54,7 @@ class Header:
     size: int
     origin: tuple[bytes, bytes, int] | None  # public key, scope, incarnation
     checks: bytes = b""
+    later: bool = False  # only a later build can read it; of the fields only the first five say anything
 
     @property
     def last(self) -> int:
@@ -60,29 +64,40 @@ class Header:
     def decode(data: bytes) -> "Header":
         if len(data) > MAX_HEADER:
             raise Reject("tooLong")
-        r, got = Reader(data), {}
+        r, got, later = Reader(data), {}, False
         for key in r.keys():
             match key:
                 case 0:
-                    got[key] = r.unsigned()
-                    if got[key] != 0:
+                    got[key] = r.unsigned(0)
+                    if got[key] < FORMAT:
                         raise Reject("invalid")
+                    later = got[key] > FORMAT
                 case 1:
                     got[key] = r.exact(16)
                 case 2:
                     got[key] = r.unsigned(1, MAX_SEQ - 1)
                 case 3:
                     got[key] = r.unsigned(1, MAX_RUN)
-                case 4 | 5 | 9:
+                case 4 | 5:
                     got[key] = r.exact(32)
+                case _ if later:
+                    r.item()
                 case 6:
                     got[key] = [Header.dep(r) for _ in range(r.array())]
                 case 7:
                     got[key] = r.unsigned()
                 case 8:
-                    if r.array() != 2:
+                    further = r.at_least(2)
+                    encoding = r.unsigned()
+                    if encoding > COLUMNS_PACKED:
+                        later = True
+                        r.pass_over(1 + further)
+                        continue
+                    if further:
                         raise Reject("invalid")
-                    got[key] = r.unsigned(0, 3), r.unsigned(0, MAX_EXPANDED)
+                    got[key] = encoding, r.unsigned(0, MAX_EXPANDED)
+                case 9:
+                    got[key] = r.exact(32)
                 case 10:
                     got[key] = r.text(MAX_SCOPE)
                 case 11:
@@ -92,13 +107,20 @@ class Header:
                     if not got[key] or len(got[key]) % CHECK:
                         raise Reject("invalid")
                 case _:
+                    later = key >= CRITICAL
                     r.item()
         r.end()
-        origin = {9, 10, 11} & got.keys()
-        if not {0, 1, 2, 3, 5, 6, 7, 8} <= got.keys() or len(origin) not in (0, 3):
+        if not {0, 1, 2, 3, 5} <= got.keys():
             raise Reject("missingKey")
         if got[2] + got[3] - 1 > MAX_SEQ:
             raise Reject("outOfRange")
+        if later:
+            if (4 in got) == (got[2] == 1):
+                raise Reject("invalid")
+            return Header(got[1], got[2], got[3], got.get(4), got[5], [], 0, 0, 0, None, later=True)
+        origin = {9, 10, 11} & got.keys()
+        if not {6, 7, 8} <= got.keys() or len(origin) not in (0, 3):
+            raise Reject("missingKey")
         if len(set(got[6])) < len(got[6]) or any(stream == got[1] for stream, _, _ in got[6]):
             raise Reject("invalid")
         if (4 in got) == (got[2] == 1) or bool(origin) != (got[2] == 1):
@@ -110,13 +132,12 @@ class Header:
 
     @staticmethod
     def dep(r: Reader) -> tuple[bytes, int, bytes]:
-        if r.array() != 3:
-            raise Reject("invalid")
+        r.fixed(3)
         return r.exact(16), r.unsigned(1, MAX_SEQ), r.exact(32)
 
     def encode(self) -> bytes:
         array = lambda *items: ("array", tuple(items))
-        entries = {0: ("int", 0), 1: ("blob", self.stream), 2: ("int", self.first), 3: ("int", self.count)}
+        entries = {0: ("int", FORMAT), 1: ("blob", self.stream), 2: ("int", self.first), 3: ("int", self.count)}
         if self.previous is not None:
             entries[4] = ("blob", self.previous)
         entries[5] = ("blob", self.body_hash)

@@ -82,13 +82,17 @@ extension BodyVectors {
                 draft.map(2).number(1).number(1).number(0).text("a")),
             try refusal(
                 "a key of meta that comes twice", "keyOrder",
-                draft.map(2).number(9).null.number(9).null),
+                draft.map(2).number(1).number(1).number(1).number(1)),
+            try refusal("an unknown key of meta", "unknownKey", draft.map(1).number(4).null),
             try refusal(
-                "a tag under an unknown key", "unsupported",
+                "an unknown key of meta behind an author", "unknownKey",
+                draft.map(2).number(0).text("a").number(1 << 40).adding { $0.bool(true) }),
+            try refusal(
+                "an unknown key of meta, and a tag under it", "unknownKey",
                 draft.map(1).number(9).adding { $0.raw([0xc0, 0x00]) }),
             try refusal(
-                "nine levels under an unknown key", "tooDeep",
-                (0..<8).reduce(draft.map(1).number(9)) { draft, _ in draft.array(1) }.number(0)),
+                "an unknown key of meta, and nothing behind it", "unknownKey",
+                draft.map(1).number(4)),
         ]
     }
 

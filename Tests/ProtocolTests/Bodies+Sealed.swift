@@ -31,7 +31,7 @@ extension BodyVectors {
                     .value(value(about: Fixed.otherRow)).code(6, 0).array(2).number(2)
                     .blob([UInt8](repeating: 7, count: 16)).array(4).number(3).number(1).put),
             try vector(
-                "a box of 65600 bytes", put.value(value([UInt8](repeating: 0x5a, count: 65_600)))),
+                "a box of 65632 bytes", put.value(value([UInt8](repeating: 0x5a, count: 65_632)))),
         ]
     }
 
@@ -48,8 +48,8 @@ extension BodyVectors {
             try refusal("a box of nothing", "invalid", sealed(2).blob([])),
             try refusal("a box of a tag alone", "invalid", sealed(2).blob(box.dropLast())),
             try refusal(
-                "a box of 65601 bytes", "tooLong",
-                sealed(2).blob([UInt8](repeating: 0x5a, count: 65_601))),
+                "a box of 65633 bytes", "tooLong",
+                sealed(2).blob([UInt8](repeating: 0x5a, count: 65_633))),
             try refusal(
                 "a subject of 15 bytes", "invalid", sealed(3).blob(box).blob(subject.dropLast())),
             try refusal(
@@ -98,7 +98,7 @@ extension ColumnVectors {
     }
 
     static func wrongSealed() throws -> [Vector] {
-        let large = [UInt8](repeating: 0x5a, count: 65_600)
+        let large = [UInt8](repeating: 0x5a, count: 65_632)
         return [
             try refusal("a sealed value without a box", "invalid") {
                 $0.columns = [0x03, 0x81, 0x04]
@@ -106,8 +106,8 @@ extension ColumnVectors {
             try refusal("a box of a tag alone", "invalid") {
                 $0.columns = [0x03, 0x82, 0x04, 0x50] + BodyVectors.box.dropLast()
             },
-            try refusal("a box of 65601 bytes", "tooLong") {
-                $0.columns = [0x03, 0x82, 0x04, 0x5a, 0x00, 0x01, 0x00, 0x41]
+            try refusal("a box of 65633 bytes", "tooLong") {
+                $0.columns = [0x03, 0x82, 0x04, 0x5a, 0x00, 0x01, 0x00, 0x61]
             },
             try refusal("a sealed value of four items", "invalid") {
                 $0.columns = [0x03, 0x84, 0x04, 0x51] + BodyVectors.box
@@ -126,13 +126,13 @@ extension ColumnVectors {
             try refusal("an author that is sealed", "invalid") {
                 $0.authors = [0x03, 0x82, 0x04, 0x51] + BodyVectors.box
             },
-            try refusal("a box of 65600 bytes that comes 65 times", "tooLong") {
+            try refusal("a box of 65632 bytes that comes 65 times", "tooLong") {
                 $0.rowCounts = [0x01, 65]
                 $0.shapes = [0x01, 0x83, 0x01, 0x00, 0x10]
                 $0.names = []
                 $0.columns =
                     [0x00, 0x41, 0xfe] + [UInt8](repeating: 0xff, count: 7) + [0x01]
-                    + [0x82, 0x04, 0x5a, 0x00, 0x01, 0x00, 0x40] + large
+                    + [0x82, 0x04, 0x5a, 0x00, 0x01, 0x00, 0x60] + large
             },
         ]
     }

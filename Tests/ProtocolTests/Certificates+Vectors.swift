@@ -83,15 +83,19 @@ extension CertificateKind {
             encoder.blob(ofLaptop.signature.dropLast(count))
             return encoder.bytes
         }
-        // a9, 00 00, 01 02, 02 58 20 …, and the grants at the end.
+        // a9, 00 01, 01 02, 02 58 20 …, and the grants at the end.
         let grant = statement.count - 23
+        var both = statement
+        (both[2], both[4]) = (2, 3)
+        let twice = around(both)
         let tables = statement.count - 7
         let cases: [(String, [UInt8])] = [
             ("a device's", good), ("a hub's", ofHub.encode()),
             ("a bit of the signature is another", good.dropLast() + [good[good.count - 1] ^ 1]),
             ("nothing", []), ("a byte less", Array(good.dropLast())), ("a byte more", good + [0]),
             ("a byte more in the statement", around(statement + [0])),
-            ("no statement", around([])), ("another format", changed(2, 1)),
+            ("no statement", around([])), ("format 0", changed(2, 0)), ("format 2", changed(2, 2)),
+            ("format 2, and kind 3", twice),
             ("no format", without(1..<3, count: 8)), ("no kind", without(3..<5, count: 8)),
             ("kind 0", changed(4, 0)), ("kind 3", changed(4, 3)),
             ("a kind that is true", changed(4, 0xf5)),
@@ -101,6 +105,12 @@ extension CertificateKind {
                 "a key that nobody knows",
                 around([0xaa] + statement.dropFirst() + [0x18, 0x63, 0x61, 0x78])
             ),
+            (
+                "key 127", around([0xaa] + statement.dropFirst() + [0x18, 0x7f, 0x61, 0x78])
+            ),
+            ("key 128", around([0xaa] + statement.dropFirst() + [0x18, 0x80, 0x00])),
+            ("key 200", around([0xaa] + statement.dropFirst() + [0x18, 0xc8, 0xf6])),
+            ("key 200, without a value", around([0xaa] + statement.dropFirst() + [0x18, 0xc8])),
             (
                 "a key that nobody knows, without a value",
                 around([0xaa] + statement.dropFirst() + [9])
@@ -221,22 +231,38 @@ extension CertificateKind {
                 ]
             ),
         ]
-        return try cases.map { name, certificates in
-            func held(_ device: DeviceKey, _ certificates: [Certificate]) -> JSON {
-                [
-                    "device": .hex(device.device.bytes),
-                    "certificates": .array(certificates.map { .bytes($0.encode()) }),
-                ]
+        // What can't be read lets nobody in, and does no harm beside what can.
+        let later = [needing(later: 2), [0x82, 0x40]]
+        return try
+            (cases.map { ($0.0, $0.1.map { $0.encode() }) } + [
+                ("one that needs a later build", [needing(later: 2)]),
+                ("a recorder's beside some that can't be read", later + [ofLaptop.encode()]),
+            ]).map { name, certificates in
+                func held(_ device: DeviceKey, _ certificates: [[UInt8]]) -> JSON {
+                    [
+                        "device": .hex(device.device.bytes),
+                        "certificates": .array(certificates.map { .bytes($0) }),
+                    ]
+                }
+                return try vector(
+                    "may", "may: \(name)",
+                    [
+                        "root": .hex(root.device.bytes),
+                        "held": [held(hub, [ofHub.encode()]), held(laptop, certificates)],
+                        "device": .hex(laptop.device.bytes), "scope": "forum",
+                        "certificatesTable": 12, "tables": [1, 2, 5, 7, 12, 300, 4_294_967_295],
+                    ])
             }
-            return try vector(
-                "may", "may: \(name)",
-                [
-                    "root": .hex(root.device.bytes),
-                    "held": [held(hub, [ofHub]), held(laptop, certificates)],
-                    "device": .hex(laptop.device.bytes), "scope": "forum",
-                    "certificatesTable": 12, "tables": [1, 2, 5, 7, 12, 300, 4_294_967_295],
-                ])
-        }
+    }
+
+    /// A device's certificate with a critical key that this build doesn't know, signed as it is.
+    private static func needing(later value: UInt8) -> [UInt8] {
+        let statement = [0xaa] + ofLaptop.bytes.dropFirst() + [0x18, 0xc8, value]
+        var encoder = CBOREncoder()
+        encoder.array(2)
+        encoder.blob(statement)
+        encoder.blob(hub.sign(Digest(.certificate, statement)))
+        return encoder.bytes
     }
 
     private static func messages() throws -> [Vector] {

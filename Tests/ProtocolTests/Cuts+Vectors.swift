@@ -71,6 +71,8 @@ extension CutKind {
             ("several streams", several), ("the greatest numbers", numbers),
             ("a stream twice", make([stream(end(9)), stream(end(4))])), ("nothing ends", make()),
             ("the least decided", make(decided: .min)),
+            ("a reason that nobody knows", make(because: Cut.Reason(rawValue: 4), isWhole: true)),
+            ("the greatest reason", make(because: Cut.Reason(rawValue: .max))),
             ("a note of 200 bytes", make(note: String(repeating: "n", count: 200))),
             (
                 "a scope of 64 bytes",
@@ -78,9 +80,22 @@ extension CutKind {
             ),
         ]
         let most = try most()
+        let further = try further()
         return try cases.map { name, cut in
             try read(name, .bytes(cut.encode()), ["cut": .cut(cut)])
-        } + [most]
+        } + [most] + further
+    }
+
+    /// What later builds may say in further items, a reader passes over.
+    private static func further() throws -> [Vector] {
+        let cut = make(
+            [stream(end(7))], isWhole: true, decided: 1_764_000_000_000, note: "lost")
+        let strange = [[0x00], [0xa1, 0x18, 0xff, 0x82, 0xf5, 0x61, 0x78], [0xf6]] as [[UInt8]]
+        let deep = [UInt8](repeating: 0x81, count: 7) + [0x00]
+        return try [
+            ("8 items", array(items + [[0]])), ("10 items", array(items + strange)),
+            ("an eighth item of eight levels", array(items + [deep])),
+        ].map { name, bytes in try read(name, .bytes(bytes), ["cut": .cut(cut)]) }
     }
 
     /// As many streams as a cut names, each the same, told by their number.
@@ -124,7 +139,7 @@ extension CutKind {
         item { $0.blob([UInt8](repeating: 0x11, count: 32)) },
     ]
     private static let items = [
-        item { $0.unsigned(0) }, item { $0.unsigned(1) }, item { $0.blob(laptop.publicKey) },
+        item { $0.unsigned(1) }, item { $0.unsigned(1) }, item { $0.blob(laptop.publicKey) },
         array([array(parts)]), item { $0.bool(true) }, item { $0.integer(1_764_000_000_000) },
         item { $0.text("lost") },
     ]
@@ -163,9 +178,9 @@ extension CutKind {
         let key = laptop.publicKey
         let long = String(repeating: "n", count: 201)
         return [
-            ("format 1", with(.format, item { $0.unsigned(1) }), "invalid"),
+            ("format 0", with(.format, item { $0.unsigned(0) }), "invalid"),
+            ("format 2", with(.format, item { $0.unsigned(2) }), "later"),
             ("reason 0", with(.reason, item { $0.unsigned(0) }), "outOfRange"),
-            ("reason 4", with(.reason, item { $0.unsigned(4) }), "outOfRange"),
             (
                 "a public key of 31 bytes", with(.publicKey, item { $0.blob(key.dropLast()) }),
                 "invalid"
@@ -213,16 +228,30 @@ extension CutKind {
     private static func wrongForms() -> [(String, [UInt8], String)] {
         let good = array(items)
         var twice = items
-        twice[Item.format.rawValue] = item { $0.unsigned(1) }
-        twice[Item.reason.rawValue] = item { $0.unsigned(4) }
+        twice[Item.format.rawValue] = item { $0.unsigned(0) }
+        twice[Item.reason.rawValue] = item { $0.unsigned(0) }
         return [
             ("nothing", [], "truncated"), ("a map", [0xa0], "unexpectedType"),
             ("6 items", array(Array(items.dropLast())), "invalid"),
-            ("8 items", array(items + [[0]]), "invalid"),
+            ("an eighth item that is a tag", array(items + [[0xc0, 0x00]]), "unsupported"),
+            (
+                "an eighth item that doesn't come", Array(array(items + [[0]]).dropLast()),
+                "truncated"
+            ),
+            (
+                "an eighth item of nine levels",
+                array(items + [[UInt8](repeating: 0x81, count: 8) + [0x00]]), "tooDeep"
+            ),
+            ("an eighth item, and a byte more", array(items + [[0]]) + [0], "trailing"),
+            ("format 2, and nothing else that is known", [0x82, 0x02, 0xf6], "invalid"),
+            (
+                "format 2, and other items behind it",
+                array([item { $0.unsigned(2) }] + [[UInt8]](repeating: [0xf6], count: 6)), "later"
+            ),
             ("a byte less", Array(good.dropLast()), "truncated"),
             ("a byte more", good + [0], "trailing"),
             ("a format that is longer than needed", with(.format, [0x18, 0]), "notShortest"),
-            ("format 1 and reason 4", array(twice), "invalid"),
+            ("format 0 and reason 0", array(twice), "invalid"),
             ("65537 bytes", [UInt8](repeating: 0, count: 65_537), "tooLong"),
         ]
     }
@@ -288,6 +317,10 @@ extension CutKind {
             ends(
                 "a whole cut beside one that names the stream", [named, whole],
                 [at(.beforeFirst)]),
+            ends(
+                "a reason that nobody knows",
+                [named, make([stream(end(4))], because: Cut.Reason(rawValue: 77))],
+                [at(end(4))]),
             ends(
                 "another device's cut", [make([stream(end(9))], of: other)],
                 [at(nil), at(end(9), others)]),

@@ -24,7 +24,8 @@ enum CutKind {
         } catch {
             return ItemKind.reject(error)
         }
-        guard cut.encode() == bytes else {
+        // Further items are not written again.
+        guard bytes[0] != 0x87 || cut.encode() == bytes else {
             throw VectorError("a cut is written otherwise than it was read")
         }
         return ["cut": .cut(cut)]
@@ -59,11 +60,8 @@ extension JSON {
     }
 
     func cut() throws -> Cut {
-        guard let reason = Cut.Reason(rawValue: try number("reason")) else {
-            throw VectorError("no reason")
-        }
-        return Cut(
-            reason, of: try member("publicKey").hex(),
+        Cut(
+            Cut.Reason(rawValue: try number("reason")), of: try member("publicKey").hex(),
             at: try items("streams").map { try $0.cutStream() },
             isWhole: try member("whole").bool(), decidedMilliseconds: try number("decided"),
             note: try member("note").text())

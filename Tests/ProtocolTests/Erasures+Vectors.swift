@@ -68,12 +68,30 @@ extension ErasureKind {
             try read(
                 "another note than was signed", Array(moved),
                 answer(make(note: "asked for iT"), isSigned: false)),
+        ] + further()
+    }
+
+    /// What later builds may say in further items, a reader passes over; they are hashed and signed.
+    private static func further() throws -> [Vector] {
+        let statement = array(items + [[0x81, 0xf6], item { $0.text("more") }])
+        let id = Digest(.erasure, statement)
+        func signed(_ key: DeviceKey, of digest: Digest) -> [UInt8] {
+            array([statement, item { $0.blob(key.sign(digest)) }])
+        }
+        func answer(_ isSigned: Bool) -> JSON {
+            ["erasure": .erasure(make()), "id": .hash(id), "signed": .bool(isSigned)]
+        }
+        return [
+            try read("a statement of 8 items", signed(hub, of: id), answer(true)),
+            try read(
+                "a statement of 8 items, signed without the last two", signed(hub, of: make().id),
+                answer(false)),
         ]
     }
 
     // MARK: Erasures that are refused
 
-    private enum Item: Int { case people, decided, author, note, hub }
+    private enum Item: Int { case format, people, decided, author, note, hub }
 
     private static func item(_ write: (inout CBOREncoder) -> Void) -> [UInt8] {
         var encoder = CBOREncoder()
@@ -90,8 +108,9 @@ extension ErasureKind {
 
     private static let row = Fixed.row.identifier.bytes
     private static let items = [
-        array([item { $0.blob(row) }]), item { $0.integer(now) }, item { $0.text("Leyla") },
-        item { $0.text("asked for it") }, item { $0.blob(hub.publicKey) },
+        item { $0.unsigned(1) }, array([item { $0.blob(row) }]), item { $0.integer(now) },
+        item { $0.text("Leyla") }, item { $0.text("asked for it") },
+        item { $0.blob(hub.publicKey) },
     ]
     private static let signature = item { $0.blob([UInt8](repeating: 9, count: 64)) }
 
@@ -120,6 +139,9 @@ extension ErasureKind {
             array([statement, item { $0.blob([UInt8](repeating: 9, count: count)) }])
         }
         return [
+            ("format 0", with(.format, item { $0.unsigned(0) }), "invalid"),
+            ("format 2", with(.format, item { $0.unsigned(2) }), "later"),
+            ("no format", array([array(Array(items.dropFirst())), signature]), "invalid"),
             ("a row of 15 bytes", people(row.dropLast()), "invalid"),
             ("a row of 17 bytes", people(row + [0]), "tooLong"),
             ("a row that is null", with(.people, array([[0xf6]])), "unexpectedType"),
@@ -143,17 +165,21 @@ extension ErasureKind {
         let good = array([array(items), signature])
         let front = item { encoder in
             encoder.array(2)
-            encoder.array(5)
+            encoder.array(6)
+            encoder.unsigned(1)
         }
         return [
             ("nothing", [], "truncated"), ("a map", [0xa0], "unexpectedType"),
             ("a statement alone", array([array(items)]), "invalid"),
             ("three items", array([array(items), signature, [0]]), "invalid"),
             (
-                "a statement of 4 items", array([array(Array(items.dropLast())), signature]),
+                "a statement of 5 items", array([array(Array(items.dropLast())), signature]),
                 "invalid"
             ),
-            ("a statement of 6 items", array([array(items + [[0]]), signature]), "invalid"),
+            (
+                "a statement with a seventh item that is a tag",
+                array([array(items + [[0xc0, 0x00]]), signature]), "unsupported"
+            ),
             ("a statement that is a byte string", array([signature, signature]), "unexpectedType"),
             ("257 rows, of which none comes", front + item { $0.array(257) } + [0, 0], "tooLong"),
             (

@@ -1,6 +1,7 @@
 import Causality
 import ConflictInspection
 import Merge
+import RecordSchema
 import ReplicaStore
 import SyncProtocol
 
@@ -29,7 +30,7 @@ enum Fixed {
         Identifier(high: 0x019a_b3c0_d400_0000, low: 0x0000_0000_0000_0002))
 }
 
-private enum IdentityKind {
+enum IdentityKind {
     static func answer(_ given: JSON, _ when: JSON) throws -> JSON {
         switch try when.string() {
         case "digest": try digest(given)
@@ -54,6 +55,8 @@ private enum IdentityKind {
                     )[try given.number("index")])
             ]
         case "conflict": try conflict(given)
+        case "facts": try facts(given)
+        case "ruleConflict": try ruleConflict(given)
         default: throw VectorError("ids: an unknown kind \(when.document)")
         }
     }
@@ -92,6 +95,7 @@ private enum IdentityKind {
 
     static func vectors() throws -> [Vector] {
         try digests() + devices() + streams() + keyedRows() + newRows() + conflicts()
+            + RuleVectors.vectors()
     }
 
     private static func vector(_ kind: JSON, _ name: String, _ given: JSON) throws -> Vector {
@@ -107,6 +111,13 @@ private enum IdentityKind {
             ("a hash of the same bytes in two parts is another", .run, [[0x61], [0x62]]),
             ("an empty part is hashed", .run, [[0x61, 0x62], []]),
             ("a long part", .conflict, [[UInt8](repeating: 0x5a, count: 300)]),
+            (
+                "a decision", .decision,
+                [
+                    BodyDraft().array(5).blob(Fixed.stream(1).identifier.bytes).number(24)
+                        .number(13).blob(Fixed.row.identifier.bytes).number(3).bytes
+                ]
+            ),
         ]
         return try cases.map { name, domain, parts in
             try vector(
@@ -162,6 +173,11 @@ private enum IdentityKind {
             ("zero", "forum", 2, [.real(0)]),
             ("a table of two bytes", "forum", 300, [.text("a")]),
             ("a namespace beyond ASCII", "\u{259}", 2, [.text("a")]),
+            (
+                "a ruling", "forum", 13,
+                [.text("cancelled vs held"), .blob([UInt8](repeating: 0x5a, count: 32))]
+            ),
+            ("a deferral", "forum", 15, [.blob([UInt8](repeating: 0x5a, count: 32))]),
         ]
         return try cases.map { name, namespace, table, key in
             try vector(

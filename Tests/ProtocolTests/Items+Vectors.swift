@@ -304,7 +304,7 @@ enum ItemVectors {
                 "830451000102030405060708090a0b0c0d0e0f1051000102030405060708090a0b0c0d0e0f10",
                 "tooLong"
             ),
-            ("a box of 65601", "82045a00010041", "tooLong"),
+            ("a box of 65633", "82045a00010061", "tooLong"),
             ("an erased value of two items", "820500", "invalid"),
             (
                 "a sealed value in a composite", "8200820451000102030405060708090a0b0c0d0e0f10",

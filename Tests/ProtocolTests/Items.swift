@@ -104,6 +104,7 @@ extension CBORError {
         case .unsupported: "unsupported"
         case .trailing: "trailing"
         case .invalid: "invalid"
+        case .later: "later"
         }
     }
 }

@@ -52,10 +52,14 @@ extension PersonalKind {
             try seal("an empty text", .text("")), try seal("an integer", .integer(-1)),
             try seal("a real", .real(1.5)), try seal("a blob", .blob([0, 255])),
             try seal("a composite", .composite([.real(40.4), .null, .text("\u{e9}")])),
+            try seal("15 bytes", .text(String(repeating: "x", count: 14))),
+            try seal("16 bytes", .text(String(repeating: "x", count: 15))),
+            try seal("17 bytes", .text(String(repeating: "x", count: 16))),
             try seal("a text of 63 bytes", .text(String(repeating: "x", count: 61))),
             try seal("a text of 64 bytes", .text(String(repeating: "x", count: 62))),
             try seal("a text of 65 bytes", .text(String(repeating: "x", count: 63))),
             try seal("a text of 200 bytes", .text(String(repeating: "x", count: 200))),
+            try seal("a blob of 65536", .blob([UInt8](repeating: 0x5a, count: 65_536))),
             try seal("a text of 65536", .text(String(repeating: "x", count: 65_536))),
         ]
     }
@@ -83,10 +87,96 @@ extension PersonalKind {
         let sealed = Value.sealed(SealedValue(about: nil, box: box))
         /// What no writer seals: made by another program.
         let strange = [
-            ("a number that is not the shortest", "a18a407a642d35fec19d08acf96782fe6727"),
-            ("two values", "b98a0ca82d4b7081db34c7fc34f6fa1f4b7b"),
-            ("a map", "194c0b6a8a16ce12c3e63568bde60fc0eb"),
-            ("a reference by natural key", "3b8b9a7a0fe6c79f6622a10d4bee98580c6a49"),
+            (
+                "a number that is not the shortest",
+                "aac6de2b340cd0fa41f5051d7ba0a5fc458e"
+            ),
+            (
+                "two values",
+                "b3c58c629741de8689e6fd14e8c097199cf5"
+            ),
+            (
+                "a map",
+                "1278b126977bf8c3b33d8c6e01dc7a7621"
+            ),
+            (
+                "a reference by natural key",
+                "30c65ab12f5d1c24dd30e4577a250187136f92"
+            ),
+            (
+                "a value and a byte that is not zero",
+                "d786318b996ce06f3b272fd316dc1a546f63907daf8f64"
+            ),
+            (
+                "a value, zeros and a byte that is not zero",
+                "d786318b996ce17b6ed1720fcc855b156a09deca4b612a9daa9e2d6528bf"
+                    + "7cc9"
+            ),
+            (
+                "zeros in front of a value",
+                "b2c758ecec00e17b6ed1174ea5e22e7857f645c5422827d64aaf2dbcd376"
+                    + "7f86"
+            ),
+            (
+                "a value that is cut off",
+                "d786318b99dd9bac34e9488f8058d82d3cb7abe1dd"
+            ),
+            (
+                "a number that is not the shortest, and zeros",
+                "aac658ecec00e17b6ed1720fcc855b14592398523cac6bd46b7f1bbc331e"
+                    + "d588"
+            ),
+            (
+                "a map and zeros",
+                "12c758ecec00e17b6ed1720fcc855b147bbbb113bd7e684654753e1a2cc1"
+                    + "e634"
+            ),
+            (
+                "what says that it is erased, and no zeros",
+                "33c2d443e28626fbdf37f06b58f83bb1a18d"
+            ),
+        ]
+        /// What other writers may seal: zeros behind the value, as many as they like.
+        let padded: [(String, String, Value)] = [
+            (
+                "a text without zeros",
+                "d786318b996c8395e6e604eeedc56daa52294fba5179",
+                text
+            ),
+            (
+                "a text and one zero",
+                "d786318b996ce1a737ba51f89352bc1b36429cf8d77644",
+                text
+            ),
+            (
+                "a text and 32 zeros",
+                "d786318b996ce17b6ed1720fcc855b1467db70d92aba9eeb83b8369c9f17"
+                    + "3a4b173b486fdec69bbde943c092cbc8ad5fbbd9b6af3c9a",
+                text
+            ),
+            (
+                "a text and 65 zeros",
+                "d786318b996ce17b6ed1720fcc855b1467db70d92aba9eeb83b8369c9f17"
+                    + "3a4b173b486fdec61dc462cc74907f78b90bdc45c7694cb0ddba3697fd7d"
+                    + "9e4fefbae20c35614d389e6244d0eebab74033518c3f71945605d7",
+                text
+            ),
+            (
+                "a zero",
+                "b2889bebd3b763ab00b77c1a1c5ac407b4",
+                .integer(0)
+            ),
+            (
+                "zeros alone",
+                "b2c758ecec00e17b6ed1720fcc855b148ba57650f9e94f93cd65ea34aa0a"
+                    + "78c7",
+                .integer(0)
+            ),
+            (
+                "an empty text without zeros",
+                "d257cadfac90df0c109c79d687a66cbe37",
+                .text("")
+            ),
         ]
         return [
             try unseal("a text", box, text), try unseal("a null", holding(.null), .null),
@@ -103,6 +193,9 @@ extension PersonalKind {
         ]
             + (try strange.map { name, box in
                 try unseal(name, [UInt8](hexadecimal: box) ?? [], nil)
+            })
+            + (try padded.map { name, box, value in
+                try unseal(name, [UInt8](hexadecimal: box) ?? [], value)
             })
     }
 

@@ -17,7 +17,7 @@ enum PinVectors {
 
     /// As it would be written, whatever it is.
     private static func item(
-        count: Int = 3, format: UInt64 = 0, _ pins: [[UInt8]],
+        count: Int = 3, format: UInt64 = 1, _ pins: [[UInt8]],
         _ last: (inout CBOREncoder) -> Void = { $0.integer(1_764_000_000_000) }
     ) -> [UInt8] {
         var encoder = CBOREncoder()
@@ -40,6 +40,8 @@ enum PinVectors {
             ("stated before 1970", stated(1, at: -1)),
             ("stated at the least time", stated(1, at: .min)),
             ("stated at the greatest", stated(1, at: .max)),
+            ("four items", item(count: 4, [pin(1)]) + [0x00]),
+            ("six items", item(count: 6, [pin(1), pin(2)]) + [0xf6, 0x81, 0xa0, 0x61, 0x78]),
         ]
         return try cases.map { try read($0, $1) }
     }
@@ -52,12 +54,16 @@ enum PinVectors {
             ("none", item([])), ("five", item((1...5).map { pin($0) })),
             ("a pin of 31 bytes", item([pin(1, count: 31)])),
             ("a pin of 33 bytes", item([pin(1, count: 33)])),
-            ("of another format", item(format: 1, [pin(1)])),
+            ("of format 0", item(format: 0, [pin(1)])),
+            ("of format 2", item(format: 2, [pin(1)])),
+            ("of format 2, and nothing else that is known", [0x83, 0x02, 0xf6, 0xf6]),
             ("two items", item(count: 2, [pin(1)])),
-            ("four items", item(count: 4, [pin(1)])),
+            ("four items, of which three come", item(count: 4, [pin(1)])),
+            ("a fourth item that is a tag", item(count: 4, [pin(1)]) + [0xc0, 0x00]),
+            ("a fourth item without a pin", item(count: 4, []) + [0x00]),
             ("a text as the time", item([pin(1)]) { $0.text("") }),
-            ("a number as a pin", [0x83, 0x00, 0x81, 0x01, 0x00]),
-            ("a number as the pins", [0x83, 0x00, 0x01, 0x00]), ("a map", [0xa0]),
+            ("a number as a pin", [0x83, 0x01, 0x81, 0x01, 0x00]),
+            ("a number as the pins", [0x83, 0x01, 0x01, 0x00]), ("a map", [0xa0]),
             ("a time that is not the shortest", item([pin(1)]) { $0.raw([0x18, 0x01]) }),
             ("257 bytes", good + pin(0, count: 257 - good.count)),
             ("256 bytes", good + pin(0, count: 256 - good.count)),
@@ -88,6 +94,10 @@ enum PinVectors {
                 [[0xff], stated(2, at: 5), stated(3, at: 6) + [0]]
             ),
             ("only what can't be read", [1], 0, [[0xff], []]),
+            (
+                "of one time, one with a further item", [1], 0,
+                [stated(3, at: 5), item(count: 4, [pin(2)]) { $0.integer(5) } + [0x00]]
+            ),
             ("of several trusted", [1, 2], 1_000, [stated(2, 3, at: 5)]),
             ("the same again", [1, 2], 1_000, [stated(1, 2, at: 1_000)]),
             ("times before 1970", [1], -9, [stated(2, at: -8)]),

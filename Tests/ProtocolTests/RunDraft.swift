@@ -5,7 +5,7 @@ import SyncProtocol
 struct RunDraft {
     var key: DeviceKey
     var stream: StreamID
-    var format: UInt64 = 0
+    var format = Limits.format
     var firstSeq: UInt64 = 1
     var count: UInt64
     var previous: Digest?
@@ -14,13 +14,17 @@ struct RunDraft {
     var bodyHash: [UInt8]?
     var dependencies: [Dependency] = []
     var encoding: UInt64 = 0
+    /// Behind the size.
+    var furtherItems: [[UInt8]] = []
     var size: UInt64
     var publicKey: [UInt8]?
     var scope: String? = "forum"
     var incarnation: UInt64? = 0
+    /// Values in the place of those that a key has.
+    var replaced: [UInt64: [UInt8]] = [:]
     /// Keys to leave out.
     var omitted: Set<UInt64> = []
-    /// Further items, behind key 11.
+    /// Further entries, behind key 11.
     var extra: [(UInt64, [UInt8])] = []
 
     /// The first run of a stream.
@@ -74,15 +78,17 @@ struct RunDraft {
             (
                 8,
                 item {
-                    $0.array(2)
+                    $0.array(2 + furtherItems.count)
                     $0.unsigned(encoding)
                     $0.unsigned(size)
+                    for item in furtherItems { $0.raw(item) }
                 }
             ))
         if let publicKey { items.append((9, item { $0.blob(publicKey) })) }
         if let scope { items.append((10, item { $0.text(scope) })) }
         if let incarnation { items.append((11, item { $0.unsigned(incarnation) })) }
-        return Self.map(items.filter { !omitted.contains($0.0) } + extra)
+        let kept = items.filter { !omitted.contains($0.0) }
+        return Self.map(kept.map { ($0.0, replaced[$0.0] ?? $0.1) } + extra)
     }
 
     private func item(_ write: (inout CBOREncoder) -> Void) -> [UInt8] {

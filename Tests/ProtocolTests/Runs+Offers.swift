@@ -44,10 +44,10 @@ extension RunVectors {
         return withChecks(RunDraft(1, body: body), count)
     }
 
-    private static func withChecks(_ draft: RunDraft, _ count: Int) -> RunDraft {
+    static func withChecks(_ draft: RunDraft, _ count: Int) -> RunDraft {
         guard count > 0 else { return draft }
         var encoder = CBOREncoder()
-        encoder.blob([UInt8](repeating: 0x5a, count: 4 * count))
+        encoder.blob([UInt8](repeating: 0x5a, count: 16 * count))
         return draft.changed { $0.extra = [(12, encoder.bytes)] }
     }
 
@@ -83,7 +83,9 @@ extension RunVectors {
                 )),
             try offer("a stored run", RunDraft(1, body: long)),
             try offer("sealed values whose key doesn't come", sealed(checks: 1)),
-            try offer("a header with unknown keys", first.changed { $0.extra = [(13, [0xf6])] }),
+            try offer(
+                "a header with unknown keys",
+                first.changed { $0.extra = [(13, [0xf6]), (127, [0x01])] }),
             try offer(
                 "the next incarnation beside the first",
                 RunDraft(1, incarnation: 1, body: note("c")), to: [first]),
@@ -213,7 +215,7 @@ extension RunVectors {
                 RunParts(header: [0xa1, 0x18], signature: parts.signature, body: parts.body),
                 to: [], "unreadable"),
             try offer(
-                "a header of another format", first.changed { $0.format = 1 }, "unreadable"),
+                "a header of format 0", first.changed { $0.format = 0 }, "unreadable"),
         ]
     }
 
@@ -286,11 +288,11 @@ extension RunVectors {
             try offer(
                 "a frame that expands to 4194305 bytes", packed(bomb, size: 4 << 20), "POISON"),
             try offer(
-                "a header of 98304 bytes",
-                first.changed { $0.extra = [(13, padding(first, to: 98_304))] }),
+                "a header of 196608 bytes",
+                first.changed { $0.extra = [(13, padding(first, to: 196_608))] }),
             try offer(
-                "a header of 98305 bytes",
-                first.changed { $0.extra = [(13, padding(first, to: 98_305))] }, "unreadable"),
+                "a header of 196609 bytes",
+                first.changed { $0.extra = [(13, padding(first, to: 196_609))] }, "unreadable"),
         ]
     }
 }

@@ -28,7 +28,7 @@ enum RunVectors {
         let cases: [(String, RunDraft)] = [
             ("the first run of a stream", first), ("the second", second),
             ("another device", other), ("a run with a dep", joined),
-            ("the checks of two keys", first.changed { $0.extra = [(12, checks(8))] }),
+            ("the checks of two keys", first.changed { $0.extra = [(12, checks(32))] }),
             ("another incarnation", RunDraft(1, incarnation: 24, body: long)),
             ("another scope", RunDraft(1, scope: "delegation/KZ", body: note("a"))),
             (
@@ -70,17 +70,19 @@ enum RunVectors {
             try header("the second", second.header), try header("with a dep", joined.header),
             try header(
                 "unknown keys are passed over",
-                first.changed { $0.extra = [(13, [0xf6]), (99, [0x81, 0xf5])] }.header),
+                first.changed {
+                    $0.extra = [(13, [0xf6]), (99, [0x81, 0xf5]), (127, [0x00])]
+                }.header),
             try header(
-                "the check of one key", first.changed { $0.extra = [(12, checks(4))] }.header),
+                "the check of one key", first.changed { $0.extra = [(12, checks(16))] }.header),
             try header(
                 "the checks of 4096 keys",
-                second.changed { $0.extra = [(12, checks(16_384))] }.header),
+                second.changed { $0.extra = [(12, checks(65_536))] }.header),
             try header("1024 changesets", first.changed { $0.count = 1_024 }.header),
             try header("4194304 bytes", first.changed { $0.size = 4 << 20 }.header),
             try header(
-                "98304 bytes",
-                first.changed { $0.extra = [(13, padding(first, to: 98_304))] }.header),
+                "196608 bytes",
+                first.changed { $0.extra = [(13, padding(first, to: 196_608))] }.header),
             try header(
                 "the greatest last seq",
                 second.changed { ($0.firstSeq, $0.count) = (1 << 63 - 2, 2) }.header),
@@ -153,11 +155,11 @@ enum RunVectors {
     private static func wrongInTwoWays() throws -> [Vector] {
         let seqZero = second.changed { $0.firstSeq = 0 }
         let beyond = second.changed { ($0.firstSeq, $0.count) = (1 << 63 - 2, 3) }
-        let large = first.changed { $0.extra = [(13, padding(first, to: 98_305))] }
+        let large = first.changed { $0.extra = [(13, padding(first, to: 196_609))] }
         return [
-            try header("format 1, and nothing else", [0xa1, 0x00, 0x01], "invalid"),
+            try header("format 0, and nothing else", [0xa1, 0x00, 0x00], "invalid"),
             try header(
-                "format 1 and a byte too many", first.changed { $0.format = 1 }.header + [0],
+                "format 0 and a byte too many", first.changed { $0.format = 0 }.header + [0],
                 "invalid"),
             try header("first seq 0 and a byte too many", seqZero.header + [0], "outOfRange"),
             try header(
@@ -169,15 +171,18 @@ enum RunVectors {
             try header("a last seq of 2^63", beyond.header, "outOfRange"),
             try header(
                 "a last seq of 2^63, without deps",
-                beyond.changed { $0.omitted = [6] }.header, "missingKey"),
+                beyond.changed { $0.omitted = [6] }.header, "outOfRange"),
+            try header(
+                "a last seq of 2^63, without a body hash",
+                beyond.changed { $0.omitted = [5] }.header, "missingKey"),
             try header(
                 "a last seq of 2^63, without a run before",
                 beyond.changed { $0.previous = nil }.header, "outOfRange"),
-            try header("98305 bytes", large.header, "tooLong"),
+            try header("196609 bytes", large.header, "tooLong"),
             try header(
-                "98305 bytes of format 1", large.changed { $0.format = 1 }.header, "tooLong"),
+                "196609 bytes of format 0", large.changed { $0.format = 0 }.header, "tooLong"),
             try header(
-                "98305 bytes that are no map", [UInt8](repeating: 0xf6, count: 98_305),
+                "196609 bytes that are no map", [UInt8](repeating: 0xf6, count: 196_609),
                 "tooLong"),
         ]
     }
@@ -194,13 +199,23 @@ enum RunVectors {
                 "missingKey")
         }
         let cases: [(String, RunDraft, String)] = [
-            ("format 1", first.changed { $0.format = 1 }, "invalid"),
+            ("format 0", first.changed { $0.format = 0 }, "invalid"),
             ("first seq 0", second.changed { $0.firstSeq = 0 }, "outOfRange"),
             ("first seq 2^63 - 1", second.changed { $0.firstSeq = 1 << 63 - 1 }, "outOfRange"),
             ("no changesets", first.changed { $0.count = 0 }, "outOfRange"),
             ("1025 changesets", first.changed { $0.count = 1_025 }, "outOfRange"),
             ("4194305 bytes", first.changed { $0.size = 4 << 20 + 1 }, "outOfRange"),
-            ("encoding 4", first.changed { $0.encoding = 4 }, "outOfRange"),
+            (
+                "encoding 0 with a further item", first.changed { $0.furtherItems = [[0x00]] },
+                "invalid"
+            ),
+            (
+                "encoding 3 with a further item",
+                first.changed {
+                    $0.encoding = 3
+                    $0.furtherItems = [[0xf6]]
+                }, "invalid"
+            ),
             ("incarnation 2^63", firstRun(in: 1 << 63), "outOfRange"),
             (
                 "a first with a previous run", first.changed { $0.previous = Digest(sha256: []) },
@@ -226,8 +241,9 @@ enum RunVectors {
                 first.changed { $0.scope = String(repeating: "s", count: 65) }, "tooLong"
             ),
             ("no checks", first.changed { $0.extra = [(12, checks(0))] }, "invalid"),
-            ("a check of 3 bytes", first.changed { $0.extra = [(12, checks(3))] }, "invalid"),
-            ("checks of 9 bytes", first.changed { $0.extra = [(12, checks(9))] }, "invalid"),
+            ("a check of 15 bytes", first.changed { $0.extra = [(12, checks(15))] }, "invalid"),
+            ("a check of 4 bytes", first.changed { $0.extra = [(12, checks(4))] }, "invalid"),
+            ("checks of 33 bytes", first.changed { $0.extra = [(12, checks(33))] }, "invalid"),
             ("checks that are null", first.changed { $0.extra = [(12, [0xf6])] }, "unexpectedType"),
             ("a key twice", first.changed { $0.extra = [(11, [0x00])] }, "keyOrder"),
             (
