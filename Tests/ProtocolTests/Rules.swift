@@ -71,6 +71,10 @@ enum RuleVectors {
             ("the same by another rule", 3, [row, other]),
             ("their order means something", 2, [other, row]), ("no facts", 1, []),
             ("a list", 6, [row, .text("participants v3 \u{259}")]),
+            (
+                "two sessions in one zone", 4,
+                [row, .text("hall"), .text("0a1b2c3d"), .text("ff00ff00")]
+            ), ("walk-in twins", 5, [row, other]),
             ("a rule of two bytes", 24, [.null]), ("the greatest rule", .max, [.real(-0.0)]),
         ]
         return try cases.map { name, rule, facts in
