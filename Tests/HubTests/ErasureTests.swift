@@ -352,8 +352,8 @@ struct ErasureTests {
                 try values(laptop, "SELECT name_latin FROM person WHERE badge = 'UZ-021'")
                     == [.text("Nightingale-1")])
             #expect(
-                try laptop.replica.stateHash(in: Forum.scope)
-                    == forum.hub.replica.stateHash(in: Forum.scope))
+                try laptop.replica.stateHash(in: [Forum.scope])
+                    == forum.hub.replica.stateHash(in: [Forum.scope]))
         }
     }
 
@@ -373,8 +373,8 @@ struct ErasureTests {
         try forum.sync(taker)
         #expect(try taker.replica.missingKeyCount() == 0)
         #expect(
-            try taker.replica.stateHash(in: Forum.scope)
-                == forum.hub.replica.stateHash(in: Forum.scope))
+            try taker.replica.stateHash(in: [Forum.scope])
+                == forum.hub.replica.stateHash(in: [Forum.scope]))
     }
 
     @Test func `of what is kept aside too`() throws {

@@ -73,7 +73,7 @@ struct LaterBuilds {
         #expect(applied.damage == nil && !applied.lacksBodies)
         #expect(try reader.replica.cursor() == end)
         let reasons = try reader.replica.quarantined().map { $0.reason.prefix(7) }
-        #expect(reasons.sorted() == ["GAP: it", "UPGRADE"])
+        #expect(reasons.sorted() == ["GAP: ch", "UPGRADE"])
         #expect(try reader.replica.query("SELECT text FROM note") == [[.text("as ever")]])
         #expect(try reader.replica.verify().problems == [])
         // Nor is any of it lost by a repair.
