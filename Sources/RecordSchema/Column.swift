@@ -129,6 +129,11 @@ public struct Column: Hashable, Sendable {
         }
     }
 
+    /// One scalar at a time.
+    var isOneScalar: Bool {
+        if case .register = shape { true } else { false }
+    }
+
     /// The SQL columns, in order.
     public var sqlColumns: [ColumnShape.Part] {
         switch shape {

@@ -194,8 +194,8 @@ public struct Schema: Sendable {
                 !table.columns.contains(where: \.looksLikeCounter),
                 "\(table.name): two integers are what a counter's entries are")
             precondition(
-                table.columns.allSatisfy { !$0.isPersonal || $0.isRegister },
-                "\(table.name): only a register can be personal")
+                table.columns.allSatisfy { !$0.isPersonal || $0.isOneScalar },
+                "\(table.name): only a register of one scalar can be personal")
             precondition(
                 table.indices.joined().allSatisfy { name in
                     !table.columns.contains { column in

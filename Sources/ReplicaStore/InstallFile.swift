@@ -48,7 +48,7 @@ package final class InstallFile {
     /// What is on the disk, in the file of this number.
     private var durable: (mark: Mark, inode: UInt64)?
 
-    private static let heading = Array("karvan install 0\n".utf8)
+    private static let heading = Array("karvan install 1\n".utf8)
     private static let space = UInt8(ascii: " ")
     private static let byteCount = 128
     /// The record that was made last: what follows differs in a few digits.

@@ -8,12 +8,12 @@ package struct KeyFile: Sendable {
 
     /// The device's.
     static func device(replica: String) -> KeyFile {
-        KeyFile(path: replica + ".key", heading: "karvan device key 0\n")
+        KeyFile(path: replica + ".key", heading: "karvan device key 1\n")
     }
 
     /// A forum's root: whoever has it can make hubs of the forum.
     package static func root(store: String) -> KeyFile {
-        KeyFile(path: store + ".root", heading: "karvan root key 0\n")
+        KeyFile(path: store + ".root", heading: "karvan root key 1\n")
     }
 
     /// Writes a new file, durably and whole or not at all; an existing one is never touched.

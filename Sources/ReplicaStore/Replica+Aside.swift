@@ -144,7 +144,7 @@ extension Replica {
     /// A run that was kept aside without some of its keys, and comes again, may bring them.
     ///
     /// - Parameter kept: number and seal.
-    private func fillKeys(aside kept: [Value], by run: SealedRun) throws(StoreError) {
+    func fillKeys(aside kept: [Value], by run: SealedRun) throws(StoreError) {
         guard case .blob(let seal) = kept[1], !run.keys.isEmpty, run.areKeysFitting else { return }
         var filled = run
         filled.keys = Array(seal.dropFirst(SealedRun.signatureBytes))

@@ -19,6 +19,15 @@ public struct QuarantinedRun: Hashable, Sendable {
 extension Replica {
     /// Keeps a run that can't be applied, as it came.
     func quarantine(_ run: SealedRun, _ refusal: Refusal) throws(StoreError) {
+        // A feed that is read anew brings it again.
+        let known = try connection.rows(
+            "SELECT no, sig FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?",
+            .blob(run.header.stream.identifier.bytes), .integer(Int64(run.header.lastSeq)),
+            .blob(run.headerBytes))
+        if let kept = known.first {
+            try fillKeys(aside: kept, by: run)
+            return try note(refusal, of: run)
+        }
         // It may say something of people who have been erased.
         if !run.keys.isEmpty, try !erasedPeople().isEmpty { holdsUncheckedKeys = true }
         try connection.run(

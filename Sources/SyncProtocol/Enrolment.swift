@@ -2,7 +2,7 @@ public import Causality
 
 /// What a hub's operator hands to a new laptop: once, and for a short time.
 ///
-/// As text it is `karvan0-` and base64url without padding.
+/// As text it is `karvan1-` and base64url without padding.
 public struct EnrolmentToken: Hashable, Sendable {
     /// What the hub knows the token by, 32 bytes; the hub keeps only its hash.
     public var secret: [UInt8]
@@ -21,7 +21,7 @@ public struct EnrolmentToken: Hashable, Sendable {
     /// What the hub stores and looks for.
     public var secretHash: Digest { Digest(.token, secret) }
 
-    static let prefix = "karvan0-"
+    static let prefix = "karvan1-"
 
     public var text: String {
         var encoder = CBOREncoder()

@@ -55,7 +55,9 @@ public struct PersonalKey: Hashable, Sendable {
                 nonce: nonce, ciphertext: box.dropLast(Self.tagBytes),
                 tag: box.suffix(Self.tagBytes)),
             let bytes = try? ChaChaPoly.open(sealed, using: SymmetricKey(data: bytes)),
-            let value = try? Value(paddedBytes: Array(bytes)), !value.isUnreadable
+            let value = try? Value(paddedBytes: Array(bytes)), !value.isUnreadable,
+            // What counts must not depend on who may read it.
+            !Counter.isEntry(value)
         else { return nil }
         return value
     }

@@ -26,7 +26,7 @@ struct Enrol: ParsableCommand {
         defer { replica.close() }
         guard let token = EnrolmentToken(text: token) else {
             throw CommandFailure(
-                .badInput, "this is not a whole token: it starts with karvan0-; copy all of it")
+                .badInput, "this is not a whole token: it starts with karvan1-; copy all of it")
         }
         let hasOtherRoot = try replica.membership().map { $0.anchor.root != token.root } ?? false
         guard !hasOtherRoot || newRoot else {

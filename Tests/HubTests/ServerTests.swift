@@ -102,7 +102,7 @@ struct ServerTests {
             try served.folder.write("body", [1])
             let parameter = try await served.curl(
                 RequestSignature.exchangePath,
-                "-H 'content-type: Application/vnd.karvan.0+CBOR; a=b' --data-binary @body")
+                "-H 'content-type: Application/vnd.karvan.1+CBOR; a=b' --data-binary @body")
             #expect(parameter.status == 200)
         }
     }

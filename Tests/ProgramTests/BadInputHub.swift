@@ -37,7 +37,7 @@ import Testing
         try forum.must("new", "init", "--name", "new")
         try forum.startHub()
         let (url, whole) = (forum.url, try forum.token())
-        for damaged in [String(whole.dropLast(20)), "karvan0-", "nonsense", whole + "x"] {
+        for damaged in [String(whole.dropLast(20)), "karvan1-", "nonsense", whole + "x"] {
             try expectRefused(
                 enrol("damaged", url, damaged, ends: 65, says: "copy all of it"),
                 in: forum)

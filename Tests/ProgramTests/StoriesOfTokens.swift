@@ -70,7 +70,7 @@ import Testing
         let forum = try Forum(prepared: [])
         let finished = try hub(forum, "--qr")
         let lines = finished.output.split(separator: "\n", omittingEmptySubsequences: false)
-        #expect(lines[0].hasPrefix("karvan0-") && lines[1].isEmpty)
+        #expect(lines[0].hasPrefix("karvan1-") && lines[1].isEmpty)
         let code = lines[2...].dropLast()
         #expect(code.count > 20 && code.allSatisfy { $0.count == code[2].count })
         // No terminal: no colours.

@@ -6,7 +6,7 @@ import Testing
 @Suite("QR codes", .timeLimit(.minutes(10)))
 struct QRCodeTests {
     private static let texts = [
-        "a", "karvan enrol https://hub.example.org:8443 karvan0-hFggAAECAwQFBgcICQoLDA0ODxAREhMU",
+        "a", "karvan enrol https://hub.example.org:8443 karvan1-hFggAAECAwQFBgcICQoLDA0ODxAREhMU",
         "Naxçıvan, Ordubad", String(repeating: "0123456789abcdef", count: 64),
     ]
 

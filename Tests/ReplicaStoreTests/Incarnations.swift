@@ -315,7 +315,7 @@ import ReplicaStore
         }
     }
 
-    @Test(arguments: ["", "karvan install 0\n", String(repeating: "x", count: 128)])
+    @Test(arguments: ["", "karvan install 1\n", String(repeating: "x", count: 128)])
     func `a file beside that can't be read is as none`(content: String) throws {
         let replica = try bench.create("a")
         try note(replica, "one")

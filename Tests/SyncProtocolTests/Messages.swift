@@ -202,7 +202,7 @@ import Testing
         for seed in 1...500 as ClosedRange<UInt64> {
             let token = token(seed)
             #expect(EnrolmentToken(text: token.text) == token)
-            #expect(token.text.hasPrefix("karvan0-"))
+            #expect(token.text.hasPrefix("karvan1-"))
             #expect(
                 token.text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "=") })
         }
