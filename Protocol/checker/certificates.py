@@ -12,7 +12,7 @@ from checker.limits import CRITICAL, FORMAT, MAX_NUMBER, MAX_SCOPE, Reject
 
 HUB, DEVICE = 1, 2
 MAX_CERTIFICATE, MAX_NAME, MAX_GRANTS, MAX_TABLES = 16_384, 200, 64, 1_024
-PREFIX = "karvan0-"
+PREFIX = "karvan1-"
 
 
 def ascending(r: Reader) -> tuple[int, ...]:

@@ -162,6 +162,12 @@ extension Replica {
                 return .duplicate
             }
             guard !run.header.needsLaterBuild else {
+                // Whoever wrote it goes on with this file's stream, and with a later build.
+                if lane(of: run.header.stream) != nil, !keepsFeed,
+                    (try? run.verify(publicKey: own.publicKey)) != nil
+                {
+                    try connection.setMeta(MetaKey.renew, MetaKey.forked)
+                }
                 throw Refusal(
                     .upgrade,
                     "it was written by a newer Karvan: update \(keepsFeed ? "the hub" : "this program")"
@@ -426,8 +432,7 @@ extension Replica {
             let isDivided = schema.table(id: change.table)?.isDivided
             let isOfIt: Bool
             if let mark {
-                // A table that isn't divided here may be for builds to come.
-                isOfIt = ScopeMark(endOf: change.row) == mark && !(keepsFeed && isDivided == false)
+                isOfIt = ScopeMark(endOf: change.row) == mark && isDivided != false
             } else if keepsFeed, isDivided == true {
                 // A hub knows all scopes that there are; others needn't judge.
                 isOfIt = try self.scope(dividedBy: change.row) == nil

@@ -35,7 +35,7 @@ extension Replica {
     func fillKeys(by run: SealedRun) throws {
         let stub = RunStub(run)
         guard !run.keys.isEmpty, run.areKeysFitting, let record = try holder(of: stub),
-            try mayLackKeys(stub.lastSeq, of: record), var held = try self.run(stub)
+            var held = try self.run(stub), held.isMissingKeys
         else { return }
         let before = held.keys
         held.fillKeys(from: run.keys)
@@ -47,10 +47,24 @@ extension Replica {
         try connection.run(
             "UPDATE sy_run SET sig = ? WHERE sid = ? AND last_seq = ?", .blob(held.seal),
             .integer(record.sid), .integer(Int64(stub.lastSeq)))
+        for change in contents.changes.changes {
+            filledRows.insert(LogReplay.Key(table: change.table, row: change.row))
+        }
+        filledRuns.insert(stub)
+    }
+
+    /// Makes the rows anew of which something can be read now that couldn't before: once, whatever came of
+    /// keys in the transaction, when all other rows are written.
+    func remakeFilled() throws(StoreError) {
+        guard !filledRuns.isEmpty else { return }
+        let (rows, runs) = (filledRows, filledRuns)
+        (filledRows, filledRuns) = ([], [])
         log.removeAll()
-        try remake(
-            Set(contents.changes.changes.map { LogReplay.Key(table: $0.table, row: $0.row) }))
-        if keepsFeed { try appendToFeed(stub, of: record) }
+        try remake(rows)
+        guard keepsFeed else { return }
+        for stub in runs.sorted(by: { ($0.stream, $0.lastSeq) < ($1.stream, $1.lastSeq) }) {
+            if let record = try holder(of: stub) { try appendToFeed(stub, of: record) }
+        }
     }
 
     // MARK: What the hub lacks

@@ -27,10 +27,9 @@ extension Replica {
         try endStreams()
     }
 
-    /// What more runs or certificates may let in, or a later build.
-    static let stranded = """
-        (reason LIKE 'GAP%' OR reason LIKE 'SCOPE%' OR reason LIKE 'UPGRADE%') AND last_seq > 0
-        """
+    /// What more runs or certificates may let in. What waits for a later build becomes that when one comes: see
+    /// ``readAnewIfNeeded()``.
+    static let stranded = "(reason LIKE 'GAP%' OR reason LIKE 'SCOPE%') AND last_seq > 0"
 
     func hasStranded() throws(StoreError) -> Bool {
         try connection.value("SELECT 1 FROM sy_quar WHERE \(Self.stranded) LIMIT 1") != nil
@@ -40,18 +39,25 @@ extension Replica {
     ///
     /// - Returns: how many there were.
     func takeStranded() throws -> IngestProgress {
-        let found = try connection.rows(
-            "SELECT no, head, sig, body FROM sy_quar WHERE \(Self.stranded) ORDER BY no")
+        let numbers = try connection.rows(
+            "SELECT no FROM sy_quar WHERE \(Self.stranded) ORDER BY no")
         var progress = IngestProgress()
         var accepted: [AcceptedRun] = []
-        for row in found {
-            guard case .blob(let head) = row[1], case .blob(let seal) = row[2],
+        for number in numbers {
+            // One at a time: all that waits may be more than there is room for.
+            guard
+                let row = try connection.rows(
+                    "SELECT no, head, sig, body FROM sy_quar WHERE no = ?", number[0]
+                ).first, case .blob(let head) = row[1], case .blob(let seal) = row[2],
                 case .blob(let body) = row[3],
                 let run = try? SealedRun(storedHeader: head, seal: seal, body: body)
             else { continue }
             let next = incoming(run)
             let result = try accept(next, into: &accepted)
-            if case .refused = result { continue }
+            switch result {
+            case .refused, .setAside: continue
+            case .applied, .duplicate: break
+            }
             // Another one may have got its number.
             try connection.run(
                 "DELETE FROM sy_quar WHERE no = ? AND head = ?", row[0], .blob(head))

@@ -18,12 +18,18 @@ public struct QuarantinedRun: Hashable, Sendable {
 
 extension Replica {
     /// Keeps a run that can't be applied, as it came.
-    func quarantine(_ run: SealedRun, _ refusal: Refusal) throws(StoreError) {
-        // A feed that is read anew brings it again.
+    ///
+    /// - Parameter scope: what it came in, where nothing else says which it is of.
+    func quarantine(
+        _ run: SealedRun, _ refusal: Refusal, in scope: String = Replica.scope
+    ) throws(StoreError) {
+        // A feed that is read anew brings it again. Whose first run isn't here may have come damaged.
         let known = try connection.rows(
-            "SELECT no, sig FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?",
-            .blob(run.header.stream.identifier.bytes), .integer(Int64(run.header.lastSeq)),
-            .blob(run.headerBytes))
+            """
+            SELECT no, sig FROM sy_quar WHERE stream = ? AND last_seq = ? AND head = ?
+            AND substr(sig, 1, \(SealedRun.signatureBytes)) = ? AND body = ?
+            """, .blob(run.header.stream.identifier.bytes), .integer(Int64(run.header.lastSeq)),
+            .blob(run.headerBytes), .blob(run.signature), .blob(run.body))
         if let kept = known.first {
             try fillKeys(aside: kept, by: run)
             return try note(refusal, of: run)
@@ -34,7 +40,7 @@ extension Replica {
             """
             INSERT INTO sy_quar(scope, stream, last_seq, received, reason, head, sig, body)
             VALUES(?, ?, ?, ?, ?, ?, ?, ?)
-            """, .text(try origin(of: run)?.scope ?? Self.scope),
+            """, .text(try origin(of: run)?.scope ?? scope),
             .blob(run.header.stream.identifier.bytes),
             .integer(Int64(run.header.lastSeq)), .integer(environment.wallMilliseconds()),
             .text("\(refusal.code.name): \(refusal.explanation)"), .blob(run.headerBytes),

@@ -112,7 +112,7 @@ extension Replica {
                 ahead = nil
                 var isHeld = true
                 if let next {
-                    isHeld = try take(next, into: &accepted, &result, &progress)
+                    isHeld = try take(next, of: scope, into: &accepted, &result, &progress)
                 } else if case .stub(let stub) = entry {
                     // The hub has what is missing of it, else it had come whole.
                     if try holder(of: stub) == nil || lacksKeys(stub) {
@@ -141,10 +141,14 @@ extension Replica {
 
     /// - Returns: whether the replica holds the run now.
     private func take(
-        _ incoming: IncomingRun, into accepted: inout [AcceptedRun],
+        _ incoming: IncomingRun, of scope: String, into accepted: inout [AcceptedRun],
         _ applied: inout AppliedReply, _ progress: inout IngestProgress
     ) throws -> Bool {
         let result = try accept(incoming, into: &accepted)
+        if case .duplicate = result, !incoming.run.areKeysFitting {
+            applied.damage = applied.damage ?? refusal(of: incoming.run.header, .keys)
+            return false
+        }
         if case .refused = result {
             if let damage = try damage(of: incoming) {
                 applied.damage = applied.damage ?? refusal(of: incoming.run.header, damage)
@@ -161,7 +165,7 @@ extension Replica {
             return false
         case .refused(let refusal):
             applied.quarantinedCount += 1
-            try quarantine(incoming.run, refusal)
+            try quarantine(incoming.run, refusal, in: scope)
             return false
         }
         return true

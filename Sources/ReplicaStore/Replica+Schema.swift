@@ -20,6 +20,8 @@ extension Replica {
             if case .integer(let number)? = known, number < Limits.reading {
                 try connection.run("DELETE FROM sy_peer")
                 try connection.run("UPDATE sy_peer_head SET fed = 0")
+                try connection.run(
+                    "UPDATE sy_quar SET reason = 'GAP: ' || reason WHERE reason LIKE 'UPGRADE%'")
             }
             try connection.setMeta(MetaKey.reading, .integer(Limits.reading))
         }

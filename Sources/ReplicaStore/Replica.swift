@@ -41,6 +41,9 @@ public final class Replica {
     var erased: Set<RowID>?
     /// Erasures have come that are not carried out yet, or runs were put aside since: before the transaction ends.
     var holdsUncheckedKeys = false
+    /// Rows of which more can be read than before, and runs to which keys came: until the transaction ends.
+    var filledRows: Set<LogReplay.Key> = []
+    var filledRuns: Set<RunStub> = []
     /// What the last request for a scope brought so that the hub gets keys that it lacks.
     var owedOffered: [String: [RunStub]] = [:]
     /// How many runs a hub has kept; `nil` before that was read.
@@ -153,6 +156,7 @@ public final class Replica {
             }
             try refresh(checksIdentity: checksIdentity)
             let result = try body()
+            try remakeFilled()
             if holdsUncheckedKeys { try erase() }
             try writeTails()
             try connection.run("COMMIT")
@@ -326,6 +330,7 @@ public final class Replica {
         trust = nil
         erased = nil
         holdsUncheckedKeys = false
+        (filledRows, filledRuns) = ([], [])
         knownKept = nil
         knownLaneCount = nil
         countedBefore = [:]

@@ -281,6 +281,11 @@ public struct SealedRun: Hashable, Sendable {
 
     /// Takes keys from where more of them are known, as far as they are the ones that belong here.
     package mutating func fillKeys(from others: [UInt8]) {
+        // Whose keys these are can't be told.
+        guard !header.needsLaterBuild else {
+            if keys.isEmpty { keys = others }
+            return
+        }
         let count = header.keyChecks.count / PersonalKey.checkBytes
         var filled: [UInt8] = []
         for index in 0..<count {
@@ -313,7 +318,9 @@ public struct SealedRun: Hashable, Sendable {
     /// The keys, each that doesn't fit replaced by none.
     private var fittingKeys: [UInt8] {
         let count = header.keyChecks.count / PersonalKey.checkBytes
-        guard keys.count == count * PersonalKey.byteCount else { return [] }
+        guard keys.count == count * PersonalKey.byteCount else {
+            return [UInt8](repeating: 0, count: count * PersonalKey.byteCount)
+        }
         return (0..<count).flatMap { index -> [UInt8] in
             let start = index * PersonalKey.byteCount
             return isKeyFitting(index)

@@ -17,6 +17,6 @@ import Testing
     @Test func `a badge keeps its row id`() {
         #expect(
             Forum.rowID(in: Forum.person, named: "AZ-014")?.description
-                == "f28304dbbe4e64f1b6a00bee12d55be2")
+                == "5bbe309c7dd9c3beb4590c56e2518ff0")
     }
 }

@@ -99,6 +99,16 @@ struct ServerTests {
             #expect(try await served.curl("/v1/health", "-X DELETE").status == 405)
             #expect(
                 try await served.curl(RequestSignature.exchangePath, "-d a=b").status == 415)
+            for path in ["/v2/exchange", "/v0/enrol", "/v10/health", "/v2/"] {
+                let other = try await served.curl(path, "-X POST")
+                #expect(other.status == 426, "\(path)")
+                #expect(other.type == RequestSignature.contentType)
+                #expect(try Refusal(decoding: other.body).code == .upgrade)
+            }
+            for path in ["/v/exchange", "/vx/exchange", "/v2", "/v١/exchange"] {
+                let encoded = path.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed)
+                #expect(try await served.curl(encoded ?? "").status == 404, "\(path)")
+            }
             try served.folder.write("body", [1])
             let parameter = try await served.curl(
                 RequestSignature.exchangePath,

@@ -146,6 +146,36 @@ struct ServiceTests {
         await desk.service.close()
     }
 
+    @Test func `what only a later hub can read is told apart`() async throws {
+        let desk = try Desk(tokenCount: 1)
+        let key = DeviceKey()
+        _ = await desk.enrol(key, with: desk.tokens[0])
+        var later = Self.request
+        #expect(later[1] == 1)
+        later[1] = 2
+        let refused = refusal(await desk.exchange(key, later))
+        #expect(refused?.code == .upgrade)
+        #expect(refused?.explanation.contains("update the hub") == true)
+        later[1] = 0
+        #expect(refusal(await desk.exchange(key, later))?.code == .poison)
+        // A kind of scope that this build doesn't know.
+        let request = SyncRequest(
+            parts: [Forum.scope, "team/red"].map {
+                ExchangeRequest(scope: $0, cursor: nil, ahead: [], runs: [])
+            }, pendingCount: 0, wallMilliseconds: 1_700_000_000_000, schemaVersion: 9)
+        guard case .message(let bytes) = await desk.exchange(key, request.encode()) else {
+            Issue.record("the rest is answered")
+            return
+        }
+        let parts = try SyncReply(decoding: bytes).parts
+        guard case .answered = parts[0], case .refused(let part) = parts[1] else {
+            Issue.record("\(parts)")
+            return
+        }
+        #expect(part.code == .upgrade && part.explanation.contains("team/red"))
+        await desk.service.close()
+    }
+
     @Test func `a store that was taken away is told to the log, and "later" to the laptop`()
         async throws
     {

@@ -30,7 +30,7 @@ import Testing
             try forum.must("L1", "history", "person", "AZ-014", "--column", "role"))
         #expect(
             text == """
-                person AZ-014  (f28304dbbe4e64f1b6a00bee12d55be2)  deleted
+                person AZ-014  (5bbe309c7dd9c3beb4590c56e2518ff0)  deleted
 
                 TIME  hq, received TIME, imported from people list people.csv
                   role  set to delegate

@@ -134,8 +134,16 @@ import Testing
         }
     }
 
-    @Test func `nothing new in nine scopes is one small round trip`() throws {
+    @Test func `nothing new in nine scopes from 30 laptops is one small round trip`() throws {
         let forum = try forum()
+        let first = try devices(of: forum)
+        for number in first..<30 {
+            let laptop = "D\(number)"
+            try forum.enrol(laptop)
+            try forum.must(laptop, "tally", "V01", "door \(number)", "+1")
+            try forum.must(laptop, "sync")
+        }
+        #expect(try devices(of: forum) == 30)
         try forum.must("HQ", "sync")
         let facts = try forum.json("HQ", "sync")
         let scopes = try #require(try forum.json("HQ", "status")["scopes"] as? [String])
@@ -143,5 +151,13 @@ import Testing
         #expect(facts["round_trips"] as? Int == 1)
         let bytes = (facts["bytes_out"] as? Int ?? .max, facts["bytes_in"] as? Int ?? .max)
         #expect(bytes.0 <= 1_000 && bytes.1 <= 1_000, "\(bytes)")
+        print("nothing new, 9 scopes, 30 laptops: \(bytes.0) bytes out, \(bytes.1) bytes in")
+    }
+
+    private func devices(of forum: Forum) throws -> Int {
+        let finished = try Programs.run(
+            "karvan-hub", ["device", "list", "--json", "--store", "hub.sqlite"],
+            in: forum.directory)
+        return try #require(finished.json["devices"] as? [Any]).count
     }
 }
