@@ -110,7 +110,7 @@ import Testing
             let hub = try server.hub(mode)
             let failure = try Failure(of: hub)
             #expect(failure.kind == .notOurHub)
-            #expect(failure.sentence.contains("2048 KiB"))
+            #expect(failure.sentence.contains("\(Limits.messageBytes >> 10) KiB"))
             #expect(hub.statistics.receivedBytes < 2 * Limits.messageBytes)
         }
     }

@@ -37,7 +37,7 @@ let serverScript = #"""
             number = next(numbers)
             publish(f"{number}.body", body)
             publish(f"{number}.head", f"{self.requestline}\n{self.headers}".encode())
-            name = "enrolled" if rest == "v0/enrol" else "reply"
+            name = "enrolled" if rest == "v1/enrol" else "reply"
             getattr(self, mode)(content(name))
 
         def take(self, mode):

@@ -377,6 +377,56 @@ struct ErasureTests {
                 == forum.hub.replica.stateHash(in: [Forum.scope]))
     }
 
+    @Test func `a held run whose keys come damaged is asked for again`() throws {
+        _ = try office()
+        let (author, reader) = (try forum.member("L-a"), try forum.member("L-b"))
+        try name("UZ-021", at: author, "Nightingale-1")
+        let run = try author.seal()
+        var bare = run
+        bare.keys = []
+        _ = try reader.replica.ingest([bare])
+        try forum.sync(author)
+        let start = try #require(try reader.replica.cursor())
+        for (keys, isDamaged) in [(run.keys.map { $0 ^ 1 }, true), (run.keys, false)] {
+            var given = run
+            given.keys = keys
+            let reply = ExchangeReply(
+                heads: [], rejections: [], entries: [.whole(given)],
+                cursor: start.advanced(by: RunStub(run)), hasMore: false,
+                hubMilliseconds: forum.now)
+            let applied = try reader.replica.apply(reply, from: start)
+            #expect((applied.damage != nil) == isDamaged)
+            #expect(try (reader.replica.cursor() == start) == isDamaged)
+            #expect(try reader.replica.missingKeyCount() == (isDamaged ? 1 : 0))
+        }
+    }
+
+    @Test func `many copies of a run that bring a key each make its rows anew once`() throws {
+        let office = try office()
+        let (author, carrier) = (try forum.member("L-a"), try forum.member("L-b"))
+        for number in 1...40 { try name("UZ-021", at: author, "Nightingale-\(number)") }
+        let run = try author.seal()
+        #expect(run.keys.count == 40 * PersonalKey.byteCount)
+        var bare = run
+        bare.keys = []
+        _ = try forum.exchange(carrier, [bare])
+        let end = try forum.hub.replica.feedEnd().offset
+        let copies = (1...40).map { number -> SealedRun in
+            var copy = run
+            copy.keys = Array(run.keys.prefix(number * PersonalKey.byteCount))
+            copy.keys += [UInt8](repeating: 0, count: run.keys.count - copy.keys.count)
+            return copy
+        }
+        #expect(try forum.exchange(carrier, copies).rejections.isEmpty)
+        #expect(try forum.hub.replica.feedEnd().offset == end + 1)
+        #expect(try forum.hub.replica.missingKeyCount() == 0)
+        try settle([office])
+        #expect(
+            try values(office, "SELECT name_latin FROM person WHERE badge = 'UZ-021'")
+                == [.text("Nightingale-40")])
+        #expect(try forum.hub.replica.verify().problems == [])
+    }
+
     @Test func `of what is kept aside too`() throws {
         let office = try office()
         let lost = try forum.member("L5")

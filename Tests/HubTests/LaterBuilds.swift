@@ -51,7 +51,8 @@ struct LaterBuilds {
         let (author, other) = (try forum.member("L-a"), try forum.member("L-c"))
         let reader = try forum.member("L-b")
         try author.note("newer")
-        let first = try later(try author.seal(), by: author)
+        var first = try later(try author.seal(), by: author)
+        first.keys = Array(1...64)
         try author.note("and what rests on it")
         let second = try author.seal()
         try other.note("as ever")
@@ -76,14 +77,30 @@ struct LaterBuilds {
         #expect(reasons.sorted() == ["GAP: ch", "UPGRADE"])
         #expect(try reader.replica.query("SELECT text FROM note") == [[.text("as ever")]])
         #expect(try reader.replica.verify().problems == [])
+        // It comes again when the feed is read anew, and is kept once, keys and all.
+        try reader.replica.forgetHub()
+        _ = try reader.replica.apply(read, from: start)
+        #expect(try reader.replica.quarantined().count == 2)
+        func kept(_ replica: Replica) throws -> QuarantinedRun? {
+            try replica.quarantinedRuns().first { $0.run == first }
+        }
+        #expect(try kept(reader.replica)?.run.keys == first.keys)
         // Nor is any of it lost by a repair.
         reader.replica.close()
         let path = forum.folder.file("L-b")
         _ = try Replica.repair(at: path, schema: Forum.schema, environment: forum.environment)
         let again = try Replica.open(
             at: path, schema: Forum.schema, environment: forum.environment)
-        defer { again.close() }
-        #expect(try again.quarantinedRuns().contains { $0.run == first })
+        #expect(try kept(again)?.run.keys == first.keys)
+        #expect(try kept(again)?.reason.hasPrefix("UPGRADE") == true)
+        // A build that can read more looks at it.
+        try note(Limits.reading - 1, in: again)
+        again.close()
+        let later = try Replica.open(
+            at: path, schema: Forum.schema, environment: forum.environment)
+        defer { later.close() }
+        #expect(try kept(later)?.reason.hasPrefix("GAP: UPGRADE") == true)
+        #expect(try later.verify().problems == [])
     }
 
     @Test func `one that something of it is not its own is asked for again`() throws {

@@ -107,7 +107,7 @@ import Testing
         #expect(
             text.hasPrefix(
                 """
-                visit V12/KZ  (380a10469d558ffc4a5fe3d519ea7430)
+                visit V12/KZ  (879238822e1c674e10065ccee1ebbe7a)
                 as of TIME by the clocks of those who recorded;
                 this replica received the last change on TIME
 

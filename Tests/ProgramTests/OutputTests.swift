@@ -123,7 +123,7 @@ import Testing
         try expect(
             forum, "L2", "show", "visit", "V12/KZ",
             prints: """
-                visit V12/KZ  (380a10469d558ffc4a5fe3d519ea7430)
+                visit V12/KZ  (879238822e1c674e10065ccee1ebbe7a)
                 column  value  by  claimed
                 item  V12  Murad on L2  TIME
                 delegation  KZ  Murad on L2  TIME
@@ -132,7 +132,7 @@ import Testing
         try expect(
             forum, "L2", "show", "item", "V12",
             prints: """
-                item V12  (7b169e0a30b958b176981bdcc59771c2)
+                item V12  (f1b3ba92d638382f27ae7b747a45d919)
                 column  value  by  claimed
                 code  V12  hq  TIME
                 kind  visit  hq  TIME
