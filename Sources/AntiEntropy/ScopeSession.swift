@@ -49,6 +49,8 @@ struct ScopeSession: Sendable {
     private var setAside: [Rejection] = []
     private var damage: Refusal?
     private var idleExchanges = 0
+    /// Replies in a row that only named what was asked for whole.
+    private var namings = 0
     private var lastHeads: [RunStub] = []
 
     init(scope: String) {
@@ -150,7 +152,11 @@ struct ScopeSession: Sendable {
 
     private mutating func settle(_ applied: Applied) -> Action {
         count(applied)
+        namings = applied.lacksBodies && asksForBodies ? namings + 1 : 0
         asksForBodies = applied.lacksBodies
+        guard namings < Self.idleLimit else {
+            return finish(.stalled("the hub names what it was asked to give"))
+        }
         damage = damage ?? applied.damage
         if let damage {
             // To ask again at once would mostly bring the same; what is to be sent still goes.

@@ -58,6 +58,18 @@ import Testing
         #expect(progress.roundTrips == 3)
     }
 
+    @Test func `a hub that names what it was asked to give doesn't hold a session for ever`() throws
+    {
+        var lacking = Script.nothing
+        lacking.lacksBodies = true
+        script.answers = [.success(Script.reply(1, hasMore: true))]
+        script.applications = [.success(lacking)]
+        let (outcome, progress) = try script.play()
+        #expect(outcome == .stalled("the hub names what it was asked to give"))
+        #expect(script.asked == [false, true, true, true])
+        #expect(progress.roundTrips == 4)
+    }
+
     @Test func `what the hub lacks the ground for is left to a later sync`() throws {
         script.outgoing.remainingCount = 5
         script.answers = [.success(Script.reply(1)), .success(Script.reply())]

@@ -90,6 +90,64 @@ import Testing
         #expect(try forum.stateHash("KZ") == before)
     }
 
+    /// A word of each delegation's own, looked for wherever it must not be.
+    @Test func `nothing of a delegation is in another's files, output and errors, or in a log`()
+        throws
+    {
+        let forum = try forum()
+        let codes = try forum.rows("HQ", "SELECT code FROM delegation ORDER BY code")
+        #expect(codes.count == 8)
+        for code in codes where !["KZ", "UZ"].contains(code) {
+            try forum.must(code, "init", "--name", code)
+            let token = try forum.token("--role", "lead", "--scope", "delegation/\(code)")
+            try forum.must(code, "enrol", forum.url, token)
+            try forum.must(code, "sync")
+        }
+        func canary(_ code: String) -> String { "kanarya-\(code)-7f3a" }
+        for code in codes {
+            try forum.must(
+                code, "visit", "V12", code, "--arrived", "11:20", "--outcome", canary(code))
+            try forum.must(code, "visit", "V12", code, "--note", canary(code))
+        }
+        // The office disagrees with each, so that there are conflicts to tell of.
+        for code in codes {
+            try forum.must("HQ", "visit", "V12", code, "--outcome", "office: \(canary(code))")
+        }
+        for laptop in codes + ["HQ"] + codes { try forum.must(laptop, "sync") }
+        #expect(try forum.stateHash("HQ") == forum.stateHash("hub"))
+        for code in codes {
+            var words = ""
+            func ask(_ arguments: String...) throws {
+                let finished = try Programs.run(
+                    "karvan", arguments, in: forum.directory,
+                    environment: ["KARVAN_REPLICA": "\(code).sqlite"])
+                words += finished.output + finished.errors
+            }
+            for other in codes where other != code {
+                try ask("show", "visit", "V12/\(other)")
+                try ask("history", "visit", "V12/\(other)")
+                try ask("visit", "V12", other, "--outcome", "x")
+            }
+            try ask("list", "visit")
+            try ask("list", "note", "--json")
+            try ask("conflicts", "list")
+            try ask("status", "--mine")
+            try ask("verify", "--export", "-")
+            try ask("sync", "--json")
+            #expect(words.contains(canary(code)))
+            for other in codes where other != code {
+                #expect(!words.contains(canary(other)), "\(code) is told of \(other)")
+                #expect(try finds(canary(other), in: code, forum) == [])
+            }
+        }
+        // Operators see who and how much, and nothing of what.
+        var words = try hub(forum, "device", "list") + hub(forum, "quarantine", "list")
+        let log = FileManager.default.contents(atPath: forum.path("hub.log").path) ?? Data()
+        words += String(decoding: log, as: UTF8.self)
+        #expect(log.count > 1_000)
+        for code in codes { #expect(!words.contains(canary(code)), "\(code)") }
+    }
+
     @Test func `what a laptop may read no more it hands over, and then it is gone from its disk`()
         throws
     {
