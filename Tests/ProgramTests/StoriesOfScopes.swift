@@ -198,6 +198,7 @@ import Testing
         for number in first..<30 {
             let laptop = "D\(number)"
             try forum.enrol(laptop)
+            try forum.must(laptop, "sync")
             try forum.must(laptop, "tally", "V01", "door \(number)", "+1")
             try forum.must(laptop, "sync")
         }
