@@ -175,6 +175,8 @@ public final class Replica {
             if let streams = try? StreamTable(reading: connection) {
                 rows.streams = streams
                 lanes = (try? readLanes()) ?? lanes
+                // Times that were given away in vain may lie years ahead.
+                clock = HybridClock(last: latestOwnTime)
                 forgetCaches()
             }
             throw error

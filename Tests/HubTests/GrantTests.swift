@@ -97,6 +97,23 @@ struct GrantTests {
         #expect(reasons.count == 1 && reasons[0].contains("is not here yet"))
     }
 
+    /// Else all that the laptop records once its clock is right would lie years ahead as well.
+    @Test func `what is not let leaves the clock where it was`() throws {
+        let laptop = try forum.member("L1", as: "recorder")
+        try laptop.note("before")
+        let years: Int64 = 7 * 365 * 86_400_000
+        forum.pass(years)
+        #expect(throws: StoreError.self) {
+            try laptop.replica.write { try $0.upsert(Forum.site, key: [.text("S9")], []) }
+        }
+        forum.pass(-years)
+        let dot = try laptop.note("after").dot
+        let time = try #require(try laptop.replica.changeset(dot)).time.milliseconds
+        #expect(time < forum.now + 60_000)
+        try forum.sync(laptop)
+        #expect(try laptop.replica.verify().problems == [])
+    }
+
     @Test func `certificates that nobody of this forum signed allow nothing`() throws {
         let laptop = try forum.laptop("L1")
         let own = try laptop.replica.key()
