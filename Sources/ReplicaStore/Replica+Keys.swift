@@ -11,10 +11,6 @@ extension Replica {
         guard let record = try holder(of: stub), try mayLackKeys(stub.lastSeq, of: record),
             let run = try run(stub)
         else { return false }
-        return try lacksKeys(run, record)
-    }
-
-    private func lacksKeys(_ run: SealedRun, _ record: StreamRecord) throws -> Bool {
         var contents = try rawContents(of: run, record)
         let erased = try erasedPeople()
         contents.open(run.keys, isErased: erased.contains)
@@ -71,15 +67,12 @@ extension Replica {
 
     /// The hub has given a run that is held here, and lacks keys of it that are here: it is offered once
     /// more. Inside of a transaction.
-    ///
-    /// - Returns: whether that is so.
-    func noteOwed(_ run: SealedRun) throws -> Bool {
-        guard run.isMissingKeys, let held = try self.run(RunStub(run)) else { return false }
+    func noteOwed(_ run: SealedRun) throws {
+        guard run.isMissingKeys, let held = try self.run(RunStub(run)) else { return }
         var filled = run
         filled.fillKeys(from: held.keys)
-        guard filled.keys != run.keys, !filled.keys.allSatisfy({ $0 == 0 }) else { return false }
+        guard filled.keys != run.keys, !filled.keys.allSatisfy({ $0 == 0 }) else { return }
         try connection.setMeta(MetaKey.owed(run.hash.bytes.hexadecimal), .blob(RunStub(run).bytes))
-        return true
     }
 
     /// The runs of a scope of which the hub is to get keys.

@@ -159,7 +159,7 @@ extension Replica {
         progress.add(incoming, result)
         switch result {
         case .applied(let count): applied.changesetCount += UInt64(count)
-        case .duplicate: if try noteOwed(incoming.run) { applied.hasMoreToSend = true }
+        case .duplicate: try noteOwed(incoming.run)
         case .setAside:
             applied.quarantinedCount += 1
             return false
