@@ -75,7 +75,9 @@ public protocol ReplicaPort: AnyObject {
     func prepare(scope: String, asksForBodies: Bool, room: Int) throws -> Outgoing
 
     /// Notes which scopes the hub lets be read, before anything of the answer is taken in.
-    func note(scopes: [String]) throws
+    ///
+    /// - Returns: whether that is believed; where not, a further answer has to say it again.
+    func note(scopes: [String]) throws -> Bool
 
     /// Takes in a reply: its entries, then its cursor, then what the hub now holds.
     ///

@@ -53,8 +53,10 @@ struct ScopeSession: Sendable {
     private var namings = 0
     private var lastHeads: [RunStub] = []
 
-    init(scope: String) {
+    /// - Parameter progress: of the session that this one goes on from.
+    init(scope: String, progress: SyncSession.Progress = SyncSession.Progress()) {
         self.scope = scope
+        self.progress = progress
     }
 
     /// Takes an event and says what comes next. An event that doesn't fit is a bug of the driver.

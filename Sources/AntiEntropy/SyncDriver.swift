@@ -33,8 +33,7 @@ public struct SyncDriver {
             case .exchange(let request):
                 event = answer(to: request)
             case .note(let scopes):
-                try replica.note(scopes: scopes)
-                event = .noted
+                event = .noted(isBelieved: try replica.note(scopes: scopes))
             case .apply(let reply, let scope, let cursor):
                 do {
                     event = .applied(try replica.apply(reply, scope: scope, from: cursor))

@@ -26,7 +26,8 @@ public struct SyncSession: Sendable {
         case replied(SyncReply, wallMilliseconds: Int64)
         /// There is no reply, or one that the replica can't take in.
         case failed(TransportFailure)
-        case noted
+        /// - Parameter isBelieved: else a further reply has to say the same.
+        case noted(isBelieved: Bool)
         case applied(Applied)
         /// A part of the reply was applied, and somebody wants to end.
         case stopped(Applied)
@@ -43,6 +44,14 @@ public struct SyncSession: Sendable {
         case rejected([Rejection])
         /// The hub's answers lead nowhere.
         case stalled(String)
+
+        /// Whether there was nothing left to ask.
+        fileprivate var isOver: Bool {
+            switch self {
+            case .completed, .rejected: true
+            case .failed, .stalled: false
+            }
+        }
     }
 
     /// Figures of the session so far.
@@ -80,6 +89,11 @@ public struct SyncSession: Sendable {
 
     private var scopes: [ScopeSession]
     private var outcomes: [Int: Outcome] = [:]
+    /// The last reply let fewer scopes be read than those before it, and no further one has said so.
+    private var isListDoubted = false
+    private var hasAskedAgain = false
+    /// What was rejected before it was asked again.
+    private var rejections: [Rejection] = []
     private var state = State.idle
     /// Those that go on, with what they ask for.
     private var waiting: [Int: Bool] = [:]
@@ -119,7 +133,8 @@ public struct SyncSession: Sendable {
             return take(reply, now)
         case (.exchanging, .failed(let failure)):
             return fail(failure)
-        case (.noting(let reply), .noted):
+        case (.noting(let reply), .noted(let isBelieved)):
+            isListDoubted = !isBelieved
             return divide(reply)
         case (.applying(let index, let rest), .applied(let applied)):
             return follow(scopes[index].handle(.applied(applied)), index, rest)
@@ -144,6 +159,7 @@ public struct SyncSession: Sendable {
 
     /// The next request, or the end.
     private mutating func next() -> Action {
+        if waiting.isEmpty, isListDoubted { askAgain() }
         guard !waiting.isEmpty else { return finish() }
         request.parts = []
         request.pendingCount = 0
@@ -151,6 +167,17 @@ public struct SyncSession: Sendable {
         heldBack = []
         room = Limits.batchBytes
         return prepare(waiting.keys.sorted(by: >))
+    }
+
+    /// Asks for the scope of the whole forum once more, for the list that comes with it. A session that
+    /// failed leaves that to the next.
+    private mutating func askAgain() {
+        guard !hasAskedAgain, let outcome = outcomes[0] else { return }
+        guard outcomes.values.allSatisfy(\.isOver) else { return }
+        hasAskedAgain = true
+        if case .rejected(let some) = outcome { rejections = some }
+        scopes[0] = ScopeSession(scope: scopes[0].scope, progress: scopes[0].progress)
+        start(0)
     }
 
     private mutating func prepare(_ rest: [Int]) -> Action {
@@ -263,12 +290,12 @@ public struct SyncSession: Sendable {
 
     private mutating func finish() -> Action {
         state = .finished
-        var rejections: [Rejection] = []
         var stall: Outcome?
         for index in scopes.indices {
             switch outcomes[index] {
             case .failed(let failure)?: return .finish(.failed(failure))
-            case .rejected(let some)?: rejections += some
+            case .rejected(let some)?:
+                rejections += some.filter { one in !rejections.contains { $0.run == one.run } }
             case .stalled(let reason)?: stall = .stalled(reason)
             case .completed?, nil: break
             }

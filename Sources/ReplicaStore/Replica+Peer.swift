@@ -73,6 +73,7 @@ extension Replica {
             try store(link.pins)
             try connection.setMeta("hub_ca", link.authority.map(Value.blob) ?? .null)
             try connection.setMeta("role", .text(link.role))
+            missingScopes = []
             guard membership != nil else { return }
             // What came before it knew of a root may lie behind an end.
             try drain()
@@ -121,12 +122,24 @@ extension Replica {
         scope == Grant.anyScope || schema.mark(ofScope: scope) != nil
     }
 
-    /// Notes which scopes the hub lets this device read.
-    public func note(readableScopes scopes: [String]) throws(StoreError) {
+    /// Notes which scopes the hub lets this device read. One that is new is believed at once; that one may be
+    /// read no more, when two lists in a row lack it: what lies in it goes from the disk then, and nothing
+    /// else in a reply says whether its list came as the hub wrote it.
+    ///
+    /// - Returns: whether all of the list is believed. Where not, a further reply has to say it again.
+    @discardableResult
+    public func note(readableScopes scopes: [String]) throws(StoreError) -> Bool {
+        let missing = Set(try readableScopes()).subtracting(scopes)
+        let doubted = missing.subtracting(missingScopes).sorted()
+        missingScopes = missing
         let known = scopes.filter { $0 == Self.scope || isOther($0) }
-        let text = Value.text(known.joined(separator: " "))
-        guard try connection.meta(MetaKey.scopes) != text else { return }
-        try transaction { () throws(StoreError) in try connection.setMeta(MetaKey.scopes, text) }
+        let text = Value.text((known + doubted).joined(separator: " "))
+        if try connection.meta(MetaKey.scopes) != text {
+            try transaction { () throws(StoreError) in
+                try connection.setMeta(MetaKey.scopes, text)
+            }
+        }
+        return doubted.isEmpty
     }
 
     private func countPending() throws(StoreError) -> (count: UInt64, oldestMilliseconds: Int64?) {

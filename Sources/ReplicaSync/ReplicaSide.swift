@@ -17,7 +17,7 @@ public final class ReplicaSide: ReplicaPort {
 
     public func scopes() throws -> [String] { try replica.syncedScopes() }
 
-    public func note(scopes: [String]) throws { try replica.note(readableScopes: scopes) }
+    public func note(scopes: [String]) throws -> Bool { try replica.note(readableScopes: scopes) }
 
     public func prepare(scope: String, asksForBodies: Bool, room: Int) throws -> Outgoing {
         let batch = try replica.outgoingBatch(of: scope, asksForBodies: asksForBodies, room: room)

@@ -23,6 +23,8 @@ import Testing
         var readable = ["forum"]
         /// By scope and round, what is said in place of an empty answer.
         var special: [String: [Int: SyncReply.Part]] = [:]
+        /// The replies whose list the replica doesn't believe.
+        var doubted: Set<Int> = []
         private(set) var rounds: [[String]] = []
         private(set) var brought: [[String]] = []
         private(set) var applied: [String] = []
@@ -43,7 +45,10 @@ import Testing
                 remainingCount: total - count, schemaVersion: 3)
         }
 
-        func note(scopes: [String]) throws { noted.append(scopes) }
+        func note(scopes: [String]) throws -> Bool {
+            noted.append(scopes)
+            return !doubted.contains(noted.count)
+        }
 
         func apply(
             _ reply: ExchangeReply, scope: String, from cursor: Cursor?
@@ -89,6 +94,45 @@ import Testing
         stage.readable = ["forum", "delegation/KZ", Grant.anyScope]
         #expect(try stage.play().outcome == .completed)
         #expect(stage.rounds == [["forum"], ["delegation/KZ"]])
+    }
+
+    @Test func `a list that is doubted is asked for once more, in the same session`() throws {
+        (stage.own, stage.readable) = (Self.names, ["forum"])
+        stage.doubted = [1]
+        let (outcome, progress) = try stage.play()
+        #expect(outcome == .completed)
+        #expect(stage.rounds == [Self.names, ["forum"]])
+        #expect(progress.roundTrips == 2 && progress.receivedChangesets == 4)
+    }
+
+    @Test func `a hub whose list changes with each reply doesn't keep the session`() throws {
+        stage.doubted = Set(1...50)
+        #expect(try stage.play().outcome == .completed)
+        #expect(stage.rounds == [["forum"], ["forum"]])
+    }
+
+    @Test func `what was rejected before the list was asked for again is told once`() throws {
+        let run = Self.run(in: "forum")
+        let rejection = Rejection(RunStub(run), Refusal(.poison, "not yours"))
+        let answer = SyncReply.Part.answered(
+            ExchangeReply(
+                heads: [], rejections: [rejection], entries: [],
+                cursor: .start(epoch: Identifier(high: 0, low: 1), scope: "forum"),
+                hasMore: false, hubMilliseconds: 7))
+        for rounds in [[1: answer, 2: answer], [1: answer]] {
+            let stage = Stage()
+            (stage.doubted, stage.special["forum"]) = ([1], rounds)
+            stage.waiting["forum"] = [run]
+            #expect(try stage.play().outcome == .rejected([rejection]))
+            #expect(stage.rounds.count == 2)
+        }
+    }
+
+    @Test func `a session that failed doesn't ask for a list`() throws {
+        stage.doubted = [1]
+        stage.special["forum"] = [1: .refused(Refusal(.revoked, "lost"))]
+        #expect(try stage.play().outcome == .failed(.refused(Refusal(.revoked, "lost"))))
+        #expect(stage.rounds.count == 1)
     }
 
     @Test func `a scope that is put off is asked for again, and the others are not`() throws {

@@ -58,7 +58,10 @@ final class Script: ReplicaPort, HubPort {
 
     func scopes() throws -> [String] { ["forum"] }
 
-    func note(scopes: [String]) throws { noted.append(scopes) }
+    func note(scopes: [String]) throws -> Bool {
+        noted.append(scopes)
+        return true
+    }
 
     func prepare(scope: String, asksForBodies: Bool, room: Int) throws -> Outgoing {
         asked.append(asksForBodies)

@@ -12,7 +12,7 @@ import Testing
 
         func scopes() throws -> [String] { ["forum"] }
 
-        func note(scopes: [String]) throws {}
+        func note(scopes: [String]) throws -> Bool { true }
 
         func prepare(scope: String, asksForBodies: Bool, room: Int) throws -> Outgoing {
             Outgoing(
@@ -95,7 +95,7 @@ import Testing
                 remainingCount: 10, schemaVersion: 1)
             _ = session.handle(.prepared(outgoing, wallMilliseconds: 0))
             _ = session.handle(.replied(reply(head: min(exchanges, 2)), wallMilliseconds: 0))
-            _ = session.handle(.noted)
+            _ = session.handle(.noted(isBelieved: true))
             action = session.handle(
                 .applied(
                     Applied(

@@ -352,12 +352,28 @@ struct ScopeTests {
         #expect(try guest.replica.dropUnreadableScopes() == [])
     }
 
+    @Test func `a list that came damaged takes nothing away`() throws {
+        let office = try office()
+        let guest = try forum.member("L-KZ", as: "recorder", for: [Self.kz])
+        try call(office, "KZ", "kept")
+        for laptop in [office, guest] { try forum.sync(laptop) }
+        for damaged in [[], ["forum"], ["forum", "delegation/JZ"], ["delegation/KZ"]] {
+            #expect(try !guest.replica.note(readableScopes: damaged))
+            #expect(try guest.replica.dropUnreadableScopes().isEmpty)
+            try forum.sync(guest)
+            #expect(try Set(guest.replica.readableScopes()) == [Forum.scope, Self.kz])
+        }
+        #expect(try phones(guest) == [.text("kept")])
+    }
+
     @Test func `what the hub lacks is not dropped`() throws {
         let office = try office()
         let guest = try forum.member("L-KZ", as: "recorder", for: [Self.kz])
         try call(guest, "KZ", "mine")
         try regrant(guest, ["forum"])
-        try guest.replica.note(readableScopes: [Forum.scope])
+        #expect(try !guest.replica.note(readableScopes: [Forum.scope]), "it may have come damaged")
+        #expect(try guest.replica.unreadableScopes().isEmpty)
+        #expect(try guest.replica.note(readableScopes: [Forum.scope]))
         #expect(try guest.replica.unreadableScopes().map(\.isSent) == [false])
         #expect(try guest.replica.dropUnreadableScopes() == [])
         #expect(try phones(guest) == [.text("mine")])

@@ -60,8 +60,7 @@ extension World {
                 result = "is answered"
             }
         case .note(let scopes):
-            try side.note(scopes: scopes)
-            event = .noted
+            event = .noted(isBelieved: try side.note(scopes: scopes))
             result = "may read \(scopes.count)"
         case .apply(let reply, let scope, let cursor):
             (event, result) = try apply(reply, in: scope, from: cursor, laptop)
