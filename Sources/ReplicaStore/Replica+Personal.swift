@@ -241,27 +241,15 @@ extension Replica {
                 .integer(Int64(SealedRun.signatureBytes))) != nil
         else { return false }
         var hasAny = false
-        var readers: [StreamID: StreamReader] = [:]
+        var readers: [StreamID: AsideReader] = [:]
         for kept in try quarantinedRuns().sorted(by: {
             $0.run.header.firstSeq < $1.run.header.firstSeq
         }) {
             let stream = kept.run.header.stream
-            if readers[stream] == nil {
-                var reader = StreamReader(
-                    namespace: schema.namespace,
-                    mark: try origin(of: kept.run).flatMap { schema.mark(ofScope: $0.scope) })
-                for record in rows.streams.family(stream) {
-                    for run in try runs(of: record, after: record.base, .all) {
-                        _ = try? reader.changesets(of: run, isOpened: false)
-                    }
-                }
-                readers[stream] = reader
-            }
-            // Most streams have no branches; of one that has, the path is looked for.
-            let changesets =
-                rows.streams.isForked(stream)
-                ? try rawChangesets(of: kept)
-                : try? readers[stream]?.changesets(of: kept.run, isOpened: false)
+            if readers[stream] == nil { readers[stream] = try asideReader(of: kept) }
+            // Mostly one follows on the other; where the stream forks, the path is looked for.
+            var changesets = readers[stream]?.changesets(of: kept.run)
+            if changesets == nil { changesets = try rawChangesets(of: kept) }
             guard !kept.run.keys.isEmpty else { continue }
             var bare = kept.run
             if let changesets {
@@ -276,6 +264,34 @@ extension Replica {
                 "UPDATE sy_quar SET sig = ? WHERE no = ?", .blob(bare.seal), .integer(kept.number))
         }
         return hasAny
+    }
+
+    /// Reads runs that are kept aside and follow on the log, one on the other.
+    private struct AsideReader {
+        var reader: StreamReader
+        var lastRun: Digest?
+        var isWhole = true
+
+        /// - Returns: `nil` for a run that follows on another than the last.
+        mutating func changesets(of run: SealedRun) -> [Changeset]? {
+            guard isWhole, run.header.previous == lastRun else { return nil }
+            let changesets = try? reader.changesets(of: run, isOpened: false)
+            (lastRun, isWhole) = (run.hash, changesets != nil)
+            return changesets
+        }
+    }
+
+    private func asideReader(of kept: QuarantinedRun) throws(StoreError) -> AsideReader {
+        var reader = AsideReader(
+            reader: StreamReader(
+                namespace: schema.namespace,
+                mark: try origin(of: kept.run).flatMap { schema.mark(ofScope: $0.scope) }))
+        for record in rows.streams.family(kept.run.header.stream) {
+            for run in try runs(of: record, after: record.base, .all) {
+                _ = reader.changesets(of: run)
+            }
+        }
+        return reader
     }
 
     /// What other programs wrote of them, and might not, was kept as words; `head` says whom it is about.

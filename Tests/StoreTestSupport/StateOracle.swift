@@ -56,7 +56,7 @@ package struct StateOracle {
                 for column in table.columns {
                     row += shown(column, cells)
                     if !column.isSet, !column.isCounter,
-                        Set(candidates(column, cells).map(\.action.value)).count > 1
+                        Set(legible(candidates(column, cells)).map(\.action.value)).count > 1
                     {
                         open.insert(
                             OpenConflict(table: place.table, row: place.row, column: column.id))
@@ -112,6 +112,10 @@ package struct StateOracle {
         }
     }
 
+    private func legible(_ candidates: [LiveOp]) -> [LiveOp] {
+        candidates.filter { $0.action.value?.isUnreadable == false }
+    }
+
     /// The values of the SQL columns.
     private func shown(_ column: Column, _ cells: [CellKey: [LiveOp]]) -> [Value] {
         if column.isSet { return [set(column, cells)] }
@@ -119,7 +123,8 @@ package struct StateOracle {
         let candidates = candidates(column, cells).sorted {
             ($0.time, $0.dot) < ($1.time, $1.dot)
         }
-        var value = candidates.last?.action.value ?? .null
+        // What nobody can read is shown where nothing else is.
+        var value = (legible(candidates).last ?? candidates.last)?.action.value ?? .null
         if case .earliest(let tolerance) = column.policy {
             let times = candidates.compactMap { op -> Int64? in
                 if case .integer(let time) = op.action.value { time } else { nil }
