@@ -83,6 +83,11 @@ class Statement:
             raise Reject("missingKey")
         return Statement(*(got[key] for key in range(1, 9)))
 
+    def grants_for(self, scope: bytes) -> list[Grant]:
+        """09 §2: those that name the scope; where none does, those that name `*`."""
+        named = [grant for grant in self.grants if grant.scope == scope]
+        return named or [grant for grant in self.grants if grant.scope == b"*"]
+
     def encode(self) -> bytes:
         items = [("int", FORMAT), ("int", self.kind), ("blob", self.key), ("blob", self.encryption_key), ("text", self.name),
                  ("blob", self.issuer), ("int", self.issued), ("int", self.expiry),
@@ -161,7 +166,7 @@ def may(root: bytes, rows: dict[bytes, list[Certificate]], device: bytes, scope:
         return [True for _ in tables]
     hubs = [c for row in rows.values() for c in row if c.hub_fault(root) is None]
     true = [c.statement for c in own if any(c.device_fault(root, device, hub) is None for hub in hubs)]
-    fit = [grant.tables for statement in true for grant in statement.grants if grant.scope == scope]
+    fit = [grant.tables for statement in true for grant in statement.grants_for(scope)]
     return [n != own_table and any(named is None or n in named for named in fit) for n in tables] if true else None
 
 

@@ -52,18 +52,26 @@ extension Records {
         let rows = try people.map { (badge: $0, row: try row(in: Forum.person, $0)) }
         let claimed = entry.claimedMilliseconds
         let (marks, receipt) = try replica.write(author: author, claimed: claimed) { transaction in
-            try rows.map { person in
-                try mark(itemRow, person.row, entry, in: transaction)
+            // Two badges may be of one person: then what was made for the first stands for the second.
+            var made: Set<RowID> = []
+            return try rows.map { person in
+                let mark = try mark(itemRow, person.row, entry, besides: made, in: transaction)
+                made.insert(mark.observation)
+                return mark
             }
         }
         return (marks, receipt)
     }
 
+    /// - Parameter made: observations of this transaction, which the log doesn't have yet.
     private func mark(
-        _ item: RowID, _ person: RowID, _ entry: AttendanceEntry, in transaction: WriteTransaction
+        _ item: RowID, _ person: RowID, _ entry: AttendanceEntry, besides made: Set<RowID>,
+        in transaction: WriteTransaction
     ) throws -> AttendanceMark {
         let seen = try standing(item, person)
-        for observation in seen { try holdPlace(of: observation.id) }
+        for observation in seen where !made.contains(observation.id) {
+            try holdPlace(of: observation.id)
+        }
         let before = try replica.query(
             "SELECT state, first_in FROM attendance WHERE item = ? AND person = ?",
             .blob(item.identifier.bytes), .blob(try canonical(of: person).identifier.bytes)

@@ -54,7 +54,8 @@ struct ExportLine {
 
     /// Readable where that is exact in every reader, else the UTF-8 in hexadecimal digits.
     mutating func string(_ value: String) {
-        guard value.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
+        guard value.utf8.count <= 1_000, value.utf8.allSatisfy({ (0x20...0x7e).contains($0) })
+        else {
             text += "{\"text\":\"\(Array(value.utf8).hexadecimal)\"}"
             return
         }

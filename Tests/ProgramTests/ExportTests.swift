@@ -29,9 +29,15 @@ import Testing
         #expect(finished.output.hasPrefix("2 exports, "))
         #expect(!finished.output.contains(" 0 open"), "nobody disagreed")
 
-        let printed = try forum.must("L1", "verify", "--export", "-")
-        #expect(try printed == String(contentsOf: file, encoding: .utf8))
-        let hash = try forum.must("L1", "verify", "--state-hash")
+        // Long texts stand as their bytes (01-encoding §6).
+        try forum.must("L1", "visit", "V12", "KZ", "--note", String(repeating: "a", count: 1_001))
+        let long = try forum.must("L1", "verify", "--export", "-")
+        let digits = String(repeating: "61", count: 1_001)
+        #expect(long.contains("{\"text\":\"\(digits)\"}") && !long.contains("aaaaaaaa"))
+
+        let printed = try forum.must("L2", "verify", "--export", "-")
+        #expect(try printed == String(contentsOf: forum.path("L2.jsonl"), encoding: .utf8))
+        let hash = try forum.must("L2", "verify", "--state-hash")
         #expect(printed.contains(hash.trimmingCharacters(in: .newlines)))
     }
 

@@ -99,6 +99,9 @@ import Testing
         try forum.must("L1", "person", "merge", "KZ-017", name)
         #expect(try forum.must("L1", "attend", "P07", "KZ-017").contains("(already in since"))
         #expect(try forum.must("L1", "attend", "P07", name).contains("(already in since"))
+        // Both badges in one command are two observations of one person.
+        let both = try forum.must("L1", "attend", "P07", "KZ-017", name, "--out")
+        #expect(both.split(separator: "\n").count == 2, "\(both)")
     }
 
     @Test func `someone merged into two people is unmerged from both, and told of both`() throws {

@@ -231,10 +231,24 @@ extension CertificateKind {
                 ]
             ),
         ]
+        let any = Grant(scope: Grant.anyScope, role: "lead", tables: nil)
+        let few = Grant(scope: Grant.anyScope, role: "x", tables: [2, 300])
+        let anyScope: [(String, [Certificate])] = [
+            ("one for any scope", [make(.device, of: laptop, by: hub, [any])]),
+            (
+                "one for any scope beside one that names it",
+                [make(.device, of: laptop, by: hub, [any, recorder])]
+            ),
+            (
+                "one for any scope in another certificate",
+                [ofLaptop, make(.device, of: laptop, by: hub, [few])]
+            ),
+            ("two for any scope", [make(.device, of: laptop, by: hub, [few, elsewhere, few])]),
+        ]
         // What can't be read lets nobody in, and does no harm beside what can.
         let later = [needing(later: 2), [0x82, 0x40]]
         return try
-            (cases.map { ($0.0, $0.1.map { $0.encode() }) } + [
+            ((cases + anyScope).map { ($0.0, $0.1.map { $0.encode() }) } + [
                 ("one that needs a later build", [needing(later: 2)]),
                 ("a recorder's beside some that can't be read", later + [ofLaptop.encode()]),
             ]).map { name, certificates in
