@@ -83,14 +83,19 @@ let package = Package(
                 crypto,
             ]),
         engine("AntiEntropy", ["SyncProtocol", "Causality"]),
+        engine("Bundles", ["SyncProtocol", "Causality"]),
         engine(
-            "ReplicaSync", ["AntiEntropy", "ReplicaStore", "RecordSchema", "SyncProtocol"]),
+            "ReplicaSync",
+            [
+                "AntiEntropy", "Bundles", "ReplicaStore", "RecordSchema", "SyncProtocol",
+                "Causality",
+            ]),
         engine("CurlTransport", ["AntiEntropy", "SyncProtocol", "CCurl"]),
         engine(
             "Hub",
             [
-                "FieldRecords", "ReplicaStore", "AntiEntropy", "SyncProtocol", "Causality",
-                "RecordSchema", "Merge", crypto,
+                "FieldRecords", "ReplicaStore", "ReplicaSync", "AntiEntropy", "SyncProtocol",
+                "Causality", "RecordSchema", "Merge", crypto,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "X509", package: "swift-certificates"),
@@ -109,19 +114,26 @@ let package = Package(
             ]),
         engine("QRCodes", ["CQREncode", "CPNG"]),
         engine("ProgramOutput"),
+        engine(
+            "BundleReports",
+            [
+                "ReplicaSync", "Bundles", "ReplicaStore", "FieldRecords", "SyncProtocol",
+                "Causality", "ProgramOutput",
+            ]),
 
         program(
             "karvan",
             [
                 "ReplicaStore", "ReplicaSync", "FieldRecords", "Recording", "ConflictInspection",
                 "AntiEntropy", "CurlTransport", "RecordSchema", "SyncProtocol", "Merge",
-                "Causality",
+                "Causality", "Bundles", "BundleReports",
                 "ProgramOutput",
             ]),
         program(
             "karvan-hub",
             [
-                "Hub", "ReplicaStore", "FieldRecords", "Recording", "RecordSchema", "SyncProtocol",
+                "Hub", "ReplicaStore", "ReplicaSync", "Bundles", "BundleReports", "FieldRecords",
+                "Recording", "RecordSchema", "SyncProtocol",
                 "Merge", "Causality", "ProgramOutput", "QRCodes", "CurlTransport",
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -159,7 +171,8 @@ let package = Package(
         tests(
             "HubTests",
             [
-                "TestSupport", "Hub", "FieldRecords", "ReplicaStore", "RecordSchema",
+                "TestSupport", "Hub", "FieldRecords", "ReplicaStore", "ReplicaSync", "Bundles",
+                "RecordSchema",
                 "SyncProtocol", "Merge",
                 "Causality", .product(name: "Logging", package: "swift-log"),
             ]),

@@ -16,7 +16,7 @@ CODES = ["RETRY", "GAP", "FORK", "REWOUND", "EPOCH", "REVOKED", "SCOPE", "UPGRAD
 
 
 class Reject(Exception):
-    """A reader refuses bytes, with one of the reasons of 01 §1."""
+    """A reader refuses bytes, with one of the reasons of 01 §1, or of the words of 08 §5."""
 
 
 class BadVector(Exception):

@@ -87,7 +87,13 @@ extension HubStore {
     ///   all that it holds then.
     func takeBack(_ request: ExchangeRequest) throws {
         if let cursor = request.cursor { try replica.check(cursor, of: request.scope) }
-        let own = ownRuns(of: request.runs)
+        try takeBack(ownRuns(in: request.runs))
+    }
+
+    /// As above, of what came by hand.
+    func takeBack(ownRunsIn runs: [SealedRun]) throws { try takeBack(ownRuns(in: runs)) }
+
+    private func takeBack(_ own: [SealedRun]) throws {
         if !own.isEmpty { _ = try replica.ingest(own) }
         try finishTakingBack()
     }
@@ -95,13 +101,17 @@ extension HubStore {
     /// Whether the sender holds more of a stream of this hub than the hub itself: the words come with
     /// further requests.
     func isBehind(_ request: ExchangeRequest) -> Bool {
-        request.ahead.contains { head in
+        isBehind(request.ahead)
+    }
+
+    func isBehind(_ heads: [RunStub]) -> Bool {
+        heads.contains { head in
             replica.device(of: head.stream) == replica.device
                 && replica.sealedHeads(of: head.stream).allSatisfy { head.lastSeq > $0.lastSeq }
         }
     }
 
-    private func ownRuns(of runs: [SealedRun]) -> [SealedRun] {
+    private func ownRuns(in runs: [SealedRun]) -> [SealedRun] {
         var streams: Set<StreamID> = []
         return runs.filter { run in
             let stream = run.header.stream

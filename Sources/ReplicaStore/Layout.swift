@@ -26,7 +26,7 @@ enum Layout {
         "lost_commits",
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
         MetaKey.refusal, MetaKey.kept, MetaKey.takenBack, MetaKey.branches, MetaKey.naming,
-        MetaKey.scopes, MetaKey.laneCount, MetaKey.vacuum, MetaKey.reading,
+        MetaKey.epoch, MetaKey.scopes, MetaKey.laneCount, MetaKey.vacuum, MetaKey.reading,
     ]
 
     static let tables = """
@@ -244,6 +244,9 @@ enum MetaKey {
     /// The hub's TLS keys, one behind another, and up to when its words of them are outdated.
     static let pins = "hub_pin"
     static let pinsSince = "hub_pins_since"
+
+    /// The epoch of its feeds as it said last; empty since it began anew. It outlives cursors.
+    static let epoch = "hub_epoch"
 
     /// How many runs a hub has kept.
     static let kept = "kept"

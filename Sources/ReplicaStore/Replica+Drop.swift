@@ -14,6 +14,12 @@ extension Replica {
             for record in rows.streams.records.values where try !mayRead(record.scope) {
                 scopes[record.scope] = true
             }
+            for row in try connection.rows(
+                "SELECT DISTINCT scope FROM sy_quar WHERE last_seq > 0")
+            {
+                guard case .text(let scope) = row[0], try !mayRead(scope) else { continue }
+                scopes[scope] = true
+            }
             var found: [(scope: String, isSent: Bool)] = []
             for scope in scopes.keys.sorted() {
                 guard try isAnythingHeld(of: scope) else { continue }

@@ -31,8 +31,26 @@ extension Replica {
     /// ``readAnewIfNeeded()``.
     static let stranded = "(reason LIKE 'GAP%' OR reason LIKE 'SCOPE%') AND last_seq > 0"
 
+    private static let acceptedRuns = 16
+
     func hasStranded() throws(StoreError) -> Bool {
         try connection.value("SELECT 1 FROM sy_quar WHERE \(Self.stranded) LIMIT 1") != nil
+    }
+
+    /// Takes all that is kept aside until something else comes, and has come by now: what was missing between runs
+    /// behind an end too, and what waits for what is taken now.
+    func takeAllStranded() throws -> IngestProgress {
+        try takeBackAll()
+        var sum = IngestProgress()
+        while true {
+            let taken = try takeStranded()
+            guard taken.runCount > 0 else { break }
+            sum.runCount += taken.runCount
+            sum.refusedCount += taken.refusedCount
+            sum.changesetCount += taken.changesetCount
+        }
+        if mayReachEnd { try endStreams() }
+        return sum
     }
 
     /// Takes runs that are kept aside until what lies before them is here.
@@ -62,6 +80,8 @@ extension Replica {
             try connection.run(
                 "DELETE FROM sy_quar WHERE no = ? AND head = ?", row[0], .blob(head))
             progress.add(next, result)
+            // So that not all of it lies in memory.
+            if accepted.count >= Self.acceptedRuns { try apply(&accepted) }
         }
         try apply(&accepted)
         return progress

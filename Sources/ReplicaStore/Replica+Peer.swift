@@ -68,6 +68,9 @@ extension Replica {
             if let last = known.map(\.statedMilliseconds).max(), let pins = link.pins {
                 link.pins?.sinceMilliseconds = max(pins.sinceMilliseconds, last)
             }
+            if case .blob(let key)? = try connection.meta("hub_key"), key != link.publicKey {
+                try connection.run("DELETE FROM sy_meta WHERE key = ?", .text(MetaKey.epoch))
+            }
             try connection.setMeta("hub_url", .text(link.url))
             try connection.setMeta("hub_key", .blob(link.publicKey))
             try store(link.pins)
@@ -159,10 +162,17 @@ extension Replica {
     }
 
     func peerHeads() throws(StoreError) -> [Int64: (has: UInt64, fed: UInt64)] {
+        try peerHeads(of: hubLink()?.publicKey ?? [])
+    }
+
+    /// What the holder of a key is known to have, of streams and branches by their numbers.
+    func peerHeads(
+        of publicKey: [UInt8]
+    ) throws(StoreError) -> [Int64: (has: UInt64, fed: UInt64)] {
         var heads: [Int64: (has: UInt64, fed: UInt64)] = [:]
         for row in try connection.rows(
             "SELECT sid, has, fed FROM sy_peer_head WHERE peer = ? AND twin = has * 3 + fed",
-            try peer())
+            .blob(publicKey))
         {
             if case .integer(let sid) = row[0], case .integer(let has) = row[1],
                 case .integer(let fed) = row[2], let has = UInt64(exactly: has),
@@ -203,22 +213,15 @@ extension Replica {
         try keepInstall()
         let heads = try peerHeads()
         var batch = OutgoingBatch(cursor: try cursor(in: scope))
-        var queues: [RunQueue] = []
-        // The hub's own words come first: it may have lost the one that lets this device in.
-        let hub = try hubLink()?.publicKey
-        let streams = rows.streams.sorted.filter { $0.scope == scope }
-        let ordered =
-            streams.filter { $0.publicKey == hub } + streams.filter { $0.publicKey != hub }
-        for record in ordered where record.sealed > record.base {
+        let streams = try sealedStreams(of: scope)
+        for record in streams {
             let known = heads[record.sid] ?? (has: record.base, fed: record.base)
             if !asksForBodies, record.sealed > known.fed, let tip = record.tip {
                 batch.ahead.append(tip)
             }
-            guard record.sealed > known.has else { continue }
-            batch.remainingCount += record.sealed - known.has
-            queues.append(
-                RunQueue(record: record, next: try runs(of: record, after: known.has, .head).first))
+            batch.remainingCount += record.sealed - min(record.sealed, known.has)
         }
+        let queues = try queues(of: streams, heads)
         let owed = try owed(in: scope, room)
         let left = room - min(room, owed.reduce(0) { $0 + $1.storedBytes })
         try fill(&batch, from: queues, heads, left)
@@ -227,6 +230,39 @@ extension Replica {
             try unnamedRuns(under: batch.runs) + owed.filter { !named.contains($0.hash) }
             + batch.runs
         return batch
+    }
+
+    /// At most one batch of the runs of a scope that lie behind what somebody has, each behind those that it
+    /// depends on; none when nothing is left.
+    func nextBatch(
+        of scope: String, beyond heads: [Int64: (has: UInt64, fed: UInt64)]
+    ) throws(StoreError) -> [SealedRun] {
+        var batch = OutgoingBatch()
+        let queues = try queues(of: sealedStreams(of: scope), heads)
+        try fill(&batch, from: queues, heads, Limits.batchBytes)
+        return batch.runs
+    }
+
+    /// The hub's own words come first: it may have lost the one that lets this device in.
+    private func sealedStreams(of scope: String) throws(StoreError) -> [StreamRecord] {
+        let hub = try keepsFeed ? own.publicKey : hubLink()?.publicKey
+        let streams = rows.streams.sorted.filter {
+            $0.scope == scope && $0.sealed > $0.base
+        }
+        return streams.filter { $0.publicKey == hub } + streams.filter { $0.publicKey != hub }
+    }
+
+    private func queues(
+        of streams: [StreamRecord], _ heads: [Int64: (has: UInt64, fed: UInt64)]
+    ) throws(StoreError) -> [RunQueue] {
+        var queues: [RunQueue] = []
+        for record in streams {
+            let has = heads[record.sid]?.has ?? record.base
+            guard record.sealed > has else { continue }
+            let next = try runs(of: record, after: has, .head).first
+            queues.append(RunQueue(record: record, next: next))
+        }
+        return queues
     }
 
     /// The runs that the hub is to get once more, as many as there is room for.
@@ -414,6 +450,7 @@ extension Replica {
         try transaction { () throws(StoreError) in
             try connection.run("DELETE FROM sy_peer WHERE peer = ?", try peer())
             try connection.run("DELETE FROM sy_peer_head WHERE peer = ?", try peer())
+            try connection.setMeta(MetaKey.epoch, .blob([]))
             try connection.run(
                 "DELETE FROM sy_meta WHERE key GLOB ?", .text(MetaKey.owedPattern))
         }

@@ -57,17 +57,11 @@ extension Replica {
             // A certificate may have come behind what it allows.
             try transaction {
                 try drain()
-                // And what was missing between runs that are kept aside.
-                try takeBackAll()
-                while true {
-                    let taken = try takeStranded()
-                    guard taken.runCount > 0 else { break }
-                    applied.changesetCount += taken.changesetCount
-                    // They were counted when they came, if they came now.
-                    let count = UInt64(taken.runCount - taken.refusedCount)
-                    applied.quarantinedCount -= min(count, applied.quarantinedCount)
-                }
-                if mayReachEnd { try endStreams() }
+                let taken = try takeAllStranded()
+                applied.changesetCount += taken.changesetCount
+                // They were counted when they came, if they came now.
+                let count = UInt64(taken.runCount - taken.refusedCount)
+                applied.quarantinedCount -= min(count, applied.quarantinedCount)
             }
         }
         try renewIfForked()
@@ -204,6 +198,10 @@ extension Replica {
     ) throws(StoreError) {
         guard try self.cursor(in: scope) == known else { return }
         known = cursor
+        let epoch = Value.blob(cursor.epoch.bytes)
+        if try connection.meta(MetaKey.epoch) != epoch {
+            try connection.setMeta(MetaKey.epoch, epoch)
+        }
         try connection.run(
             "INSERT OR REPLACE INTO sy_peer VALUES(?, ?, ?, ?, ?)", peer,
             .text(scope), .blob(cursor.epoch.bytes), .integer(Int64(cursor.offset)),

@@ -55,6 +55,8 @@ public enum Domain: String, Sendable {
     case state = "karvan/1/state"
     case personal = "karvan/1/personal"
     case erasure = "karvan/1/erasure"
+    case bundle = "karvan/1/bundle"
+    case bundleKey = "karvan/1/bundle-key"
 }
 
 extension Collection<UInt8> {

@@ -102,11 +102,15 @@ public struct DeviceKey: Sendable {
     /// The device's key for what is sealed to it, X25519 (RFC 7748), 32 bytes. Its private key is a hash
     /// of the seed, so that one secret is to be kept.
     public var encryptionPublicKey: [UInt8] {
+        Array(decryptionKey.publicKey.rawRepresentation)
+    }
+
+    var decryptionKey: Curve25519.KeyAgreement.PrivateKey {
         let secret = Digest(.encryptionKey, seed)
         guard
             let key = try? Curve25519.KeyAgreement.PrivateKey(rawRepresentation: secret.bytes)
         else { preconditionFailure("X25519 refused 32 bytes") }
-        return Array(key.publicKey.rawRepresentation)
+        return key
     }
 
     /// 64 bytes over `digest`, whose domain says what for.

@@ -54,6 +54,14 @@ public enum Limits {
     public static let batchBytes = 1 << 20
     /// A whole message, in bytes: a batch, or two of the largest runs, and room for the rest.
     public static let messageBytes = 4 << 20
+    /// The head of a bundle, in bytes.
+    public static let bundleHeadBytes = 64 << 10
+    /// Those who can open one bundle: each takes up to 120 bytes of its head.
+    public static let bundleRecipients = 256
+    /// The foot of a bundle, in bytes.
+    public static let bundleFootBytes = 4 << 10
+    /// The largest file that FAT32 takes, in bytes.
+    public static let bundleBytes: UInt64 = (4 << 30) - 1
     /// Nested arrays and maps.
     public static let depth = 8
     /// The dots in one `over` or cover.

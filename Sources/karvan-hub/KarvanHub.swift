@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Bundles
 internal import Foundation
 internal import Hub
 internal import Logging
@@ -17,7 +18,8 @@ struct KarvanHub: AsyncParsableCommand {
         version: "karvan-hub \(version) (format \(Limits.format))",
         subcommands: [
             Serve.self, TokenCommand.self, DeviceCommand.self, QuarantineCommand.self,
-            BackupCommand.self, RestoreCommand.self, CertificateCommand.self, RootCommand.self,
+            BundleCommand.self, BackupCommand.self, RestoreCommand.self, CertificateCommand.self,
+            RootCommand.self,
         ])
 
     static func main() async {
@@ -57,6 +59,10 @@ extension CommandFailure {
                 case .denied: .refused
                 }
             self.init(status, error.explanation)
+        case let error as BundleFileError:
+            self.init(
+                error.isOfDisk ? .disk : error.isOfStranger ? .refused : .badInput,
+                error.explanation)
         case let error as HubCertificateError: self.init(.configuration, "\(error)")
         case let error as HubServerError: self.init(.configuration, "\(error)")
         default: return nil

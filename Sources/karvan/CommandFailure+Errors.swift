@@ -1,4 +1,5 @@
 internal import AntiEntropy
+internal import Bundles
 internal import ConflictInspection
 internal import CurlTransport
 internal import FieldRecords
@@ -22,6 +23,7 @@ extension CommandFailure {
             } else {
                 self.init(.badInput, "\(error)")
             }
+        case let error as BundleFileError: self.init(bundle: error)
         case let error as TransportFailure: self.init(transport: error)
         case let error as Refusal: self.init(refusal: error)
         case let error as ConflictError:
@@ -50,6 +52,12 @@ extension CommandFailure {
             ]
         }
         self.init(status, error.explanation, facts: facts)
+    }
+
+    private init(bundle error: BundleFileError) {
+        self.init(
+            error.isOfDisk ? .disk : error.isOfStranger ? .refused : .badInput,
+            Self.unended(error.explanation))
     }
 
     private init(importing errors: ImportErrors) {

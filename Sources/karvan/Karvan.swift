@@ -22,8 +22,7 @@ struct Karvan: ParsableCommand {
         subcommands: [
             Init.self, Enrol.self, Import.self, Attend.self, Visit.self, Tally.self, Set.self,
             Delete.self, Erase.self, PersonCommand.self, List.self, Show.self, History.self,
-            Sync.self,
-            Status.self, ConflictsCommand.self, SQL.self,
+            Sync.self, BundleCommand.self, Status.self, ConflictsCommand.self, SQL.self,
             Shell.self, Verify.self, Repair.self, Backup.self, Restore.self, Adopt.self,
         ])
 

@@ -88,8 +88,12 @@ enum ItemKind {
 
 extension CBORError {
     /// The name that vectors use.
-    var reasonName: String {
-        switch reason {
+    var reasonName: String { reason.word }
+}
+
+extension CBORError.Reason {
+    var word: String {
+        switch self {
         case .truncated: "truncated"
         case .notShortest: "notShortest"
         case .indefinite: "indefinite"

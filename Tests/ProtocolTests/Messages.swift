@@ -75,7 +75,7 @@ extension JSON {
             chain: try member("chain").hash())
     }
 
-    private static func run(_ run: SealedRun) -> JSON {
+    static func run(_ run: SealedRun) -> JSON {
         [
             "header": .bytes(run.headerBytes), "seal": .bytes(run.seal), "body": .bytes(run.body),
         ]

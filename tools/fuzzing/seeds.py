@@ -57,6 +57,10 @@ def inputs():
         elif isinstance(when, dict):
             for run in [when["offer"], *given["held"]]:
                 yield "run", run_input(unfold(run["header"]), unfold(run["body"]))
+    for vector in vectors("bundles"):
+        if vector["when"] == "read":
+            # The first byte says what the rest is: a file.
+            yield "bundle", b"\x03" + unfold(vector["given"]["bytes"])
     for name in NAMES:
         yield "names", name.encode()
     for number, name in enumerate(LISTS):

@@ -27,7 +27,7 @@ package struct Violation: Error, CustomStringConvertible {
 
 /// Every target, under the name that the command line and the folders of inputs have.
 package enum FuzzTargetName: String, CaseIterable, Sendable {
-    case cbor, changeset, sealing, columns, run, batch, enrolment, csv, names
+    case cbor, changeset, sealing, columns, run, batch, bundle, enrolment, csv, names
 
     package var target: any FuzzTarget {
         switch self {
@@ -37,6 +37,7 @@ package enum FuzzTargetName: String, CaseIterable, Sendable {
         case .columns: ColumnsTarget()
         case .run: RunTarget()
         case .batch: BatchTarget()
+        case .bundle: BundleTarget()
         case .enrolment: EnrolmentTarget()
         case .csv: CSVTarget()
         case .names: NamesTarget()

@@ -1,0 +1,132 @@
+internal import Bundles
+internal import ProgramOutput
+public import ReplicaStore
+public import ReplicaSync
+internal import SyncProtocol
+
+/// What became of bundles, for people.
+extension BundleExchange.Written {
+    public func text(for recipient: BundleRecipient, isByHub: Bool = false) -> String {
+        let names = files.map(\.path)
+        let bytes = files.reduce(0) { $0 + $1.byteCount }
+        let place =
+            names.count == 1 ? names[0] : "\(names[0]) and \(names.count - 1) more behind it"
+        let whom = recipient.isHub ? "the hub" : recipient.name
+        let what =
+            changesetCount == 0
+            ? "nothing that \(whom) lacks, as far as is known here"
+            : "\(Count.changes(changesetCount)) for \(whom)"
+        var lines = ["\(place): \(what), \(Count.bytes(bytes))."]
+        if names.count > 1 { lines += names.dropFirst().map { "  \($0)" } }
+        if isByHub {
+            lines.append("It also tells \(whom) what of its changes has arrived here.")
+        } else if changesetCount > 0, recipient.isHub {
+            lines.append(
+                "They count as sent when the hub says so: in its next answer, or in a bundle that it "
+                    + "gives back.")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension BundleExchange.Taken {
+    /// - Parameters:
+    ///   - sender: what people call it.
+    ///   - made: when, for people.
+    func text(_ path: String, by sender: String, made: String, isHub: Bool) -> String {
+        var parts = ["\(Count.changes(tally.newCount)) received"]
+        if tally.knownCount > 0 { parts.append("\(tally.knownCount) were here already") }
+        if tally.confirmedCount > 0 {
+            parts.append("\(Count.changes(tally.confirmedCount)) count as sent now")
+        }
+        if tally.asideCount > 0 {
+            parts.append("\(Count.runs(tally.asideCount)) kept aside: they count nowhere")
+        }
+        var text = "\(path), by \(sender), \(made): " + parts.joined(separator: ", ") + "."
+        for (code, next) in Self.advice(isHub: isHub) {
+            let some = (tally.waiting + tally.refused).filter { $0.refusal.code == code }
+            guard let first = some.first else { continue }
+            text += "\n\(Count.runs(some.count)) not taken: \(Self.words(of: first)). \(next)"
+        }
+        let others = tally.refused.filter { $0.refusal.code != .scope }
+        if let first = others.first {
+            text +=
+                "\n\(Count.runs(others.count)) not taken: \(first.refusal.code.name), "
+                + "\(Self.words(of: first))."
+        }
+        if !summary.isLast {
+            text += "\nIt is part \(summary.head.part) of several: import the others too."
+        }
+        return text
+    }
+}
+
+extension BundleExchange.Taken {
+    /// What to do about runs that more may let in.
+    private static func advice(isHub: Bool) -> [(Refusal.Code, String)] {
+        [
+            (
+                .gap,
+                isHub
+                    ? "Import the bundles made before this one, then this one again; or have one made with --all."
+                    : "They wait here for that: sync with the hub, or import the bundles made before this one."
+            ),
+            (.upgrade, "Update this program; then they are taken."),
+            (
+                .scope,
+                "If this laptop may read that by now: sync with the hub once, then import this again."
+            ),
+        ]
+    }
+
+    private static func words(of run: BundleExchange.RejectedRun) -> String {
+        TextTable.printable(run.refusal.explanation)
+    }
+}
+
+enum Count {
+    static func changes(_ count: UInt64) -> String { "\(count) change\(count == 1 ? "" : "s")" }
+
+    static func runs(_ count: Int) -> String { "\(count) run\(count == 1 ? "" : "s")" }
+
+    static func bytes(_ count: UInt64) -> String {
+        switch count {
+        case ..<1_000: "\(count) B"
+        case ..<1_000_000: "\((count + 500) / 1_000) KB"
+        default: "\((count + 50_000) / 100_000 / 10).\((count + 50_000) / 100_000 % 10) MB"
+        }
+    }
+}
+
+extension BundleExchange.Shown {
+    /// - Parameters:
+    ///   - sender: what people call it; `nil` for a stranger.
+    ///   - recipients: what people call those whom it is for.
+    ///   - made: when, for people.
+    func lines(
+        _ path: String, by sender: String?, for recipients: [String], made: String
+    ) -> [String] {
+        let head = summary.head
+        let part =
+            head.part == 1 && summary.isLast
+            ? "" : ", part \(head.part)\(summary.isLast ? ", the last" : " of several")"
+        var lines = [
+            "\(path): whole, \(Count.bytes(summary.byteCount))\(part)",
+            "by    \(sender ?? "a stranger") on \(made)",
+            "for   \(recipients.joined(separator: ", "))",
+        ]
+        guard let scopes else {
+            return lines + ["what is in it, only these can see"]
+        }
+        for scope in scopes {
+            let new =
+                scope.changesetCount == 0
+                ? ""
+                : scope.newCount == 0
+                    ? ", all of them here" : ", \(scope.newCount) of them not here"
+            lines.append(
+                "\(TextTable.printable(scope.scope)): \(Count.changes(scope.changesetCount))\(new)")
+        }
+        return lines
+    }
+}

@@ -1,0 +1,135 @@
+public import Bundles
+public import Causality
+public import ReplicaStore
+public import SyncProtocol
+
+/// A replica as the maker and the reader of bundles.
+public struct BundleExchange {
+    let replica: Replica
+
+    public init(_ replica: Replica) { self.replica = replica }
+
+    /// What was written.
+    public struct Written: Hashable, Sendable {
+        public struct File: Hashable, Sendable {
+            public var path: String
+            public var byteCount: UInt64
+        }
+
+        public var files: [File]
+        public var changesetCount: UInt64
+    }
+
+    /// Writes what somebody lacks into a file, or into several.
+    ///
+    /// - Parameters:
+    ///   - path: of the first; nothing lies there yet.
+    ///   - recipient: whom it is for: it says what goes in.
+    ///   - others: who may open it too: all that is in it, they may read.
+    ///   - limitBytes: what one file may have.
+    ///   - epoch: of the feed, where the replica is a hub's.
+    /// - Throws: ``Bundles/BundleFileError``; ``ReplicaStore/StoreError``.
+    public func write(
+        to path: String, for recipient: BundleRecipient, and others: [BundleRecipient] = [],
+        _ extent: BundleExtent = .news, limitBytes: UInt64 = Limits.bundleBytes,
+        epoch: Identifier? = nil
+    ) throws -> Written {
+        guard let root = try replica.membership()?.anchor.root else {
+            throw StoreError.invalid(
+                "this replica belongs to no forum yet: there is nobody to make a bundle for. Enrol it "
+                    + "first: `karvan enrol URL TOKEN`")
+        }
+        let key = try replica.key()
+        let list = try replica.bundleList(for: recipient, epoch: epoch)
+        // The sender too: what it gave away, it may look at.
+        let own = BundleOutput.Recipient(
+            device: key.device, encryptionKey: key.encryptionPublicKey)
+        let output = try BundleOutput(
+            path: path, limitBytes: limitBytes, key: key, root: root,
+            madeMilliseconds: replica.environment.wallMilliseconds(),
+            recipients: ([recipient] + others).map {
+                BundleOutput.Recipient(device: $0.device, encryptionKey: $0.encryptionKey)
+            } + [own],
+            list: list)
+        let count = try replica.bundleRuns(for: recipient, extent) { try output.add($0) }
+        let files = try output.finish().map { Written.File(path: $0.path, byteCount: $0.byteCount) }
+        return Written(files: files, changesetCount: count)
+    }
+
+    /// What became of a bundle.
+    public struct Taken: Hashable, Sendable {
+        public var summary: BundleInput.Summary
+        /// What its sender held.
+        public var list: BundleList
+        public var tally: Tally
+    }
+
+    /// What became of its runs.
+    public struct Tally: Hashable, Sendable {
+        /// Changesets that are part of the state now and weren't before.
+        public var newCount: UInt64 = 0
+        /// Changesets that were held already.
+        public var knownCount: UInt64 = 0
+        /// Changesets that the hub wasn't known to hold before, and is now.
+        public var confirmedCount: UInt64 = 0
+        /// Runs that wait for others, or for a later build.
+        public var waiting: [RejectedRun] = []
+        /// Runs behind the end of their stream: they count nowhere.
+        public var asideCount = 0
+        public var refused: [RejectedRun] = []
+
+        mutating func add(_ run: SealedRun, _ result: IngestResult) {
+            switch result {
+            case .applied(let count): newCount += UInt64(count)
+            case .duplicate: knownCount += UInt64(run.header.count)
+            case .setAside: asideCount += 1
+            case .refused(let refusal):
+                let one = RejectedRun(run: RunStub(run), refusal: refusal)
+                if [.gap, .upgrade].contains(refusal.code) {
+                    waiting.append(one)
+                } else {
+                    refused.append(one)
+                }
+            }
+        }
+    }
+
+    public struct RejectedRun: Hashable, Sendable {
+        public var run: RunStub
+        public var refusal: Refusal
+    }
+
+    /// Takes in a bundle, once all of it was read and found whole.
+    ///
+    /// - Parameter take: takes runs; without it, as a device does.
+    /// - Throws: ``Bundles/BundleFileError``, when nothing was taken in; ``ReplicaStore/StoreError``.
+    public func read(
+        _ path: String, take: ((BundledRuns) throws -> [IngestResult])? = nil
+    ) throws -> Taken {
+        let input = try BundleInput(path: path)
+        var taken = Tally()
+        var sent: BundleList?
+        let summary = try input.open(
+            by: replica.key(), isWelcome: { try checkIsWelcome($0, path) },
+            list: { _, list in sent = list }
+        ) { bundled in
+            let results = try take?(bundled) ?? replica.take(bundled)
+            for (run, result) in zip(bundled.runs, results) { taken.add(run, result) }
+        }
+        guard let sent else { preconditionFailure("a whole bundle without a list") }
+        let pendingCount = try replica.pending().count
+        taken.newCount += try replica.finishBundle(sent, by: summary.head.sender)
+        taken.confirmedCount = pendingCount - min(pendingCount, try replica.pending().count)
+        taken.waiting = try taken.waiting.filter { try !replica.holds($0.run) }
+        return Taken(summary: summary, list: sent, tally: taken)
+    }
+
+    private func checkIsWelcome(_ head: BundleHead, _ path: String) throws {
+        guard let root = try replica.membership()?.anchor.root, head.root == root else {
+            throw BundleFileError.bundle(path: path, BundleError(.otherRoot, at: 0))
+        }
+        guard try replica.isMember(head.sender) else {
+            throw BundleFileError.bundle(path: path, BundleError(.stranger, at: 0))
+        }
+    }
+}
