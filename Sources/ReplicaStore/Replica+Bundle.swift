@@ -160,11 +160,7 @@ extension Replica {
         case .everything: return [:]
         case .news: return try peerHeads(of: recipient.publicKey)
         case .beyond(let stubs):
-            var held = VersionVector()
-            for stub in stubs {
-                guard let record = try holder(of: stub) else { continue }
-                rows.streams.add(record, upTo: stub.lastSeq, to: &held)
-            }
+            let held = try held(by: stubs)
             var heads: [Int64: (has: UInt64, fed: UInt64)] = [:]
             for record in rows.streams.sorted where held[record.stream] > 0 {
                 heads[record.sid] = (max(held[record.stream], record.base), 0)
@@ -179,9 +175,7 @@ extension Replica {
     /// may be read here, and there is room for it.
     ///
     /// - Returns: what became of each.
-    public func take(
-        _ bundled: BundledRuns, observe: (IngestProgress) throws -> Void = { _ in }
-    ) throws -> [IngestResult] {
+    public func take(_ bundled: BundledRuns) throws -> [IngestResult] {
         var kept: [IngestResult] = []
         _ = try ingest(
             bundled.runs, isDurable: false,
@@ -190,7 +184,7 @@ extension Replica {
                     guard case .refused(let refusal) = result, !keepsFeed else { return result }
                     return .refused(try keepWaiting(run, refusal, in: bundled.scope))
                 }
-            }, observe: observe)
+            })
         return kept
     }
 
@@ -242,12 +236,9 @@ extension Replica {
     /// Ends taking in a bundle: what was kept aside for what has come now is taken, and what the sender holds is
     /// noted. All of the bundle is on the disk then.
     ///
-    /// - Parameter hears: whether what the sender holds is noted.
     /// - Returns: how many changesets count now that were kept aside.
     @discardableResult
-    public func finishBundle(
-        _ list: BundleList, by sender: [UInt8], hears: Bool = true
-    ) throws -> UInt64 {
+    public func finishBundle(_ list: BundleList, by sender: [UInt8]) throws -> UInt64 {
         var count: UInt64 = 0
         try transaction {
             try drain()
@@ -256,7 +247,7 @@ extension Replica {
             } else if try hasStranded() {
                 count = try takeAllStranded().changesetCount
             }
-            if hears { try note(list, by: sender) }
+            try note(list, by: sender)
         }
         try renewIfForked()
         return count

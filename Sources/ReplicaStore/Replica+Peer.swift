@@ -293,12 +293,17 @@ extension Replica {
     public func sealedRuns(
         beyond heads: [RunStub], in scopes: Set<String>? = nil
     ) throws(StoreError) -> [SealedRun] {
+        try sealedRuns(after: held(by: heads), in: scopes)
+    }
+
+    /// What whoever has these heads holds, as far as that is known here.
+    func held(by heads: [RunStub]) throws(StoreError) -> VersionVector {
         var held = VersionVector()
         for head in heads {
             guard let record = try holder(of: head) else { continue }
             rows.streams.add(record, upTo: head.lastSeq, to: &held)
         }
-        return try sealedRuns(after: held, in: scopes)
+        return held
     }
 
     /// Every sealed run that `vector` does not hold, each behind those that it depends on.
