@@ -3,17 +3,18 @@ import Hub
 import SyncProtocol
 import Testing
 
-/// Each of these clients would hold its connection for 20 seconds or longer if it were let.
-@Suite("Slow and silent clients", .timeLimit(.minutes(1)))
+/// Each of these clients would hold its connection for 40 seconds or longer if it were let: the bound
+/// lies far from both, because a busy machine is slow.
+@Suite("Slow and silent clients", .timeLimit(.minutes(2)))
 struct DeadlineTests {
-    /// Runs `script`, and fails unless the hub ended its connection within 8 seconds.
+    /// Runs `script`, and fails unless the hub ended its connection within 25 seconds.
     private func expectEnd(
         _ served: Served, reason: String?, _ script: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
         let start = ContinuousClock.now
         _ = try await served.folder.bash("mkfifo never; exec 4<>never; \(script)")
-        #expect(ContinuousClock.now - start < .seconds(8), sourceLocation: sourceLocation)
+        #expect(ContinuousClock.now - start < .seconds(25), sourceLocation: sourceLocation)
         guard let reason else { return }
         let told = served.lines.all.contains { $0.hasSuffix("connection-ended reason=\(reason)\n") }
         #expect(told, "\(served.lines.all)", sourceLocation: sourceLocation)
@@ -25,7 +26,7 @@ struct DeadlineTests {
         try await withServer(limits: limits) { served in
             try await expectEnd(
                 served, reason: nil,
-                "exec 3<>/dev/tcp/127.0.0.1/\(served.port); timeout -s KILL 20 cat <&3")
+                "exec 3<>/dev/tcp/127.0.0.1/\(served.port); timeout -s KILL 50 cat <&3")
         }
     }
 
@@ -34,7 +35,7 @@ struct DeadlineTests {
         limits.idleMilliseconds = 300
         try await withServer(limits: limits) { served in
             let client =
-                "timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4"
+                "timeout -s KILL 50 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4"
             try await expectEnd(served, reason: nil, client)
             try await expectEnd(
                 served, reason: nil,
@@ -51,9 +52,9 @@ struct DeadlineTests {
                 """
                 printf 'POST /v1/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 999\\r\\n' >&4
                 printf 'Content-Type: \(Served.contentType)\\r\\n\\r\\n' >&4
-                (for i in {1..100}; do printf x >&4; sleep 0.2; done) &
+                (for i in {1..200}; do printf x >&4; sleep 0.2; done) &
                 trickle=$!
-                timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
+                timeout -s KILL 50 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
                 kill -9 $trickle
                 """)
             let aborted = served.lines.all.contains { $0.contains("event=request-aborted ") }
@@ -86,9 +87,9 @@ struct DeadlineTests {
                 """
                 printf 'POST /v1/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 99999999\\r\\n' >&4
                 printf 'Content-Type: \(Served.contentType)\\r\\n\\r\\n' >&4
-                (for i in {1..100}; do printf x >&4; sleep 0.2; done) &
+                (for i in {1..200}; do printf x >&4; sleep 0.2; done) &
                 trickle=$!
-                timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
+                timeout -s KILL 50 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
                 kill -9 $trickle
                 """)
         }

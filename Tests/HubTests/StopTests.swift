@@ -3,7 +3,9 @@ import Hub
 import SyncProtocol
 import Testing
 
-@Suite("Stopping the hub", .timeLimit(.minutes(1)))
+/// What holds back a stop here would do so for 50 seconds or longer if it were let: the bounds lie
+/// far from both, because a busy machine is slow.
+@Suite("Stopping the hub", .timeLimit(.minutes(2)))
 struct StopTests {
     @Test func `A stop takes no new connection and finishes the request under way`() async throws {
         let (entered, released) = (Signal(), Signal())
@@ -36,12 +38,15 @@ struct StopTests {
     }
 
     @Test func `A connection without a request doesn't hold back a stop`() async throws {
-        try await withServer { served in
+        var limits = HubServerLimits()
+        limits.idleMilliseconds = 60_000
+        limits.stopMilliseconds = 60_000
+        try await withServer(limits: limits) { served in
             async let client = served.folder.bash(
                 """
                 mkfifo never; exec 4<>never
                 printf 'GET /v1/health HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&4
-                timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
+                timeout -s KILL 50 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
                 """)
             while !served.lines.all.contains(where: { $0.contains("path=/v1/health") }) {
                 try await Task.sleep(for: .milliseconds(20))
@@ -49,7 +54,7 @@ struct StopTests {
             let start = ContinuousClock.now
             await served.server.stop()
             _ = try await client
-            #expect(ContinuousClock.now - start < .seconds(4))
+            #expect(ContinuousClock.now - start < .seconds(30))
         }
     }
 
@@ -64,7 +69,7 @@ struct StopTests {
                 printf 'GET /v1/health HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&4
                 printf 'POST /v1/exchange HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 999\\r\\n' >&4
                 printf 'Content-Type: \(Served.contentType)\\r\\n\\r\\n' >&4
-                timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
+                timeout -s KILL 50 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
                 """)
             while !served.lines.all.contains(where: { $0.contains("path=/v1/health") }) {
                 try await Task.sleep(for: .milliseconds(20))
@@ -72,7 +77,7 @@ struct StopTests {
             await served.server.stop()
             _ = try await client
         }
-        #expect(ContinuousClock.now - start < .seconds(8))
+        #expect(ContinuousClock.now - start < .seconds(30))
     }
 
     @Test func `A handler that waits for news is cancelled when the stop takes too long`()
@@ -83,7 +88,7 @@ struct StopTests {
         let entered = Signal()
         let handler = StubHandler { body, _ in
             entered.raise()
-            try? await Task.sleep(for: .seconds(40))
+            try? await Task.sleep(for: .seconds(60))
             return .message(body)
         }
         let start = ContinuousClock.now
@@ -95,7 +100,7 @@ struct StopTests {
             let status = try? await answer.status
             #expect(status == nil)
         }
-        #expect(ContinuousClock.now - start < .seconds(8))
+        #expect(ContinuousClock.now - start < .seconds(30))
     }
 
     @Test func `SIGTERM stops the server, and the program goes on`() async {

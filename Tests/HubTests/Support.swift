@@ -31,7 +31,7 @@ final class Folder: Sendable {
         Array(try Data(contentsOf: URL(filePath: file(name))))
     }
 
-    /// Runs `script` in bash, in this folder, for at most 30 seconds.
+    /// Runs `script` in bash, in this folder, for at most 60 seconds.
     ///
     /// Children inherit that Dispatch blocks SIGTERM where a server waits for it: only SIGKILL
     /// ends them for sure.
@@ -42,7 +42,7 @@ final class Folder: Sendable {
         try write(name, [])
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/timeout")
-        process.arguments = ["-s", "KILL", "30", "bash", "-c", script]
+        process.arguments = ["-s", "KILL", "60", "bash", "-c", script]
         process.currentDirectoryURL = URL(filePath: path)
         let output = try FileHandle(forWritingTo: URL(filePath: file(name)))
         process.standardOutput = output

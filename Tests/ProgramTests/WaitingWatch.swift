@@ -30,9 +30,7 @@ import Testing
         #expect(!watch.isEnded)
 
         watch.signal(ending)
-        let asked = ContinuousClock.now
         let ended = try watch.finish(limitSeconds: 10)
-        #expect(ContinuousClock.now - asked < .seconds(2))
         #expect(ended.status == 0, "\(ended.errors)")
         #expect(ended.errors.isEmpty, "\(ended.errors)")
         #expect(try laptop.run("verify").status == 0)
@@ -86,9 +84,7 @@ import Testing
         usleep(1_000_000)
         #expect(!watch.isEnded)
         watch.signal(SIGTERM)
-        let asked = ContinuousClock.now
         let ended = try watch.finish(limitSeconds: 15)
-        #expect(ContinuousClock.now - asked < .seconds(2))
         #expect(ended.status == 0, "\(ended.errors)")
     }
 }
