@@ -127,7 +127,7 @@ let package = Package(
                 "ReplicaStore", "ReplicaSync", "FieldRecords", "Recording", "ConflictInspection",
                 "AntiEntropy", "CurlTransport", "RecordSchema", "SyncProtocol", "Merge",
                 "Causality", "Bundles", "BundleReports",
-                "ProgramOutput",
+                "ProgramOutput", "Hub", .product(name: "Logging", package: "swift-log"),
             ]),
         program(
             "karvan-hub",

@@ -7,6 +7,7 @@ from pathlib import Path
 from checker.json_form import members, normal, same
 from checker.kinds_of_bundles import check_bundles
 from checker.kinds_of_bytes import check_bodies, check_cbor, check_ids, check_runs
+from checker.kinds_of_meetings import check_meetings
 from checker.kinds_of_messages import check_feed, check_messages
 from checker.kinds_of_people import check_erasures, check_personal
 from checker.kinds_of_state import check_clock, check_folds, check_merge
@@ -18,7 +19,8 @@ KINDS = {"cbor": (check_cbor, ()), "bodies": (check_bodies, ()), "ids": (check_i
          "clock": (check_clock, ()), "merge": (check_merge, ()), "folds": (check_folds, ()),
          "resolutions": (check_resolutions, ("ops",)), "certificates": (check_certificates, ()),
          "cuts": (check_cuts, ()), "personal": (check_personal, ()), "erasures": (check_erasures, ()),
-         "messages": (check_messages, ()), "feed": (check_feed, ()), "bundles": (check_bundles, ())}
+         "messages": (check_messages, ()), "feed": (check_feed, ()), "bundles": (check_bundles, ()),
+         "meetings": (check_meetings, ())}
 
 
 def strict(pairs) -> dict:

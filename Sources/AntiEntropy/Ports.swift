@@ -96,6 +96,12 @@ public protocol HubPort: AnyObject {
     func exchange(_ request: SyncRequest) throws(TransportFailure) -> SyncReply
 }
 
+/// The side of a laptop that serves others: one meeting, one bundle.
+public protocol PeerPort: AnyObject {
+    /// Blocks until the bundle is there, or a limit is reached.
+    func meet(_ meeting: Meeting) throws(TransportFailure) -> [UInt8]
+}
+
 /// Why no answer came that could be used. Nothing was lost by any of these.
 public enum TransportFailure: Error, Hashable, Sendable {
     /// No connection: no network, no such name, nobody listening.

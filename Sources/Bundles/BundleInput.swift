@@ -5,7 +5,9 @@ public import SyncProtocol
 /// A bundle's file that is read. Nothing of it is handed out before all of it was read and found whole.
 public final class BundleInput {
     public let path: String
-    private let descriptor: Int32
+    /// `nil` for a bundle that lies in memory.
+    private let descriptor: Int32?
+    private let memory: [UInt8]
     private var buffer: [UInt8] = []
     private var used = 0
     private static let bufferBytes = 256 << 10
@@ -21,7 +23,15 @@ public final class BundleInput {
     /// - Throws: ``BundleFileError`` unreadable, for what is no plain file too.
     public init(path: String) throws(BundleFileError) {
         descriptor = try Self.open(path)
+        memory = []
         self.path = path
+    }
+
+    /// A bundle that lies in memory.
+    ///
+    /// - Parameter name: what errors call it.
+    public init(bytes: [UInt8], name: String) {
+        (descriptor, memory, path) = (nil, bytes, name)
     }
 
     private static func open(_ path: String) throws(BundleFileError) -> Int32 {
@@ -36,7 +46,7 @@ public final class BundleInput {
         return file
     }
 
-    deinit { close(descriptor) }
+    deinit { if let descriptor { close(descriptor) } }
 
     /// Reads all of it, and holds it against what its sender signed. Its size doesn't matter: a frame at a time
     /// lies in memory.
@@ -118,8 +128,8 @@ public final class BundleInput {
     private func read<Result>(
         _ body: (inout BundleReader) throws -> Result
     ) throws(BundleFileError) -> Result {
-        guard lseek(descriptor, 0, SEEK_SET) == 0 else { throw .reading(path) }
-        (buffer, used) = ([], 0)
+        if let descriptor, lseek(descriptor, 0, SEEK_SET) != 0 { throw .reading(path) }
+        (buffer, used) = (memory, 0)
         do {
             var reader = try BundleReader(reading: { try self.bytes($0) })
             return try body(&reader)
@@ -134,7 +144,7 @@ public final class BundleInput {
 
     /// The next so many bytes; fewer only at the end.
     private func bytes(_ count: Int) throws(BundleFileError) -> [UInt8] {
-        while buffer.count - used < count {
+        while let descriptor, buffer.count - used < count {
             buffer.removeFirst(used)
             used = 0
             let wanted = max(count - buffer.count, Self.bufferBytes)

@@ -21,7 +21,8 @@ public final class BundleOutput {
         var writer: BundleWriter
     }
 
-    private let path: String
+    /// `nil` for one that lies in memory.
+    private let path: String?
     private let key: DeviceKey
     private let root: DeviceID
     private let madeMilliseconds: Int64
@@ -35,14 +36,15 @@ public final class BundleOutput {
     /// Begins the first file.
     ///
     /// - Parameters:
-    ///   - path: of the first; the second is called the same with `.2` before what it ends with.
+    ///   - path: of the first; the second is called the same with `.2` before what it ends with. `nil` for a
+    ///     bundle that lies in memory, of one part.
     ///   - limitBytes: what one file may have; more only where one run takes more.
     ///   - key: of the sender.
     ///   - recipients: 1…``SyncProtocol/Limits/bundleRecipients``.
     ///   - list: what the sender holds.
     /// - Throws: ``BundleFileError``.
     public init(
-        path: String, limitBytes: UInt64, key: DeviceKey, root: DeviceID, madeMilliseconds: Int64,
+        path: String?, limitBytes: UInt64, key: DeviceKey, root: DeviceID, madeMilliseconds: Int64,
         recipients: [Recipient], list: BundleList
     ) throws(BundleFileError) {
         (self.path, self.key, self.root, self.list) = (path, key, root, list)
@@ -58,15 +60,20 @@ public final class BundleOutput {
     /// - Throws: ``BundleFileError``; then nothing is left of any file.
     public func add(_ runs: BundledRuns) throws(BundleFileError) {
         guard var part else { preconditionFailure("it has ended") }
-        if part.file.byteCount + UInt64(BundleWriter.size(of: runs.runs)) > limitBytes,
-            part.writer.contentsCount > 1
-        {
+        if !hasRoom(for: runs), path != nil {
             try end(isLast: false)
             try begin()
             return try add(runs)
         }
         try part.file.write(part.writer.frame(runs))
         self.part = part
+    }
+
+    /// Whether ``add(_:)`` would put these into the file that is begun.
+    public func hasRoom(for runs: BundledRuns) -> Bool {
+        guard let part else { return false }
+        return part.writer.contentsCount <= 1
+            || part.file.byteCount + UInt64(BundleWriter.size(of: runs.runs)) <= limitBytes
     }
 
     /// Ends the last file, and gives all of them their names: the first one last, so that whoever finds it
@@ -77,6 +84,14 @@ public final class BundleOutput {
         try end(isLast: true)
         for file in finished.reversed() { try file.commit() }
         return finished.map { ($0.path, $0.byteCount) }
+    }
+
+    /// Ends a bundle that lies in memory.
+    ///
+    /// - Parameter isWhole: nothing is missing that was to go in.
+    public func bytes(isWhole: Bool) throws(BundleFileError) -> [UInt8] {
+        try end(isLast: isWhole)
+        return finished[0].memory
     }
 
     /// `monday.2.karvan` for `monday.karvan`.
@@ -95,7 +110,12 @@ public final class BundleOutput {
             sender: key.publicKey, root: root, madeMilliseconds: madeMilliseconds, series: series,
             part: UInt64(number))
         head.seal(contentKey, for: recipients)
-        let file = try PartialFile(path: number == 1 ? path : Self.path(path, part: number))
+        let file =
+            if let path {
+                try PartialFile(path: number == 1 ? path : Self.path(path, part: number))
+            } else {
+                PartialFile()
+            }
         var start: [UInt8] = []
         var writer = BundleWriter(head: head, key: key, contentKey: contentKey) { start = $0 }
         try file.write(start + writer.frame(list))

@@ -1,10 +1,14 @@
 internal import Glibc
 
-/// A file that gets its name when it is whole. Until then it has another, and goes with the object.
+/// A file that gets its name when it is whole. Until then it has another, and goes with the object. Or none: what
+/// lies in memory alone.
 final class PartialFile {
     let path: String
     private let partial: String
-    private let descriptor: Int32
+    /// `nil` for what lies in memory.
+    private let descriptor: Int32?
+    /// What was written to memory.
+    private(set) var memory: [UInt8] = []
     private(set) var byteCount: UInt64 = 0
     private var isCommitted = false
 
@@ -14,6 +18,9 @@ final class PartialFile {
         let file = try Self.open(partial, for: path)
         (self.path, self.partial, descriptor) = (path, partial, file)
     }
+
+    /// In memory.
+    init() { (path, partial, descriptor) = ("", "", nil) }
 
     /// What a process that was killed has left is written over; a link is not followed.
     private static func open(
@@ -35,11 +42,17 @@ final class PartialFile {
     }
 
     deinit {
+        guard let descriptor else { return }
         if !isCommitted { unlink(partial) }
         close(descriptor)
     }
 
     func write(_ bytes: [UInt8]) throws(BundleFileError) {
+        byteCount += UInt64(bytes.count)
+        guard let descriptor else {
+            memory += bytes
+            return
+        }
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -47,10 +60,10 @@ final class PartialFile {
             guard count > 0 else { throw .writing(path) }
             rest.removeFirst(count)
         }
-        byteCount += UInt64(bytes.count)
     }
 
     func sync() throws(BundleFileError) {
+        guard let descriptor else { return }
         guard fsync(descriptor) == 0 else { throw .writing(path) }
     }
 

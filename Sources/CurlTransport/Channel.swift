@@ -72,6 +72,21 @@ final class Channel {
         return answer()
     }
 
+    /// Asks for what lies at `path`.
+    func get(_ path: String) throws(TransportFailure) -> Answer {
+        guard !cancellation.isCancelled else { throw .cancelled }
+        received.clear()
+        traffic.beginRequest()
+        easy.set(CURLOPT_URL, url + path)
+        easy.set(CURLOPT_HTTPGET, 1)
+        defer { easy.set(CURLOPT_POST, 1) }
+        let end = perform()
+        requestCount += 1
+        connectionCount += easy.number(CURLINFO_NUM_CONNECTS)
+        if let failure = failure(of: end) { throw failure }
+        return answer()
+    }
+
     private static func headers(_ signature: RequestSignature?) -> [String] {
         var lines = [
             "Content-Type: \(RequestSignature.contentType)",

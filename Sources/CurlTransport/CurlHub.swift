@@ -38,6 +38,21 @@ public final class CurlHub: HubPort {
             try SyncReply(decoding: bytes)
         }
     }
+
+    /// Asks where the hub's feeds end, and gets the answer once that is elsewhere, or the patience is over: the
+    /// limit for silence has to be longer.
+    ///
+    /// - Returns: `nil` from a hub that doesn't know how to wait.
+    public func wait(_ request: WaitRequest) throws(TransportFailure) -> WaitReply? {
+        let body = request.encode()
+        let path = WaitRequest.path
+        let signature = RequestSignature(hub: hubPublicKey, path: path, body: body, key: identity)
+        let answer = try channel.post(body, to: path, signature: signature)
+        if answer.status == 404 { return nil }
+        return try answer.reply(from: channel.url) { bytes throws(CBORError) in
+            try WaitReply(decoding: bytes)
+        }
+    }
 }
 
 /// The first meeting with a hub, whose key as a device isn't known yet.

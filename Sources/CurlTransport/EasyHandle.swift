@@ -65,6 +65,9 @@ extension EasyHandle {
             set(CURLOPT_PINNEDPUBLICKEY, HubTrust.pinList(hashes))
             set(CURLOPT_SSL_VERIFYPEER, 0)
             set(CURLOPT_SSL_VERIFYHOST, 0)
+        case .nobodys:
+            set(CURLOPT_SSL_VERIFYPEER, 0)
+            set(CURLOPT_SSL_VERIFYHOST, 0)
         case .system:
             break
         case .authority(let pem):

@@ -13,6 +13,9 @@ public enum HubTrust: Hashable, Sendable {
     /// A certificate that this authority vouches for, and no other; its name and dates count.
     case authority(pem: [UInt8])
 
+    /// Anybody: only to ask for what proves itself, and to tell nothing.
+    case nobodys
+
     /// The pins as libcurl takes them.
     static func pinList(_ hashes: [[UInt8]]) -> String {
         // Without a pin nothing at all would be verified.

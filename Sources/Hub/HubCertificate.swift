@@ -126,6 +126,30 @@ package struct HubCertificate: Sendable {
         }
     }
 
+    /// Makes a key that nobody keeps: for a laptop that serves others for a while, and signs which key it serves
+    /// with.
+    package static func passing(
+        names: [String], wallMilliseconds: Int64
+    ) throws(HubCertificateError) -> HubCertificate {
+        let key = X509.Certificate.PrivateKey(P256.Signing.PrivateKey())
+        let pem = try selfSigned(key, names, from: wallMilliseconds, path: "the certificate")
+        do {
+            let tls = TLSConfiguration.makeServerConfiguration(
+                certificateChain: [
+                    .certificate(try NIOSSLCertificate(bytes: Array(pem.utf8), format: .pem))
+                ],
+                privateKey: .privateKey(
+                    try NIOSSLPrivateKey(
+                        bytes: Array(try key.serializeAsPEM().pemString.utf8), format: .pem)))
+            return HubCertificate(
+                pin: pin(of: key.publicKey), nextPin: nil, names: names,
+                expiryMilliseconds: wallMilliseconds + Int64(validDays * daySeconds) * 1_000,
+                tls: tls)
+        } catch {
+            preconditionFailure("a certificate that was just made can't be read: \(error)")
+        }
+    }
+
     private static func makeKey(_ path: String) throws(HubCertificateError) {
         let pem = P256.Signing.PrivateKey().pemRepresentation + "\n"
         try PrivateFile.create(path, pem, mode: 0o600)

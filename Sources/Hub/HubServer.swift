@@ -32,7 +32,7 @@ package final class HubServer: Sendable {
         case stopped
     }
 
-    private let handler: any HubHandler
+    private let routes: [HubServerRoute]
     private let certificate: HubCertificate
     private let host: String
     private let port: Int
@@ -47,17 +47,28 @@ package final class HubServer: Sendable {
     ///   - port: 0 lets the system choose one.
     ///   - onReady: told the port once connections are taken.
     package init(
-        handler: any HubHandler, certificate: HubCertificate, host: String, port: Int,
+        routes: [HubServerRoute], certificate: HubCertificate, host: String, port: Int,
         limits: HubServerLimits = HubServerLimits(), logger: Logger,
         onReady: @escaping @Sendable (Int) -> Void
     ) {
-        self.handler = handler
+        self.routes = routes
         self.certificate = certificate
         self.host = host
         self.port = port
         self.limits = limits
         self.logger = logger
         self.onReady = onReady
+    }
+
+    /// Serves what a hub answers.
+    package convenience init(
+        handler: any HubHandler, certificate: HubCertificate, host: String, port: Int,
+        limits: HubServerLimits = HubServerLimits(), logger: Logger,
+        onReady: @escaping @Sendable (Int) -> Void
+    ) {
+        self.init(
+            routes: handler.routes, certificate: certificate, host: host, port: port,
+            limits: limits, logger: logger, onReady: onReady)
     }
 
     /// Serves until SIGTERM, SIGINT, ``stop()`` or the task's cancellation, then takes no more
@@ -102,7 +113,7 @@ package final class HubServer: Sendable {
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let application = Application(
-            responder: HubServerResponder(handler: handler, limits: limits, logger: logger),
+            responder: HubServerResponder(routes: routes, limits: limits, logger: logger),
             server: try .tls(.http1(configuration: channelConfiguration), tlsConfiguration: tls),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port),

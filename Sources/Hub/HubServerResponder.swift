@@ -9,7 +9,7 @@ internal import SyncProtocol
 struct HubServerResponder: HTTPResponder {
     typealias Context = BasicRequestContext
 
-    let handler: any HubHandler
+    let routes: [HubServerRoute]
     let limits: HubServerLimits
     let logger: Logger
 
@@ -24,7 +24,9 @@ struct HubServerResponder: HTTPResponder {
             throw error
         }
         log(request, reply, received: received, since: start)
-        return reply.response(limits)
+        let response = reply.response(limits)
+        // A body behind it would be read as the next answer.
+        return request.method == .head ? response.createHeadResponse() : response
     }
 
     private func reply(
@@ -33,24 +35,34 @@ struct HubServerResponder: HTTPResponder {
         switch (request.uri.path, request.method) {
         case ("/v1/health", .get), ("/v1/health", .head):
             return .text(.ok, "status ok\nformat \(Limits.format)\n")
-        case (RequestSignature.enrolmentPath, .post):
-            return try await message(of: request, received: &received) { body in
-                await handler.enrol(body)
-            }
-        case (RequestSignature.exchangePath, .post):
-            let signature = request.headers[.karvanSignature]
-            return try await message(of: request, received: &received) { body in
-                await handler.exchange(body, signature: signature)
-            }
         case ("/v1/health", _):
             return .notAllowed("GET, HEAD")
-        case (RequestSignature.enrolmentPath, _), (RequestSignature.exchangePath, _):
-            return .notAllowed("POST")
-        case (let path, _) where Self.isOfOtherFormat(path):
+        case (let path, let method):
+            if let route = routes.first(where: { $0.path == path }) {
+                return try await answer(request, method, at: route, received: &received)
+            }
+            guard Self.isOfOtherFormat(path) else {
+                return .text(.notFound, "Nothing here. This is Karvan.\n")
+            }
             return .refusal(
                 Refusal(.upgrade, "this hub speaks format \(Limits.format): update the hub"))
-        default:
-            return .text(.notFound, "Nothing here. This is a Karvan hub.\n")
+        }
+    }
+
+    private func answer(
+        _ request: Request, _ method: HTTPRequest.Method, at route: HubServerRoute,
+        received: inout Int
+    ) async throws -> HubServerReply {
+        let signature = request.headers[.karvanSignature]
+        switch (route.method, method) {
+        case (.get, .get):
+            return .answer(await route.answer([], signature))
+        case (.post, .post):
+            return try await message(of: request, received: &received) { body in
+                await route.answer(body, signature)
+            }
+        case (.get, _): return .notAllowed("GET")
+        case (.post, _): return .notAllowed("POST")
         }
     }
 

@@ -2,6 +2,7 @@ internal import Causality
 internal import Dispatch
 package import Logging
 internal import ReplicaStore
+internal import ServiceLifecycle
 internal import SyncProtocol
 
 /// The hub's answers, one at a time, on a thread of their own: SQLite blocks, and must not do so
@@ -10,6 +11,9 @@ package actor HubService: HubHandler {
     private let store: HubStore
     private let logger: Logger
     private let executor = QueueExecutor()
+    /// What this process has let in so far: who waits looks again when it changes.
+    private var answerCount = 0
+    private var waiterCount = 0
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
@@ -24,9 +28,10 @@ package actor HubService: HubHandler {
     package func close() { store.close() }
 
     package func enrol(_ body: [UInt8]) async -> HubAnswer {
-        answer("enrol") {
+        HubAnswer.of("enrol", logger) {
             let request = try EnrolmentRequest(decoding: body)
             let reply = try store.enrol(request)
+            answerCount += 1
             logger.info(
                 "enrolled",
                 metadata: [
@@ -39,19 +44,75 @@ package actor HubService: HubHandler {
     }
 
     package func exchange(_ body: [UInt8], signature: String?) async -> HubAnswer {
-        answer("exchange") {
-            guard let signature = signature.flatMap(RequestSignature.init(headerValue:)),
-                signature.isValid(
-                    hub: store.publicKey, path: RequestSignature.exchangePath, body: body)
-            else {
-                throw Refusal(
-                    .revoked, "the request isn't signed for this hub; enrol this laptop again")
-            }
+        HubAnswer.of("exchange", logger) {
+            let sender = try sender(signature, of: body, at: RequestSignature.exchangePath)
             let request = try SyncRequest(decoding: body)
-            let reply = try store.exchange(request, from: signature.publicKey)
-            log(request, reply, DeviceID(publicKey: signature.publicKey))
+            let reply = try store.exchange(request, from: sender)
+            answerCount += 1
+            log(request, reply, DeviceID(publicKey: sender))
             return reply.encode()
         }
+    }
+
+    /// - Returns: the key of the device that signed a request.
+    /// - Throws: `Refusal`.
+    private func sender(
+        _ signature: String?, of body: [UInt8], at path: String
+    ) throws -> [UInt8] {
+        guard let signature = signature.flatMap(RequestSignature.init(headerValue:)),
+            signature.isValid(hub: store.publicKey, path: path, body: body)
+        else {
+            throw Refusal(
+                .revoked, "the request isn't signed for this hub; enrol this laptop again")
+        }
+        return signature.publicKey
+    }
+
+    // MARK: Waiting
+
+    /// How often it is looked whether anything was let in, by this process or another.
+    private static let lookMilliseconds = 100
+    /// The longest that an answer is held back.
+    private static let patienceMilliseconds: UInt64 = 50_000
+    /// So many may wait at once; others are answered at once, and come again. Each has a connection, and there
+    /// are ``HubServerLimits/connections`` of these.
+    private static let waiters = 128
+
+    package func wait(_ body: [UInt8], signature: String?) async -> HubAnswer {
+        do {
+            let sender = try sender(signature, of: body, at: WaitRequest.path)
+            let request = try WaitRequest(decoding: body)
+            let patience = min(request.patienceMilliseconds, Self.patienceMilliseconds)
+            let end = ContinuousClock.now + .milliseconds(Int64(patience))
+            let mayWait = waiterCount < Self.waiters
+            waiterCount += 1
+            defer { waiterCount -= 1 }
+            while true {
+                let seen = try mark()
+                let reply = try store.ends(of: request, for: sender)
+                if reply.isNews(at: request.places) || !mayWait {
+                    return .message(reply.encode())
+                }
+                while try mark() == seen {
+                    let isOver =
+                        ContinuousClock.now >= end || Task.isCancelled
+                        || Task.isShuttingDownGracefully
+                    if isOver { return .message(reply.encode()) }
+                    try? await Task.sleep(for: .milliseconds(Self.lookMilliseconds))
+                }
+            }
+        } catch {
+            return HubAnswer.failure(error, of: "wait", logger, by: "the hub")
+        }
+    }
+
+    private struct Mark: Equatable {
+        var answerCount: Int
+        var foreignVersion: Int64
+    }
+
+    private func mark() throws -> Mark {
+        Mark(answerCount: answerCount, foreignVersion: try store.foreignVersion())
     }
 
     private func log(_ request: SyncRequest, _ reply: SyncReply, _ device: DeviceID) {
@@ -88,30 +149,49 @@ package actor HubService: HubHandler {
                 "entries_out": "\(reply.entries.count)", "offset": "\(reply.cursor.offset)",
             ])
     }
+}
 
-    private func answer(_ what: String, _ body: () throws -> [UInt8]) -> HubAnswer {
+extension HubAnswer {
+    /// What comes of a request: what it threw, in words for whoever sent it.
+    ///
+    /// - Parameters:
+    ///   - what: the request's name, for the log.
+    ///   - who: answers, for whoever asked.
+    static func of(
+        _ what: String, _ logger: Logger, by who: String = "the hub", _ body: () throws -> [UInt8]
+    ) -> HubAnswer {
         do {
             return .message(try body())
-        } catch let refusal as Refusal {
+        } catch {
+            return failure(error, of: what, logger, by: who)
+        }
+    }
+
+    /// What an error means to whoever asked.
+    static func failure(
+        _ error: any Error, of what: String, _ logger: Logger, by who: String
+    ) -> HubAnswer {
+        switch error {
+        case let refusal as Refusal:
             logger.notice(
                 "refused", metadata: ["request": "\(what)", "code": "\(refusal.code.name)"])
             return .refusal(refusal)
-        } catch let error as CBORError where error.reason == .later {
+        case let error as CBORError where error.reason == .later:
             return .refusal(
-                Refusal(.upgrade, "this hub speaks format \(Limits.format): update the hub"))
-        } catch let error as CBORError {
+                Refusal(.upgrade, "\(who) speaks format \(Limits.format): update it"))
+        case let error as CBORError:
             return .refusal(Refusal(.poison, "the request can't be read: \(error)"))
-        } catch {
+        default:
             let detail = (error as? StoreError)?.explanation ?? "\(error)"
             logger.error("failed", metadata: ["request": "\(what)", "error": "\(detail)"])
-            return .refusal(Refusal(.retry, "the hub can't store anything now; try again later"))
+            return .refusal(Refusal(.retry, "\(who) can't store anything now; try again later"))
         }
     }
 }
 
 /// Runs an actor's jobs on one serial queue.
-private final class QueueExecutor: SerialExecutor {
-    private let queue = DispatchQueue(label: "karvan-hub.store")
+final class QueueExecutor: SerialExecutor {
+    private let queue = DispatchQueue(label: "karvan.store")
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)

@@ -146,6 +146,9 @@ package final class HubStore {
         guard request.isSignedByItsKey else {
             throw Refusal(.poison, "the request isn't signed by the key that it brings")
         }
+        guard ContentKey.isUsable(request.encryptionKey) else {
+            throw Refusal(.poison, "what is sealed to its X25519 key is open to everybody")
+        }
         let device = DeviceID(publicKey: request.publicKey)
         if let cut = try revocation(of: device) {
             let time = Instant(milliseconds: cut.decidedMilliseconds).inWholeSeconds

@@ -33,6 +33,9 @@ public enum BundleExtent: Hashable, Sendable {
     case everything
     /// What lies behind these runs, whatever is known.
     case beyond([RunStub])
+    /// What a device lacks that says just now which heads it holds. Of a stream that nobody is known to have
+    /// forked, one beyond what is held here says that it has all of that.
+    case lacking([RunStub])
 }
 
 /// What carries runs by hand: what goes into a file for others, and what comes of one of theirs.
@@ -51,6 +54,33 @@ extension Replica {
             return found.values.sorted {
                 $0.name == $1.name ? $0.device < $1.device : $0.name < $1.name
             }
+        }
+    }
+
+    /// Who stands before this device with certificates, which need not have come as records yet: one that was
+    /// let in after its last sync.
+    ///
+    /// - Throws: ``StoreError`` invalid, for certificates that aren't true.
+    public func bundleRecipient(
+        by certificate: Certificate, of hub: Certificate
+    ) throws(StoreError) -> BundleRecipient {
+        guard let anchor = try membership()?.anchor else {
+            throw .invalid("this replica belongs to no forum yet")
+        }
+        let device = certificate.statement.device
+        do throws(CertificateError) {
+            try anchor.check(device: certificate, of: device, by: hub)
+        } catch {
+            throw .invalid(error.explanation)
+        }
+        return try read { () throws(StoreError) in
+            // One that was issued since says what counts.
+            let known = try trueCertificates().last { $0.statement.device == device }
+            let issued = certificate.statement.issuedMilliseconds
+            guard let known, known.statement.issuedMilliseconds > issued else {
+                return try recipient(by: certificate)
+            }
+            return try recipient(by: known)
         }
     }
 
@@ -159,14 +189,32 @@ extension Replica {
         switch extent {
         case .everything: return [:]
         case .news: return try peerHeads(of: recipient.publicKey)
-        case .beyond(let stubs):
-            let held = try held(by: stubs)
-            var heads: [Int64: (has: UInt64, fed: UInt64)] = [:]
-            for record in rows.streams.sorted where held[record.stream] > 0 {
-                heads[record.sid] = (max(held[record.stream], record.base), 0)
-            }
-            return heads
+        case .beyond(let stubs): return try heads(of: held(by: stubs))
+        case .lacking(let stubs):
+            return try heads(of: held(by: stubs + overtaken(by: stubs)))
         }
+    }
+
+    private func heads(of held: VersionVector) -> [Int64: (has: UInt64, fed: UInt64)] {
+        var heads: [Int64: (has: UInt64, fed: UInt64)] = [:]
+        for record in rows.streams.sorted where held[record.stream] > 0 {
+            heads[record.sid] = (max(held[record.stream], record.base), 0)
+        }
+        return heads
+    }
+
+    /// The last that is held here of the streams of which others name more.
+    private func overtaken(by stubs: [RunStub]) throws(StoreError) -> [RunStub] {
+        let named = Dictionary(grouping: stubs, by: \.stream)
+        var found: [RunStub] = []
+        for stub in stubs {
+            guard named[stub.stream]?.count == 1, let record = rows.streams[stub.stream],
+                rows.streams.family(stub.stream).count == 1, record.end == nil,
+                stub.lastSeq > record.sealed, try holder(of: stub) == nil, let tip = record.tip
+            else { continue }
+            found.append(tip)
+        }
+        return found
     }
 
     // MARK: In

@@ -34,6 +34,45 @@ public struct BundleExchange {
         _ extent: BundleExtent = .news, limitBytes: UInt64 = Limits.bundleBytes,
         epoch: Identifier? = nil
     ) throws -> Written {
+        let output = try output(to: path, for: recipient, and: others, limitBytes, epoch)
+        let count = try replica.bundleRuns(for: recipient, extent) { try output.add($0) }
+        let files = try output.finish().map { Written.File(path: $0.path, byteCount: $0.byteCount) }
+        return Written(files: files, changesetCount: count)
+    }
+
+    /// What somebody lacks, as one bundle in memory.
+    struct Made {
+        var bytes: [UInt8]
+        var changesetCount: UInt64 = 0
+        /// There was room for all that was to go in.
+        var isWhole = true
+    }
+
+    /// - Parameter limitBytes: what has no room in these is left out, but for one run.
+    func bytes(
+        for recipient: BundleRecipient, _ extent: BundleExtent, limitBytes: UInt64
+    ) throws -> Made {
+        let output = try output(to: nil, for: recipient, and: [], limitBytes, nil)
+        var made = Made(bytes: [])
+        do {
+            _ = try replica.bundleRuns(for: recipient, extent) { runs in
+                guard output.hasRoom(for: runs) else { throw NoRoom() }
+                try output.add(runs)
+                made.changesetCount += runs.runs.reduce(0) { $0 + UInt64($1.header.count) }
+            }
+        } catch is NoRoom {
+            made.isWhole = false
+        }
+        made.bytes = try output.bytes(isWhole: made.isWhole)
+        return made
+    }
+
+    private struct NoRoom: Error {}
+
+    private func output(
+        to path: String?, for recipient: BundleRecipient, and others: [BundleRecipient],
+        _ limitBytes: UInt64, _ epoch: Identifier?
+    ) throws -> BundleOutput {
         guard let root = try replica.membership()?.anchor.root else {
             throw StoreError.invalid(
                 "this replica belongs to no forum yet: there is nobody to make a bundle for. Enrol it "
@@ -44,16 +83,13 @@ public struct BundleExchange {
         // The sender too: what it gave away, it may look at.
         let own = BundleOutput.Recipient(
             device: key.device, encryptionKey: key.encryptionPublicKey)
-        let output = try BundleOutput(
+        return try BundleOutput(
             path: path, limitBytes: limitBytes, key: key, root: root,
             madeMilliseconds: replica.environment.wallMilliseconds(),
             recipients: ([recipient] + others).map {
                 BundleOutput.Recipient(device: $0.device, encryptionKey: $0.encryptionKey)
             } + [own],
             list: list)
-        let count = try replica.bundleRuns(for: recipient, extent) { try output.add($0) }
-        let files = try output.finish().map { Written.File(path: $0.path, byteCount: $0.byteCount) }
-        return Written(files: files, changesetCount: count)
     }
 
     /// What became of a bundle.
@@ -106,11 +142,18 @@ public struct BundleExchange {
     public func read(
         _ path: String, take: ((BundledRuns) throws -> [IngestResult])? = nil
     ) throws -> Taken {
-        let input = try BundleInput(path: path)
+        try read(BundleInput(path: path), take: take)
+    }
+
+    /// - Parameter guest: a sender that has shown a true certificate, whether it lies in the records or not.
+    func read(
+        _ input: BundleInput, by guest: [UInt8]? = nil,
+        take: ((BundledRuns) throws -> [IngestResult])? = nil
+    ) throws -> Taken {
         var taken = Tally()
         var sent: BundleList?
         let summary = try input.open(
-            by: replica.key(), isWelcome: { try checkIsWelcome($0, path) },
+            by: replica.key(), isWelcome: { try checkIsWelcome($0, input.path, guest) },
             list: { _, list in sent = list }
         ) { bundled in
             let results = try take?(bundled) ?? replica.take(bundled)
@@ -124,11 +167,11 @@ public struct BundleExchange {
         return Taken(summary: summary, list: sent, tally: taken)
     }
 
-    private func checkIsWelcome(_ head: BundleHead, _ path: String) throws {
+    private func checkIsWelcome(_ head: BundleHead, _ path: String, _ guest: [UInt8]?) throws {
         guard let root = try replica.membership()?.anchor.root, head.root == root else {
             throw BundleFileError.bundle(path: path, BundleError(.otherRoot, at: 0))
         }
-        guard try replica.isMember(head.sender) else {
+        guard try head.sender == guest || replica.isMember(head.sender) else {
             throw BundleFileError.bundle(path: path, BundleError(.stranger, at: 0))
         }
     }

@@ -24,12 +24,25 @@ public struct ContentKey: Sendable {
     /// - Returns: `nil` where the key is none that anything can be sealed to.
     func sealed(to publicKey: [UInt8], info: [UInt8]) -> (enc: [UInt8], box: [UInt8])? {
         guard
-            let recipient = try? Curve25519.KeyAgreement.PublicKey(rawRepresentation: publicKey),
+            let recipient = Self.usable(publicKey),
             var sender = try? HPKE.Sender(
                 recipientKey: recipient, ciphersuite: Self.suite, info: Data(info)),
             let box = try? sender.seal(key.withUnsafeBytes { Data($0) })
         else { return nil }
         return (Array(sender.encapsulatedKey), Array(box))
+    }
+
+    /// Whether something that is sealed to a key is closed to others: RFC 9180 §7.1.4. With a few keys X25519 gives
+    /// zeros, whatever the other one is.
+    package static func isUsable(_ publicKey: [UInt8]) -> Bool { usable(publicKey) != nil }
+
+    private static func usable(_ publicKey: [UInt8]) -> Curve25519.KeyAgreement.PublicKey? {
+        guard
+            let key = try? Curve25519.KeyAgreement.PublicKey(rawRepresentation: publicKey),
+            let secret = try? Curve25519.KeyAgreement.PrivateKey()
+                .sharedSecretFromKeyAgreement(with: key)
+        else { return nil }
+        return secret.withUnsafeBytes { $0.allSatisfy { $0 == 0 } } ? nil : key
     }
 
     /// - Returns: `nil` where the box is not for this device, or is for another bundle.

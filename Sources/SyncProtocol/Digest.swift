@@ -57,6 +57,7 @@ public enum Domain: String, Sendable {
     case erasure = "karvan/1/erasure"
     case bundle = "karvan/1/bundle"
     case bundleKey = "karvan/1/bundle-key"
+    case peer = "karvan/1/peer"
 }
 
 extension Collection<UInt8> {

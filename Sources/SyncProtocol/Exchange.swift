@@ -321,9 +321,11 @@ public struct RequestSignature: Hashable, Sendable {
 
     public var headerValue: String { (publicKey + signature).hexadecimal }
 
-    /// `nil` for a text that is not 96 bytes in hexadecimal.
+    /// `nil` for a text that is not 96 bytes in lower-case hexadecimal.
     public init?(headerValue: String) {
-        guard let bytes = Hexadecimal.bytes(of: headerValue), bytes.count == 96 else { return nil }
+        guard let bytes = Hexadecimal.bytes(of: headerValue), bytes.count == 96,
+            bytes.hexadecimal.utf8.elementsEqual(headerValue.utf8)
+        else { return nil }
         publicKey = Array(bytes[..<32])
         signature = Array(bytes[32...])
     }

@@ -3,6 +3,7 @@ internal import Bundles
 internal import ConflictInspection
 internal import CurlTransport
 internal import FieldRecords
+internal import Hub
 internal import ProgramOutput
 internal import Recording
 internal import ReplicaStore
@@ -26,6 +27,7 @@ extension CommandFailure {
         case let error as BundleFileError: self.init(bundle: error)
         case let error as TransportFailure: self.init(transport: error)
         case let error as Refusal: self.init(refusal: error)
+        case let error as HubServerError: self.init(.configuration, Self.unended("\(error)"))
         case let error as ConflictError:
             switch error {
             case .stale, .undone: self.init(.stale, error.explanation)

@@ -13,7 +13,7 @@ struct Karvan: ParsableCommand {
         abstract: "Records of a field team, kept offline and synced when there is a network.",
         discussion: """
             Everything is recorded in the replica first: a file that this laptop keeps. No command \
-            but `enrol` and `sync` uses the network.
+            but `enrol`, `sync` and `serve` uses the network.
 
             Times are ISO 8601, or a bare 10:10 of the item's day. People are named by badge, \
             items, sites and delegations by code.
@@ -22,7 +22,7 @@ struct Karvan: ParsableCommand {
         subcommands: [
             Init.self, Enrol.self, Import.self, Attend.self, Visit.self, Tally.self, Set.self,
             Delete.self, Erase.self, PersonCommand.self, List.self, Show.self, History.self,
-            Sync.self, BundleCommand.self, Status.self, ConflictsCommand.self, SQL.self,
+            Sync.self, Serve.self, BundleCommand.self, Status.self, ConflictsCommand.self, SQL.self,
             Shell.self, Verify.self, Repair.self, Backup.self, Restore.self, Adopt.self,
         ])
 

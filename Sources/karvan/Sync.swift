@@ -18,22 +18,34 @@ struct Sync: ParsableCommand {
             how many changes wait: they are safe in the replica. A long sync says how far it is.
             Ctrl-C ends it with 130, between two transactions: what was sent and received is kept.
 
+            Where no hub can be reached, a laptop nearby that runs `karvan serve` can be: --peer gives the address \
+            that stands on its screen. Each gives the other what it lacks.
+
             A hub that has another address than before: karvan sync --hub https://new.example.org:8443
             """)
 
     @OptionGroup var common: CommonOptions
-    @Flag(help: "Go on syncing until stopped: at once after a change here, else every few seconds.")
+    @Flag(
+        help:
+            "Go on syncing until stopped: at once after a change here or on the hub, else every few seconds."
+    )
     var watch = false
-    @Option(help: "With --watch: seconds between two looks at the hub.")
+    @Option(
+        help: "With --watch: seconds between two looks at a hub that doesn't say when it has news.")
     var every = 5
     @Option(help: "Give up after this many seconds without an answer.")
     var timeout = 20
     @Option(help: "The hub's new address: it is kept once a sync there has succeeded.")
     var hub: String?
+    @Option(help: "Sync with a laptop nearby instead: the address that its `karvan serve` shows.")
+    var peer: String?
 
     func validate() throws {
         guard (1...3_600).contains(every), (1...3_600).contains(timeout) else {
             throw ValidationError("--every and --timeout take 1 to 3600 seconds.")
+        }
+        guard peer == nil || !watch && hub == nil else {
+            throw ValidationError("--peer goes without --watch and --hub.")
         }
     }
 
@@ -41,6 +53,7 @@ struct Sync: ParsableCommand {
         StopSignal.install()
         let replica = try common.open(watch ? "sync --watch" : "sync")
         defer { replica.close() }
+        if let peer { return try visit(peer, replica) }
         guard watch else {
             let hub = try connect(try link(of: replica), replica)
             let report = try session(replica, hub)
@@ -60,6 +73,13 @@ struct Sync: ParsableCommand {
     }
 
     private func connect(_ link: HubLink, _ replica: Replica) throws -> CurlHub {
+        try connection(to: link, replica, limits)()
+    }
+
+    /// What makes a connection, here or on another thread.
+    private func connection(
+        to link: HubLink, _ replica: Replica, _ limits: TransportLimits
+    ) throws -> @Sendable () throws -> CurlHub {
         let url = try hub.map(HubURL.normalise) ?? link.url
         let trust: HubTrust =
             if let authority = link.authority {
@@ -69,12 +89,12 @@ struct Sync: ParsableCommand {
             } else {
                 .system
             }
-        return try CurlHub(
-            url: url, identity: try replica.key(), hubPublicKey: link.publicKey, trust: trust,
-            limits: TransportLimits(
-                connectMilliseconds: min(timeout, 10) * 1_000,
-                silenceMilliseconds: timeout * 1_000),
-            cancellation: StopSignal.cancellation)
+        let (identity, publicKey) = (try replica.key(), link.publicKey)
+        return {
+            try CurlHub(
+                url: url, identity: identity, hubPublicKey: publicKey, trust: trust,
+                limits: limits, cancellation: StopSignal.cancellation)
+        }
     }
 
     private func session(_ replica: Replica, _ hub: any HubPort) throws -> SyncReport {
@@ -104,6 +124,35 @@ struct Sync: ParsableCommand {
         return report
     }
 
+    // MARK: A laptop nearby
+
+    private func visit(_ address: String, _ replica: Replica) throws {
+        let exchange = PeerExchange(replica)
+        try exchange.checkIsMember()
+        let peer = try CurlPeer(
+            url: Self.peerURL(address), identity: try replica.key(), limits: limits,
+            cancellation: StopSignal.cancellation
+        ) { try exchange.check($0) }
+        // Whoever is to be forgotten is, whatever else came of this.
+        defer { _ = try? replica.emptyFreePages() }
+        let visit = try exchange.visit(peer.statement, over: peer) { !StopSignal.isStopped }
+        let report = PeerReport(visit: visit, pending: try replica.pending().count)
+        if let failure = report.failure { throw failure }
+        try common.print(report.text, report.json(peer.statistics))
+    }
+
+    /// What people type, with what goes without saying.
+    private static func peerURL(_ address: String) -> String {
+        if address.contains("://") { return address }
+        let end = address.lastIndex(of: "]") ?? address.startIndex
+        return "https://" + address + (address[end...].contains(":") ? "" : ":\(CurlPeer.port)")
+    }
+
+    private var limits: TransportLimits {
+        TransportLimits(
+            connectMilliseconds: min(timeout, 10) * 1_000, silenceMilliseconds: timeout * 1_000)
+    }
+
     // MARK: Another address
 
     /// The hub that this laptop knows has answered there.
@@ -122,16 +171,24 @@ struct Sync: ParsableCommand {
         var seen: Int64 = -1
         var known = try link(of: replica)
         var hub = try connect(known, replica)
+        var news = try waiting(for: known, replica)
+        defer { news.end() }
         while !StopSignal.isStopped {
             do {
                 // The hub may have named other keys, or another address; the connection is kept otherwise.
                 let link = try link(of: replica)
-                if link != known { (known, hub) = (link, try connect(link, replica)) }
+                if link != known {
+                    (known, hub) = (link, try connect(link, replica))
+                    news.end()
+                    news = try waiting(for: link, replica)
+                }
+                news.suspend()
                 let report = try session(replica, hub)
                 if report.isWorthALine {
                     // It goes on syncing all the same.
                     try? common.print(report.text, report.json(statistics: nil))
                 }
+                news.resume(at: try places(of: replica))
             } catch let error {
                 // Without a hub, or with a stranger in its place as in a hotel's network, the watch
                 // goes on; anything else ends it.
@@ -140,19 +197,62 @@ struct Sync: ParsableCommand {
                 else { throw error }
                 StandardError.print("karvan: \(failure.message).")
             }
-            try wait(replica, &seen)
+            if try !wait(replica, &seen, news) {
+                // What lay between is gone with the network of then.
+                hub = try connect(known, replica)
+                news.end()
+                news = try waiting(for: known, replica)
+            }
         }
     }
 
-    /// Until another process has written here, or the time is up.
-    private func wait(_ replica: Replica, _ seen: inout Int64) throws {
-        let deadline = replica.environment.monotonicMilliseconds() + Int64(every) * 1_000
-        while !StopSignal.isStopped, replica.environment.monotonicMilliseconds() < deadline {
+    /// How long the hub may hold back an answer: shorter than what sits between may let a connection idle, and
+    /// soon enough to notice that it is gone.
+    private static let patienceMilliseconds = 25_000
+
+    private func waiting(for link: HubLink, _ replica: Replica) throws -> HubWatch {
+        let limits = TransportLimits(
+            connectMilliseconds: limits.connectMilliseconds,
+            silenceMilliseconds: Self.patienceMilliseconds + limits.silenceMilliseconds)
+        return HubWatch(
+            patienceMilliseconds: UInt64(Self.patienceMilliseconds),
+            pauseSeconds: Double(min(every, 5)),
+            connect: try connection(to: link, replica, limits))
+    }
+
+    private func places(of replica: Replica) throws -> [WaitRequest.Place] {
+        try replica.syncedScopes().map {
+            WaitRequest.Place(scope: $0, cursor: try replica.cursor(in: $0))
+        }
+    }
+
+    /// A hub that says when there is news is asked all the same, so that the last success is not long ago.
+    private static let calmSeconds = 60
+
+    /// Until another process has written here, the hub has something new, or the time is up.
+    ///
+    /// - Returns: `false` when this laptop has slept meanwhile.
+    private func wait(_ replica: Replica, _ seen: inout Int64, _ news: HubWatch) throws -> Bool {
+        let start = replica.environment.monotonicMilliseconds()
+        while !StopSignal.isStopped, !news.hasNews() {
+            let seconds = news.isLive ? max(every, Self.calmSeconds) : every
+            let now = replica.environment.monotonicMilliseconds()
+            guard now < start + Int64(seconds) * 1_000 else { break }
             let version = try replica.foreignVersion()
             defer { seen = version }
-            if seen >= 0, version != seen { return }
+            if seen >= 0, version != seen { break }
+            let before = Self.bootMilliseconds
             usleep(100_000)
+            guard Self.bootMilliseconds - before < 5_000 else { return false }
         }
+        return true
+    }
+
+    /// Goes on while the machine sleeps.
+    private static var bootMilliseconds: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
     }
 }
 

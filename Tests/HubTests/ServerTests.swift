@@ -153,6 +153,27 @@ struct ServerTests {
         }
     }
 
+    @Test func `An answer to HEAD has no body, and the next one is read`() async throws {
+        try await withServer { served in
+            let (_, output) = try await served.folder.bash(
+                """
+                mkfifo never; exec 4<>never
+                for path in v1/health none v2/x v1/exchange; do
+                    printf "HEAD /$path HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n" >&4
+                done
+                printf 'GET /v1/health HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n' >&4
+                timeout -s KILL 20 openssl s_client -quiet -connect 127.0.0.1:\(served.port) <&4
+                """)
+            // What stands behind the last head is the answer to GET; before it stand heads alone.
+            let parts = output.components(separatedBy: "\r\n\r\n")
+            #expect(parts.count == 6, "\(output)")
+            #expect(parts.dropLast().allSatisfy { $0.contains("HTTP/1.1 ") }, "\(output)")
+            #expect(
+                parts.dropFirst().dropLast().allSatisfy { $0.hasPrefix("HTTP/1.1 ") }, "\(output)")
+            #expect(parts.last == "status ok\nformat 1\n", "\(output)")
+        }
+    }
+
     @Test func `A port that is taken is told as such`() async throws {
         try await withServer { served in
             let second = HubServer(

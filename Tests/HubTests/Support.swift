@@ -68,6 +68,7 @@ struct StubHandler: HubHandler {
     func exchange(_ body: [UInt8], signature: String?) async -> HubAnswer {
         await answer(body, signature)
     }
+    func wait(_ body: [UInt8], signature: String?) async -> HubAnswer { .message(body) }
 }
 
 /// The lines that were logged.

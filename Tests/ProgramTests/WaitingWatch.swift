@@ -74,6 +74,38 @@ import Testing
         #expect(held.values.allSatisfy { $0 == 1 })
     }
 
+    /// Neither of them looks from time to time: what comes has been announced.
+    @Test func `a colleague's check-in comes when it is made`() throws {
+        let forum = try Forum(small: ["L1", "L2"])
+        let (one, two) = (Laptop("L1", forum), Laptop("L2", forum))
+        let watches = try [one, two].map { try $0.start(["sync", "--watch", "--every", "3600"]) }
+        usleep(1_500_000)
+        var slowest = 0.0
+        for number in 0..<5 {
+            try one.must("attend", "P07", Forum.badges[number], "--door", "n\(number)")
+            let start = ContinuousClock.now
+            let isThere = try becomesTrue(withinSeconds: 20, everyMicroseconds: 20_000) {
+                try two.doors().count == number + 1
+            }
+            #expect(isThere)
+            slowest = max(slowest, (ContinuousClock.now - start) / .seconds(1))
+        }
+        // The hub's own: a bundle that another process takes in, or a decision of the operator.
+        forum.stopHub()
+        try forum.startHub()
+        try one.must("attend", "P07", Forum.badges[9], "--door", "after")
+        let isBack = try becomesTrue(withinSeconds: 30) { try forum.hubStore.doors().count == 6 }
+        #expect(isBack, "a hub that was away is found again")
+        for watch in watches {
+            watch.signal(SIGTERM)
+            let ended = try watch.finish(limitSeconds: 15)
+            #expect(ended.status == 0, "\(ended.errors)")
+        }
+        report(
+            "live", [("check-ins", 5), ("slowest, ms", Int(slowest * 1_000))],
+            since: ContinuousClock.now)
+    }
+
     @Test func `a watch that hangs in the network ends at once when it is asked to`() throws {
         let forum = try Forum(small: ["L1"])
         let laptop = Laptop("L1", forum)

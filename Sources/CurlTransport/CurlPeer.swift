@@ -1,0 +1,63 @@
+public import AntiEntropy
+public import SyncProtocol
+
+/// A laptop that serves others, over HTTP.
+public final class CurlPeer: PeerPort {
+    /// Where a laptop serves when nothing else was said.
+    public static let port = 8_642
+
+    /// Who serves there, as it has proven.
+    public let statement: PeerStatement
+    private let first: Channel
+    private let channel: Channel
+    private let identity: DeviceKey
+
+    /// Asks who serves at an address, and goes on with it alone.
+    ///
+    /// The first question goes to anybody and tells nothing. What is answered names the TLS key, and is signed by a
+    /// device with a certificate of this forum: whoever stands between can pass it on, but not answer with
+    /// that key afterwards.
+    ///
+    /// - Parameters:
+    ///   - url: normalised already or not.
+    ///   - identity: of this device.
+    ///   - isWelcome: holds the answer against what is known here; nothing more is said when it throws.
+    /// - Throws: ``TransportFailure``; ``HubURLProblem``; what `isWelcome` throws.
+    public init(
+        url: String, identity: DeviceKey, limits: TransportLimits = TransportLimits(),
+        cancellation: Cancellation = Cancellation(),
+        isWelcome: (PeerStatement) throws -> Void
+    ) throws {
+        let url = try HubURL.normalise(url)
+        first = Channel(
+            url: url, trust: .nobodys, limits: limits, cancellation: cancellation)
+        let answer = try first.get(PeerStatement.path)
+        statement = try answer.reply(from: url) { bytes throws(CBORError) in
+            try PeerStatement(decoding: bytes)
+        }
+        try isWelcome(statement)
+        channel = Channel(
+            url: url, trust: .pinned(sha256: [statement.pin]), limits: limits,
+            cancellation: cancellation)
+        self.identity = identity
+    }
+
+    /// Of all requests so far, whatever became of them.
+    public var statistics: TransportStatistics {
+        let (one, two) = (first.statistics, channel.statistics)
+        return TransportStatistics(
+            requestCount: one.requestCount + two.requestCount,
+            connectionCount: one.connectionCount + two.connectionCount,
+            sentBytes: one.sentBytes + two.sentBytes,
+            receivedBytes: one.receivedBytes + two.receivedBytes)
+    }
+
+    public func meet(_ meeting: Meeting) throws(TransportFailure) -> [UInt8] {
+        let body = meeting.encode()
+        let signature = RequestSignature(
+            hub: statement.device.statement.publicKey, path: Meeting.path, body: body,
+            key: identity)
+        let answer = try channel.post(body, to: Meeting.path, signature: signature)
+        return try answer.reply(from: channel.url) { bytes throws(CBORError) in bytes }
+    }
+}

@@ -1,0 +1,31 @@
+internal import Causality
+internal import FieldRecords
+internal import ReplicaStore
+package import SyncProtocol
+
+/// Where the feeds end, for those who wait for news.
+extension HubStore {
+    /// Writes nothing, and says what an exchange would say of who asks.
+    ///
+    /// - Parameter publicKey: of the device that signed the request.
+    /// - Throws: `Refusal` for who is not let in.
+    package func ends(of request: WaitRequest, for publicKey: [UInt8]) throws -> WaitReply {
+        guard let granted = try scopes(ofKey: publicKey) else {
+            throw Refusal(
+                .revoked, "this device isn't enrolled here; enrol it with a token of this hub")
+        }
+        if let cut = try revocation(of: DeviceID(publicKey: publicKey)) { throw refusal(by: cut) }
+        let isAny = granted.contains(Grant.anyScope)
+        return WaitReply(
+            hubMilliseconds: now, scopes: try readableScopes(of: granted),
+            ends: try request.places.map { place in
+                guard isAny || place.scope == Forum.scope || granted.contains(place.scope) else {
+                    return nil
+                }
+                return try replica.feedEnd(of: place.scope)
+            })
+    }
+
+    /// Another number whenever another process has written to the store.
+    package func foreignVersion() throws -> Int64 { try replica.foreignVersion() }
+}

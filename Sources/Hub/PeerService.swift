@@ -1,0 +1,77 @@
+internal import Causality
+package import Logging
+package import ReplicaStore
+internal import ReplicaSync
+internal import SyncProtocol
+
+/// What a laptop that serves others answers, one at a time, on a thread of its own.
+package actor PeerService {
+    private let replica: Replica
+    private let exchange: PeerExchange
+    private let statement: [UInt8]
+    private let logger: Logger
+    private let onMeeting: @Sendable (PeerMeeting) -> Void
+    private let executor = QueueExecutor()
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        executor.asUnownedSerialExecutor()
+    }
+
+    /// - Parameters:
+    ///   - replica: nobody else uses it from now on.
+    ///   - pin: of the TLS key that is served with.
+    ///   - onMeeting: told of each.
+    /// - Throws: `StoreError` invalid for a replica that belongs to no forum.
+    package init(
+        replica: sending Replica, pin: [UInt8], logger: Logger,
+        onMeeting: @escaping @Sendable (PeerMeeting) -> Void
+    ) throws {
+        let exchange = PeerExchange(replica)
+        statement = try exchange.statement(pin: pin).encode()
+        self.replica = replica
+        self.exchange = exchange
+        self.logger = logger
+        self.onMeeting = onMeeting
+    }
+
+    package func close() { replica.close() }
+
+    package nonisolated var routes: [HubServerRoute] {
+        [
+            HubServerRoute(.get, PeerStatement.path) { _, _ in await self.stated() },
+            HubServerRoute(.post, Meeting.path) { body, signature in
+                await self.meet(body, signature: signature)
+            },
+        ]
+    }
+
+    private func stated() -> HubAnswer { .message(statement) }
+
+    private func meet(_ body: [UInt8], signature: String?) -> HubAnswer {
+        HubAnswer.of("meet", logger, by: "the other laptop") {
+            let (bundle, met) = try exchange.answer(
+                body, signature: signature.flatMap(RequestSignature.init(headerValue:)))
+            let meeting = PeerMeeting(
+                name: met.peer.name, givenCount: met.givenCount, takenCount: met.taken.newCount)
+            logger.info(
+                "met",
+                metadata: [
+                    "device": "\(met.peer.device.short)", "given": "\(met.givenCount)",
+                    "taken": "\(met.taken.newCount)", "waiting": "\(met.taken.waiting.count)",
+                    "refused": "\(met.taken.refused.count)",
+                ])
+            onMeeting(meeting)
+            return bundle
+        }
+    }
+}
+
+/// What one round of a meeting came to.
+package struct PeerMeeting: Sendable {
+    /// Who came.
+    package var name: String
+    /// Changesets in the bundle that went to it.
+    package var givenCount: UInt64
+    /// Changesets that are new here.
+    package var takenCount: UInt64
+}

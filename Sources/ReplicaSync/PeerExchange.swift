@@ -1,0 +1,218 @@
+public import AntiEntropy
+internal import Bundles
+internal import Causality
+public import ReplicaStore
+public import SyncProtocol
+
+/// Two replicas of one forum meet where no hub is: each gives the other what it lacks and may read, as a bundle.
+///
+/// Whoever comes knows the other's address and nothing more; both show their certificates.
+public struct PeerExchange {
+    private let replica: Replica
+
+    public init(_ replica: Replica) { self.replica = replica }
+
+    // MARK: Who
+
+    /// What this replica says of itself to whoever asks.
+    ///
+    /// - Parameter pin: of the TLS key that it serves with.
+    /// - Throws: ``ReplicaStore/StoreError`` invalid for one that is not enrolled.
+    public func statement(pin: [UInt8]) throws(StoreError) -> PeerStatement {
+        let (root, hub, own) = try identity()
+        return PeerStatement(
+            root: root, hub: hub, device: own, pin: pin, key: try replica.key())
+    }
+
+    /// - Throws: ``ReplicaStore/StoreError`` invalid for a replica that is not enrolled.
+    public func checkIsMember() throws(StoreError) { _ = try identity() }
+
+    private func identity() throws(StoreError) -> (DeviceID, hub: Certificate, own: Certificate) {
+        guard let membership = try replica.membership(), let hub = membership.hub,
+            let own = membership.own
+        else {
+            throw .invalid(
+                "this replica belongs to no forum yet: nobody can be sure who it is. Enrol it first: "
+                    + "`karvan enrol URL TOKEN`")
+        }
+        return (membership.anchor.root, hub, own)
+    }
+
+    /// Whom certificates show, and whether anything may be given to him.
+    ///
+    /// - Throws: `Refusal`, in words for him; ``ReplicaStore/StoreError``.
+    private func guest(
+        root: DeviceID, by certificate: Certificate, of hub: Certificate
+    ) throws -> BundleRecipient {
+        guard root == (try identity().0) else {
+            throw Refusal(.revoked, "this laptop belongs to another forum")
+        }
+        let found: BundleRecipient
+        do {
+            found = try replica.bundleRecipient(by: certificate, of: hub)
+        } catch StoreError.invalid(let reason) {
+            throw Refusal(.revoked, reason)
+        }
+        guard found.revokedMilliseconds == nil else {
+            throw Refusal(.revoked, "\(found.name) was revoked: nothing is given to it any more")
+        }
+        guard found.expiryMilliseconds > replica.environment.wallMilliseconds() else {
+            throw Refusal(
+                .revoked,
+                "the certificate of \(found.name) has expired, by the clock of the other laptop. "
+                    + "A sync with the hub renews it; check both clocks")
+        }
+        return found
+    }
+
+    // MARK: Serving
+
+    /// What became of one meeting.
+    public struct Met: Sendable {
+        public var peer: BundleRecipient
+        /// Changesets in the bundle for it.
+        public var givenCount: UInt64
+        /// What became of those that it brought.
+        public var taken: BundleExchange.Tally
+    }
+
+    /// Answers a meeting with a bundle.
+    ///
+    /// - Parameter signature: as it came.
+    /// - Throws: `Refusal`, `CBORError`; ``ReplicaStore/StoreError``.
+    public func answer(
+        _ body: [UInt8], signature: RequestSignature?
+    ) throws -> (bundle: [UInt8], met: Met) {
+        guard let signature,
+            signature.isValid(hub: replica.publicKey, path: Meeting.path, body: body)
+        else { throw Refusal(.revoked, "the request isn't signed for this laptop") }
+        let meeting = try Meeting(decoding: body)
+        var peer = try guest(root: meeting.root, by: meeting.device, of: meeting.hub)
+        guard peer.publicKey == signature.publicKey else {
+            throw Refusal(.revoked, "the request is signed by another device than it names")
+        }
+        var taken = BundleExchange.Tally()
+        if let bundle = meeting.bundle {
+            taken = try take(bundle, by: peer).tally
+            // It may have brought the word that it was revoked.
+            peer = try guest(root: meeting.root, by: meeting.device, of: meeting.hub)
+        }
+        // What it has brought now counts as held by it.
+        let written = try BundleExchange(replica).bytes(
+            for: peer, .lacking(meeting.list.scopes.flatMap(\.heads)),
+            limitBytes: UInt64(Limits.messageBytes - Self.spareBytes))
+        return (
+            written.bytes,
+            Met(peer: peer, givenCount: written.changesetCount, taken: taken)
+        )
+    }
+
+    /// For the last frame's end and the foot.
+    private static let spareBytes = 64 << 10
+
+    // MARK: Calling
+
+    /// What a visit came to.
+    public struct Visit: Sendable {
+        public var peer: BundleRecipient
+        public var givenCount: UInt64 = 0
+        public var taken = BundleExchange.Tally()
+        /// Changesets that it was offered and doesn't hold all the same.
+        public var untakenCount: UInt64 = 0
+        public var roundTrips = 0
+    }
+
+    /// Holds what somebody says of himself against what is known here.
+    ///
+    /// - Throws: `Refusal`.
+    @discardableResult
+    public func check(_ statement: PeerStatement) throws -> BundleRecipient {
+        guard let anchor = try replica.membership()?.anchor else {
+            _ = try identity()
+            preconditionFailure("who has no forum has no certificates")
+        }
+        do throws(CertificateError) {
+            try statement.check(by: anchor)
+        } catch .otherRoot {
+            throw Refusal(.revoked, "what answers there belongs to another forum")
+        } catch {
+            throw Refusal(.revoked, "what answers there is not who it says: \(error.explanation)")
+        }
+        guard statement.device.statement.publicKey != replica.publicKey else {
+            throw Refusal(.revoked, "this laptop itself answers there")
+        }
+        return try guest(root: statement.root, by: statement.device, of: statement.hub)
+    }
+
+    /// Meets another until neither has anything that the other lacks.
+    ///
+    /// - Parameters:
+    ///   - statement: who it is.
+    ///   - goesOn: asked before each round.
+    ///   - observe: told after each.
+    /// - Throws: ``AntiEntropy/TransportFailure``; what was taken until then stays.
+    public func visit(
+        _ statement: PeerStatement, over port: any PeerPort, goesOn: () -> Bool = { true },
+        observe: (Visit) -> Void = { _ in }
+    ) throws -> Visit {
+        let (root, hub, own) = try identity()
+        let peer = try check(statement)
+        var visit = Visit(peer: peer)
+        var offered: BundleExchange.Made?
+        var heldBefore: Set<RunStub>?
+        while true {
+            guard goesOn() else { throw TransportFailure.cancelled }
+            let list = try replica.bundleList(for: peer)
+            let meeting = Meeting(
+                root: root, hub: hub, device: own, list: list, bundle: offered?.bytes)
+            let answer = try take(port.meet(meeting), by: peer)
+            visit.roundTrips += 1
+            visit.taken.add(answer.tally)
+            let heads = answer.list.scopes.flatMap(\.heads)
+            let limit = Limits.messageBytes - 2 * list.encode().count - Self.spareBytes
+            let next = try BundleExchange(replica)
+                .bytes(for: peer, .lacking(heads), limitBytes: UInt64(max(limit, 1 << 20)))
+            let hasMoved = heldBefore != Set(heads)
+            heldBefore = Set(heads)
+            if let offered, hasMoved {
+                let left = offered.isWhole ? next.changesetCount : 0
+                visit.givenCount += offered.changesetCount - min(left, offered.changesetCount)
+            }
+            observe(visit)
+            if next.changesetCount == 0, answer.summary.isLast { return visit }
+            // What it doesn't take this time, it won't take the next.
+            guard hasMoved || answer.tally.newCount > 0 else {
+                visit.untakenCount = next.changesetCount
+                return visit
+            }
+            // Nothing to give: the next round only asks.
+            offered = next.changesetCount > 0 ? next : nil
+        }
+    }
+
+    // MARK: Taking in
+
+    /// - Throws: `Refusal` for what can't be taken in.
+    private func take(
+        _ bundle: [UInt8], by peer: BundleRecipient
+    ) throws -> BundleExchange.Taken {
+        do {
+            return try BundleExchange(replica)
+                .read(BundleInput(bytes: bundle, name: peer.name), by: peer.publicKey)
+        } catch BundleFileError.bundle(_, let error) {
+            throw Refusal(.poison, "the bundle can't be taken in: \(error.explanation)")
+        }
+    }
+}
+
+extension BundleExchange.Tally {
+    /// Of several bundles, one after another: what waited may have come.
+    mutating func add(_ other: Self) {
+        newCount += other.newCount
+        knownCount += other.knownCount
+        confirmedCount += other.confirmedCount
+        waiting = other.waiting
+        asideCount += other.asideCount
+        refused += other.refused
+    }
+}

@@ -1,0 +1,84 @@
+internal import CurlTransport
+internal import Foundation
+internal import Synchronization
+internal import SyncProtocol
+
+/// Waits beside everything else for the hub to have something new, on a connection of its own.
+final class HubWatch: Sendable {
+    private struct State {
+        /// Where this laptop stands; `nil` while a session is under way, whose end nobody need be told.
+        var places: [WaitRequest.Place]?
+        var isNews = false
+        /// The hub answers, and doesn't have to be asked from time to time.
+        var isLive = false
+        var isEnded = false
+    }
+
+    private let state = Mutex(State())
+
+    var isLive: Bool { state.withLock { $0.isLive } }
+
+    /// - Parameters:
+    ///   - connect: makes the connection; each time again after a failure.
+    ///   - patienceMilliseconds: how long the hub may hold back an answer.
+    ///   - pauseSeconds: after a failure, and after what was no news.
+    init(
+        patienceMilliseconds: UInt64, pauseSeconds: Double,
+        connect: @escaping @Sendable () throws -> CurlHub
+    ) {
+        Thread.detachNewThread { [self] in
+            var hub: CurlHub?
+            while !isEnded {
+                guard let places = state.withLock({ $0.isNews ? nil : $0.places }) else {
+                    Thread.sleep(forTimeInterval: 0.1)
+                    continue
+                }
+                let start = ContinuousClock.now
+                do {
+                    if hub == nil { hub = try connect() }
+                    let request = WaitRequest(
+                        patienceMilliseconds: patienceMilliseconds, places: places)
+                    let reply = try hub?.wait(request)
+                    note(reply, to: request)
+                    if reply != nil, isNews || ContinuousClock.now - start > .seconds(1) {
+                        continue
+                    }
+                } catch {
+                    hub = nil
+                    state.withLock { $0.isLive = false }
+                }
+                pause(pauseSeconds)
+            }
+        }
+    }
+
+    private var isEnded: Bool { state.withLock { $0.isEnded } }
+    private var isNews: Bool { state.withLock { $0.isNews } }
+
+    /// What was asked before this laptop moved on says nothing.
+    private func note(_ reply: WaitReply?, to request: WaitRequest) {
+        state.withLock { state in
+            state.isLive = reply != nil
+            guard let reply, state.places == request.places else { return }
+            state.isNews = reply.isNews(at: request.places)
+        }
+    }
+
+    private func pause(_ seconds: Double) {
+        let end = ContinuousClock.now + .seconds(seconds)
+        while !isEnded, ContinuousClock.now < end { Thread.sleep(forTimeInterval: 0.05) }
+    }
+
+    /// Whether a session would bring something.
+    func hasNews() -> Bool { isNews }
+
+    /// A session begins: what it moves is no news.
+    func suspend() { state.withLock { ($0.places, $0.isNews) = (nil, false) } }
+
+    /// A session has ended, and this laptop stands here now.
+    func resume(at places: [WaitRequest.Place]) {
+        state.withLock { ($0.places, $0.isNews) = (places, false) }
+    }
+
+    func end() { state.withLock { $0.isEnded = true } }
+}
