@@ -33,7 +33,7 @@ WORDS = {
 class Unread(UsageError):
     """08 §5: a file of which nothing was taken."""
 
-    def __init__(self, path: Path, reason: str):
+    def __init__(self, path: Path | str, reason: str):
         words = WORDS.get(reason, f"can't be read ({reason}): have it exported anew")
         super().__init__(f"{path} {words}")
         self.reason = reason
@@ -42,7 +42,7 @@ class Unread(UsageError):
 class Stranger(Unread):
     """08 §7: the sender isn't in the records."""
 
-    def __init__(self, path: Path, sender: bytes):
+    def __init__(self, path: Path | str, sender: bytes):
         UsageError.__init__(self, f"{path} was made by a device that isn't in the records here "
                                   f"({device_id(sender).hex()[:12]}): sync, or import a bundle of the hub, and then "
                                   "this one again. Nothing of it was taken")
@@ -52,8 +52,9 @@ class Stranger(Unread):
 @dataclass
 class Taken:
     """What became of a file's runs."""
-    path: Path
+    path: Path | str
     sender: Holder
+    is_last: bool = True
     counts: Counter = field(default_factory=Counter)
     refused: Counter = field(default_factory=Counter)
     changesets: int = 0
@@ -74,10 +75,15 @@ def bytes_of(path: Path) -> bytes:
 
 def read_file(path: Path, seed: bytes, root: bytes) -> tuple[File, bytes, Contents]:
     """08 §5: all of a file, for this reader."""
+    return read_bytes(bytes_of(path), path, seed, root)
+
+
+def read_bytes(data: bytes, name: Path | str, seed: bytes, root: bytes) -> tuple[File, bytes, Contents]:
+    """The same of what came by another way; `name` is what people call it."""
     try:
-        return read(bytes_of(path), seed, root)
+        return read(data, seed, root)
     except Reject as reason:
-        raise Unread(path, str(reason)) from None
+        raise Unread(name, str(reason)) from None
 
 
 class BundleReader:
@@ -106,13 +112,18 @@ class BundleReader:
         return taken, list(faults.values())
 
     def import_file(self, path: Path) -> Taken:
-        """08 §5, §7: nothing is taken before all was read; what is taken is one transaction."""
-        file, _, contents = read_file(path, self.replica.seed, self.trust.root)
+        return self.import_bytes(bytes_of(path), path)
+
+    def import_bytes(self, data: bytes, name: Path | str, company: Holder | None = None) -> Taken:
+        """08 §5, §7: nothing is taken before all was read; what is taken is one transaction. `company` is the one that
+        is met (§8), whether or not the records know it."""
+        file, _, contents = read_bytes(data, name, self.replica.seed, self.trust.root)
         with self.store.transaction():
-            sender = self.trust.holders().get(device_id(file.head.sender))
+            by = device_id(file.head.sender)
+            sender = self.trust.holders().get(by) or (company if company and company.device == by else None)
             if sender is None:
-                raise Stranger(path, file.head.sender)
-            found = Taken(path, sender)
+                raise Stranger(name, file.head.sender)
+            found = Taken(name, sender, file.foot.last)
             self.take(found, contents)
             self.note_heads(found, contents.list)
         return found

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,14 @@ class Written:
     changesets: int
 
 
+@dataclass
+class Lacking:
+    """08 §8: what the other one lacks, as far as it is known, and the list of what is held here."""
+    held: List
+    batches: list[Batch]
+    runs: frozenset[bytes]  # their hashes
+
+
 class BundleWriter:
     def __init__(self, replica: Replica):
         self.replica, self.store, self.trust, self.peer = replica, replica.store, replica.trust, Peer(replica)
@@ -46,6 +55,13 @@ class BundleWriter:
     def export(self, path: Path, to: str, all_: bool, since: Path | None, most: int | None) -> Written:
         holder = self.recipient(to)
         said = None if since is None else self.said_in(since)
+        held, runs = self.gathered(holder, all_, said)
+        files = self.files(path, self.parts(held, batches_of(runs), self.keys(holder), most))
+        found = [r for _, each in runs for r in each]
+        return Written(files, holder, len(found), sum(r["last"] - r["first"] + 1 for r in found))
+
+    def gathered(self, holder: Holder, all_: bool, said: tuple[Stub, ...] | None) -> tuple[List, list[tuple]]:
+        """What goes in: the list, and the frames as their scope and its runs."""
         with self.store.transaction():
             sealer = Sealer(self.replica)
             sealer.renew_if_copied()
@@ -54,10 +70,30 @@ class BundleWriter:
             runs = self.ordered(scopes, holder, all_, said)
             held = List(self.replica.schema.version, None, tuple(
                 Held(scope, self.peer.heads(scope)) for scope in scopes))
-        batches = [Batch(scope, tuple(message(r) for r in found)) for scope, found in runs]
-        files = self.files(path, self.parts(held, batches, self.keys(holder), most))
-        found = [r for _, each in runs for r in each]
-        return Written(files, holder, len(found), sum(r["last"] - r["first"] + 1 for r in found))
+        return held, runs
+
+    # From device to device (08 §8)
+
+    def lacking(self, holder: Holder, said: tuple[Stub, ...]) -> Lacking:
+        """What lies behind these heads, and what they overtake."""
+        held, runs = self.gathered(holder, False, said + self.overtaken(holder, said))
+        return Lacking(held, batches_of(runs), frozenset(r["hash"] for _, each in runs for r in each))
+
+    def overtaken(self, holder: Holder, said: tuple[Stub, ...]) -> tuple[Stub, ...]:
+        """The heads here of streams that nobody is known to have forked or ended, where the other one names more."""
+        named = Counter(head.stream for head in said)
+        here = [head for scope in self.scopes(holder) for head in self.peer.heads(scope)]
+        single = Counter(head.stream for head in here)
+        own = {head.stream: head for head in here if single[head.stream] == 1}
+        return tuple(
+            own[head.stream] for head in said
+            if named[head.stream] == 1 and head.stream in own and head.last > own[head.stream].last
+            and not self.trust.ends_of(head.stream) and not self.store.held(head.run))
+
+    def in_one(self, holder: Holder, lacking: Lacking, room: int) -> bytes:
+        """One bundle with as much as there is room for; nobody passes by a hub with it, so it is for the one alone."""
+        keys = {holder.device: holder.last.encryption_key}
+        return self.parts(lacking.held, lacking.batches, keys, room, first_alone=True)[0]
 
     # Whom it is for
 
@@ -148,13 +184,14 @@ class BundleWriter:
 
     # The files
 
-    def parts(self, held: List, batches: list[Batch], keys: dict[bytes, bytes], most: int | None) -> list[bytes]:
-        """08 §2: one file, or as many as it takes with so many bytes in each."""
+    def parts(self, held: List, batches: list[Batch], keys: dict[bytes, bytes], most: int | None,
+              first_alone: bool = False) -> list[bytes]:
+        """08 §2: one file, or as many as it takes with so many bytes in each; or the first of these alone."""
         series, made = secrets.token_bytes(16), wall()
         start = len(self.head(made, series, 1 << 40, {device: None for device in keys}).encode())
         around = len(MAGIC) + FRAME.size + start + FRAME.size + TAG + len(held.encode()) + FOOT
         parts, files = split(batches, None if most is None else most - around), []
-        for number, each in enumerate(parts, 1):
+        for number, each in enumerate(parts[:1] if first_alone else parts, 1):
             content_key = secrets.token_bytes(KEY)
             boxes = {device: self.box(key, content_key, series, number, device) for device, key in keys.items()}
             head = self.head(made, series, number, boxes)
@@ -216,6 +253,10 @@ def put(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def batches_of(runs: list[tuple]) -> list[Batch]:
+    return [Batch(scope, tuple(message(r) for r in found)) for scope, found in runs]
 
 
 def may_read(statement: Statement, scope: bytes) -> bool:

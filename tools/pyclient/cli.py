@@ -4,17 +4,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 
-from pyclient import fleet, vectors
+from pyclient import fleet, lan_check, vectors
 from pyclient.acts import Acts
 from pyclient.bundle_read import BundleReader, shown as seen, words_of
 from pyclient.bundle_write import BundleWriter
 from pyclient.conflicts import all_open, by_start, settlement
 from pyclient.enrolment import enrol
 from pyclient.export import export, show
+from pyclient.host import Host
 from pyclient.peer import Peer
 from pyclient.replica import Replica
 from pyclient.schema import UsageError
@@ -22,6 +25,7 @@ from pyclient.session import Session
 from pyclient.state import State
 from pyclient.tls import HubRefused, NoHub
 from pyclient.verify import faults
+from pyclient.visit import Visit
 from pyclient.writer import Target, Written, Writer
 
 DONE, WAITS, USAGE, UNAVAILABLE, NO_INPUT, DAMAGED = 0, 20, 64, 69, 66, 74
@@ -56,6 +60,8 @@ def join(args) -> int:
 
 
 def sync(args) -> int:
+    if args.peer:
+        return visit(args)
     outcome = Session(opened(args), args.timeout, args.rounds, args.hub).run()
     words = [f"sent {outcome.sent}, received {outcome.received} changesets"]
     if outcome.dropped:
@@ -65,6 +71,41 @@ def sync(args) -> int:
     words += outcome.reasons
     print("; ".join(words), file=sys.stdout if outcome.is_done else sys.stderr)
     return DONE if outcome.is_done else UNAVAILABLE if outcome.is_unreachable else WAITS
+
+
+def visit(args) -> int:
+    try:
+        found = Visit(opened(args), args.peer, args.timeout).run()
+    except HubRefused as error:
+        return failed(f"the laptop at {args.peer} refused it ({error})", UNAVAILABLE)
+    words = [f"met {found.name} in {found.meetings} meetings: brought {found.brought} runs, received "
+             f"{found.received} changesets"]
+    if not found.is_done:
+        words.append(f"{found.lacks} runs weren't taken there" if found.lacks else "not all came: meet once more")
+    print("; ".join(words), file=sys.stdout if found.is_done else sys.stderr)
+    return DONE if found.is_done else WAITS
+
+
+def serve(args) -> int:
+    """Until it is told to end, or its time is over."""
+    host, colon, port = args.listen.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise UsageError(f"{args.listen} is no address: it looks like 127.0.0.1:0")
+    try:
+        found = Host(args.replica, (host, int(port)))
+    except OSError as error:
+        raise UsageError(f"nothing can be served at {args.listen} ({error.strerror})") from None
+    end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end.set())
+    found.start()
+    address = f"{host}:{found.front.port}"
+    form = {"name": found.name, "addresses": [address]}
+    print(json.dumps(form) if args.json else f"{found.name} serves at {address}", flush=True)
+    end.wait(args.seconds)
+    found.stop()
+    print(f"{found.counts['meetings']} meetings, received {found.counts['received']} changesets", file=sys.stderr)
+    return DONE
 
 
 def written(found: list[Written]) -> int:
@@ -212,7 +253,14 @@ COMMANDS = {
               {"--new-root": {"action": "store_true", "help": "the hub has a new root key, by its operator's word"}}),
     "sync": (sync, "send what was recorded here, and fetch what others recorded", (),
              {"--rounds": {"type": int, "default": 10_000, "help": "stop after so many exchanges"},
-              "--hub": {"help": "the hub's new address"}}),
+              "--hub": {"help": "the hub's new address"},
+              "--peer": {"metavar": "HOST:PORT", "help": "give and take with a laptop that serves there, not with the "
+                                                          "hub"}}),
+    "serve": (serve, "let other laptops of this network give and take, without a hub", (),
+              {"--listen": {"default": "127.0.0.1:0", "metavar": "HOST:PORT", "help": "port 0: any (default: "
+                                                                                       "127.0.0.1:0)"},
+               "--json": {"action": "store_true", "help": "print the name and the address as JSON"},
+               "--seconds": {"type": float, "default": 3_600.0, "help": "end after so many (default: 3600)"}}),
     "insert": (insert, "make a row: under its key with --key, else under an id of its own", (ROW[0],),
                {"--key": {"help": "parts with / between"}, "values": {"nargs": "*", "help": "COLUMN=VALUE"}}),
     "put": (put, "put a value into a register", (*ROW, ("column", "the column")),
@@ -274,6 +322,7 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument(option, **settings)
     vectors.add_command(commands)
     fleet.add_command(commands)
+    lan_check.add_command(commands)
     return found
 
 

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from pyclient import PROTOCOL
 from pyclient.conflicts import all_open
 from pyclient.fleet_courier import Courier
 from pyclient.fleet_laptops import Broken, HubProcess, Laptop, PythonLaptop, SwiftLaptop
+from pyclient.fleet_meetings import Meetings, words as counted
 from pyclient.fleet_moves import BADGES, DELEGATIONS, ITEMS, SITES, Moves
 from pyclient.fleet_troubles import KINDS, Troubles
 from pyclient.replica import Replica
@@ -32,6 +34,7 @@ class Fleet:
         self.laptops: list[Laptop] = []
         self.courier = Courier(self.rng, self.hub, not args.troubles)
         self.troubles = Troubles(self.rng, self.hub, args.troubles or [])
+        self.meetings = Meetings(self.rng, self.moves, not args.troubles, not args.erase)
 
     def say(self, words: str) -> None:
         self.log.append(words)
@@ -43,7 +46,8 @@ class Fleet:
     def begin(self) -> None:
         SwiftLaptop.program = [str(Path(self.args.karvan).resolve())]
         self.hub.start()
-        kinds = [PythonLaptop] * self.rng.randint(1, 3) + [SwiftLaptop] * self.rng.randint(1, 3)
+        python, swift = self.args.kinds or (self.rng.randint(1, 3), self.rng.randint(1, 3))
+        kinds = [PythonLaptop] * max(python, 1) + [SwiftLaptop] * swift
         for i, kind in enumerate(kinds):
             role = "coordinator" if i == 0 else self.rng.choice(["coordinator", "lead", "lead", "recorder"])
             scopes = [] if role == "coordinator" else self.rng.choice([[], ALL[:1], ALL[1:2], ALL[:2]])
@@ -83,6 +87,8 @@ class Fleet:
             self.say(self.courier.one(laptop, self.laptops))
         elif chance < 0.70:
             self.say(f"{laptop.name}: {self.moves.write(laptop)}")
+        elif self.rng.random() < self.args.lan:
+            self.say(self.meetings.one(laptop, self.laptops))
         elif chance < 0.78 and isinstance(laptop, PythonLaptop):
             rounds = self.rng.randint(1, 2)
             code, out, err = laptop.call("sync", "--rounds", str(rounds))
@@ -203,7 +209,7 @@ def ended(*_) -> None:
 
 def run(args) -> int:
     signal.signal(signal.SIGTERM, ended)  # so that the hub is ended too
-    bad = 0
+    bad, met = 0, Counter()
     for seed in range(args.start, args.start + args.seeds):
         folder = args.folder.resolve() / f"seed-{seed}"
         if folder.exists():
@@ -212,15 +218,17 @@ def run(args) -> int:
         fleet, began = Fleet(seed, args, folder), time.monotonic()
         try:
             fleet.play()
-            print(f"seed {seed}: agreed, {len(fleet.laptops)} laptops, {time.monotonic() - began:.0f} s", flush=True)
+            print(f"seed {seed}: agreed, {len(fleet.laptops)} laptops, {fleet.meetings.words}, "
+                  f"{time.monotonic() - began:.0f} s", flush=True)
             shutil.rmtree(folder)
         except Broken as error:
             bad += 1
             (folder / "log.txt").write_text("\n".join(fleet.log) + "\n")
             print(f"seed {seed}: BROKEN: {error} (all steps in {folder / 'log.txt'})", flush=True)
+        met += fleet.meetings.counts
     if not bad:
         args.folder.rmdir()
-    print(f"{args.seeds - bad} of {args.seeds} fleets agreed")
+    print(f"{args.seeds - bad} of {args.seeds} fleets agreed, with {counted(met)}")
     return 1 if bad else 0
 
 
@@ -238,5 +246,10 @@ def add_command(commands) -> None:
     command.add_argument("--troubles", nargs="*", choices=KINDS, help="what goes wrong besides")
     command.add_argument("--courier", type=float, default=0.15, metavar="SHARE",
                          help="how many of the steps are bundles that somebody carries (default: 0.15)")
+    command.add_argument("--lan", type=float, default=0.6, metavar="SHARE",
+                         help="how many of the steps in which changes go between programs are meetings of two laptops, "
+                              "and not with the hub (default: 0.6)")
+    command.add_argument("--kinds", nargs=2, type=int, metavar=("PYTHON", "SWIFT"),
+                         help="how many laptops of each implementation (default: 1 to 3 each); the first is in Python")
     command.add_argument("--verbose", action="store_true")
     command.set_defaults(act=run)

@@ -50,11 +50,14 @@ def context() -> ssl.SSLContext:
 
 class Hub:
     """One connection, made anew when it was closed. Nothing is sent before the key was looked at."""
+    who = "hub"
+    strange = "If the hub's key was changed, ask its operator for a token and enrol again"
 
-    def __init__(self, url: str, pins: tuple[bytes, ...], timeout: float = 20.0, most: float = 300.0):
+    def __init__(self, url: str, pins: tuple[bytes, ...] | None, timeout: float = 20.0, most: float = 300.0):
+        """Without pins, whoever answers is asked."""
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or parts.username:
-            raise NoHub(f"{url} is no hub's address: it looks like https://HOST:PORT")
+            raise NoHub(f"{url} is no {self.who}'s address: it looks like https://HOST:PORT")
         self.host, self.port, self.prefix = parts.hostname, parts.port or 443, parts.path.rstrip("/")
         self.pins, self.timeout, self.most = pins, timeout, most
         self.connection: http.client.HTTPSConnection | None = None
@@ -72,34 +75,39 @@ class Hub:
             pin = pin_of(connection.sock.getpeercert(binary_form=True) or b"")
         except (OSError, ValueError) as error:
             connection.close()
-            raise NoHub(f"no hub answers at {self.host}:{self.port} ({error}): try again when there is a "
+            raise NoHub(f"no {self.who} answers at {self.host}:{self.port} ({error}): try again when there is a "
                         "network") from None
-        if not any(hmac.compare_digest(pin, known) for known in self.pins):
+        if self.pins is not None and not any(hmac.compare_digest(pin, known) for known in self.pins):
             connection.close()
-            raise NoHub(f"what answers at {self.host}:{self.port} doesn't hold the hub's key: nothing was sent. If the "
-                        "hub's key was changed, ask its operator for a token and enrol again")
+            raise NoHub(f"what answers at {self.host}:{self.port} doesn't hold the {self.who}'s key: nothing was sent. "
+                        f"{self.strange}")
         return connection
 
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
         """07 §1: a message's bytes; HubRefused or NoHub otherwise."""
+        return self.ask("POST", path, body, {"Content-Type": TYPE, "Content-Length": str(len(body))} | headers)
+
+    def get(self, path: str) -> bytes:
+        return self.ask("GET", path, None, {})
+
+    def ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         fresh = self.connection is None
         try:
-            return self.posted(path, body, headers)
+            return self.asked(method, path, body, headers)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
             self.close()
             if fresh:
-                raise NoHub("the hub closed the connection without an answer: try again later") from None
+                raise NoHub(f"the {self.who} closed the connection without an answer: try again later") from None
         try:  # one that lay idle was closed; what is sent twice is held already (07 §6.3)
-            return self.posted(path, body, headers)
+            return self.asked(method, path, body, headers)
         except OSError as error:
             raise NoHub(f"the connection broke ({error}): try again later") from None
 
-    def posted(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+    def asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         deadline = time.monotonic() + self.most
         self.connection = self.connection or self.connect()
         try:
-            self.connection.request("POST", self.prefix + path, body, {
-                "Content-Type": TYPE, "Content-Length": str(len(body))} | headers)
+            self.connection.request(method, self.prefix + path, body, headers)
             answer = self.connection.getresponse()
             data = self.read(answer, deadline)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
@@ -107,7 +115,7 @@ class Hub:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             kind = "no answer in time" if isinstance(error, (socket.timeout, TimeoutError)) else str(error)
-            raise NoHub(f"the hub's answer didn't come through ({kind}): try again later") from None
+            raise NoHub(f"the {self.who}'s answer didn't come through ({kind}): try again later") from None
         if answer.will_close:
             self.close()
         return self.judged(answer, data)
@@ -117,13 +125,13 @@ class Hub:
         stated = answer.getheader("Content-Length", "0")
         if not stated.isdigit() or int(stated) > MAX_MESSAGE:
             self.close()
-            raise NoHub("the answer is longer than a hub's may be")
+            raise NoHub(f"the answer is longer than a {self.who}'s may be")
         found = bytearray()
         while chunk := answer.read1(CHUNK):
             found += chunk
             if len(found) > MAX_MESSAGE or time.monotonic() > deadline:
                 self.close()
-                raise NoHub("the answer is longer, or took longer, than a hub's may")
+                raise NoHub(f"the answer is longer, or took longer, than a {self.who}'s may")
         if answer.length:
             raise http.client.IncompleteRead(bytes(found), answer.length)
         answer.close()
@@ -140,9 +148,9 @@ class Hub:
                 refusal = Refusal.read(reader)
                 reader.end()
             except Reject as reason:
-                raise NoHub(f"the hub's refusal can't be read ({reason})") from None
+                raise NoHub(f"the {self.who}'s refusal can't be read ({reason})") from None
             raise HubRefused(refusal)
         if answer.status in LATER:
-            raise NoHub(f"the hub isn't there at the moment (status {answer.status}): try again later")
-        raise NoHub(f"what answers at {self.host}:{self.port} is no hub (status {answer.status}): is there a login "
-                    "page between?")
+            raise NoHub(f"the {self.who} isn't there at the moment (status {answer.status}): try again later")
+        raise NoHub(f"what answers at {self.host}:{self.port} is no {self.who} (status {answer.status}): is there a "
+                    "login page between?")
