@@ -141,7 +141,7 @@ let package = Package(
             "karvan-bench",
             [
                 "ReplicaStore", "RecordSchema", "SyncProtocol", "Merge", "Causality",
-                "FieldRecords", "AntiEntropy", "ReplicaSync", "CSQLite",
+                "FieldRecords", "AntiEntropy", "ReplicaSync", "Hub", "Recording", "CSQLite",
             ], path: "tools/benchmark"),
         .target(
             name: "FuzzTargets",

@@ -83,6 +83,11 @@ extension EasyHandle {
     func apply(_ limits: TransportLimits) {
         set(CURLOPT_CONNECTTIMEOUT_MS, limits.connectMilliseconds)
         set(CURLOPT_TIMEOUT_MS, limits.totalMilliseconds)
+        if let rate = limits.bytesPerSecond {
+            for way in [CURLOPT_MAX_SEND_SPEED_LARGE, CURLOPT_MAX_RECV_SPEED_LARGE] {
+                check(karvan_curl_set_off(pointer, way, curl_off_t(rate)))
+            }
+        }
     }
 
     /// - Parameter received: outlives the handle.

@@ -7,13 +7,16 @@ public struct TransportLimits: Hashable, Sendable {
     public var silenceMilliseconds: Int
     /// One request, from the first look-up to the last byte of the answer.
     public var totalMilliseconds: Int
+    /// At most so many bytes a second, each way; `nil` for as many as there are.
+    public var bytesPerSecond: Int?
 
     public init(
         connectMilliseconds: Int = 10_000, silenceMilliseconds: Int = 20_000,
-        totalMilliseconds: Int = 300_000
+        totalMilliseconds: Int = 300_000, bytesPerSecond: Int? = nil
     ) {
         self.connectMilliseconds = connectMilliseconds
         self.silenceMilliseconds = silenceMilliseconds
         self.totalMilliseconds = totalMilliseconds
+        self.bytesPerSecond = bytesPerSecond
     }
 }

@@ -45,7 +45,7 @@ struct HubServerResponder: HTTPResponder {
                 return .text(.notFound, "Nothing here. This is Karvan.\n")
             }
             return .refusal(
-                Refusal(.upgrade, "this hub speaks format \(Limits.format): update the hub"))
+                Refusal(.upgrade, "format \(Limits.format) is spoken here: update what runs here"))
         }
     }
 

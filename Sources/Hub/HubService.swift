@@ -14,15 +14,22 @@ package actor HubService: HubHandler {
     /// What this process has let in so far: who waits looks again when it changes.
     private var answerCount = 0
     private var waiterCount = 0
+    /// The last wait of each device: one before it was given up.
+    private var lastWaits: [[UInt8]: Int] = [:]
+    private var waitCount = 0
+    private var feedsSeen: (look: Look, mark: Int64)?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
     }
 
-    /// - Parameter store: nobody else uses it from now on.
-    package init(store: sending HubStore, logger: Logger) {
+    /// - Parameters:
+    ///   - store: nobody else uses it from now on.
+    ///   - waiters: how many may wait for news at once.
+    package init(store: sending HubStore, logger: Logger, waiters: Int = 128) {
         self.store = store
         self.logger = logger
+        self.waiters = waiters
     }
 
     package func close() { store.close() }
@@ -47,8 +54,8 @@ package actor HubService: HubHandler {
         HubAnswer.of("exchange", logger) {
             let sender = try sender(signature, of: body, at: RequestSignature.exchangePath)
             let request = try SyncRequest(decoding: body)
+            defer { answerCount += 1 }
             let reply = try store.exchange(request, from: sender)
-            answerCount += 1
             log(request, reply, DeviceID(publicKey: sender))
             return reply.encode()
         }
@@ -76,7 +83,7 @@ package actor HubService: HubHandler {
     private static let patienceMilliseconds: UInt64 = 50_000
     /// So many may wait at once; others are answered at once, and come again. Each has a connection, and there
     /// are ``HubServerLimits/connections`` of these.
-    private static let waiters = 128
+    private let waiters: Int
 
     package func wait(_ body: [UInt8], signature: String?) async -> HubAnswer {
         do {
@@ -84,9 +91,15 @@ package actor HubService: HubHandler {
             let request = try WaitRequest(decoding: body)
             let patience = min(request.patienceMilliseconds, Self.patienceMilliseconds)
             let end = ContinuousClock.now + .milliseconds(Int64(patience))
-            let mayWait = waiterCount < Self.waiters
+            let mayWait = waiterCount < waiters
             waiterCount += 1
-            defer { waiterCount -= 1 }
+            waitCount += 1
+            let number = waitCount
+            lastWaits[sender] = number
+            defer {
+                waiterCount -= 1
+                if lastWaits[sender] == number { lastWaits[sender] = nil }
+            }
             while true {
                 let seen = try mark()
                 let reply = try store.ends(of: request, for: sender)
@@ -96,7 +109,7 @@ package actor HubService: HubHandler {
                 while try mark() == seen {
                     let isOver =
                         ContinuousClock.now >= end || Task.isCancelled
-                        || Task.isShuttingDownGracefully
+                        || Task.isShuttingDownGracefully || lastWaits[sender] != number
                     if isOver { return .message(reply.encode()) }
                     try? await Task.sleep(for: .milliseconds(Self.lookMilliseconds))
                 }
@@ -106,13 +119,18 @@ package actor HubService: HubHandler {
         }
     }
 
-    private struct Mark: Equatable {
+    private struct Look: Equatable {
         var answerCount: Int
         var foreignVersion: Int64
     }
 
-    private func mark() throws -> Mark {
-        Mark(answerCount: answerCount, foreignVersion: try store.foreignVersion())
+    /// Another number whenever a feed has gone on. What was written otherwise wakes nobody.
+    private func mark() throws -> Int64 {
+        let look = Look(answerCount: answerCount, foreignVersion: try store.foreignVersion())
+        if let feedsSeen, feedsSeen.look == look { return feedsSeen.mark }
+        let mark = try store.feedLength()
+        feedsSeen = (look, mark)
+        return mark
     }
 
     private func log(_ request: SyncRequest, _ reply: SyncReply, _ device: DeviceID) {
@@ -178,7 +196,7 @@ extension HubAnswer {
             return .refusal(refusal)
         case let error as CBORError where error.reason == .later:
             return .refusal(
-                Refusal(.upgrade, "\(who) speaks format \(Limits.format): update it"))
+                Refusal(.upgrade, "\(who) speaks format \(Limits.format): update \(who)"))
         case let error as CBORError:
             return .refusal(Refusal(.poison, "the request can't be read: \(error)"))
         default:

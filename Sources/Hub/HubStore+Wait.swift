@@ -1,5 +1,6 @@
 internal import Causality
 internal import FieldRecords
+internal import Merge
 internal import ReplicaStore
 package import SyncProtocol
 
@@ -24,6 +25,13 @@ extension HubStore {
                 }
                 return try replica.feedEnd(of: place.scope)
             })
+    }
+
+    /// The entries of all feeds together.
+    package func feedLength() throws -> Int64 {
+        let sum = try replica.connection.value("SELECT coalesce(sum(off), 0) FROM sy_scope")
+        guard case .integer(let length)? = sum else { return 0 }
+        return length
     }
 
     /// Another number whenever another process has written to the store.

@@ -2,13 +2,17 @@ internal import Causality
 package import Logging
 package import ReplicaStore
 internal import ReplicaSync
+internal import ServiceLifecycle
+internal import Synchronization
 internal import SyncProtocol
 
 /// What a laptop that serves others answers, one at a time, on a thread of its own.
 package actor PeerService {
     private let replica: Replica
     private let exchange: PeerExchange
-    private let statement: [UInt8]
+    private let pin: [UInt8]
+    /// Answered without waiting for a meeting under way.
+    private let statement: Mutex<[UInt8]>
     private let logger: Logger
     private let onMeeting: @Sendable (PeerMeeting) -> Void
     private let executor = QueueExecutor()
@@ -27,7 +31,8 @@ package actor PeerService {
         onMeeting: @escaping @Sendable (PeerMeeting) -> Void
     ) throws {
         let exchange = PeerExchange(replica)
-        statement = try exchange.statement(pin: pin).encode()
+        statement = Mutex(try exchange.statement(pin: pin).encode())
+        self.pin = pin
         self.replica = replica
         self.exchange = exchange
         self.logger = logger
@@ -38,17 +43,27 @@ package actor PeerService {
 
     package nonisolated var routes: [HubServerRoute] {
         [
-            HubServerRoute(.get, PeerStatement.path) { _, _ in await self.stated() },
+            HubServerRoute(.get, PeerStatement.path) { _, _ in
+                .message(self.statement.withLock { $0 })
+            },
             HubServerRoute(.post, Meeting.path) { body, signature in
                 await self.meet(body, signature: signature)
             },
         ]
     }
 
-    private func stated() -> HubAnswer { .message(statement) }
-
     private func meet(_ body: [UInt8], signature: String?) -> HubAnswer {
-        HubAnswer.of("meet", logger, by: "the other laptop") {
+        guard !Task.isCancelled, !Task.isShuttingDownGracefully else {
+            return .refusal(Refusal(.retry, "the other laptop serves no longer"))
+        }
+        // Whoever is to be forgotten is; and its own certificate may have been renewed.
+        defer {
+            _ = try? replica.emptyFreePages()
+            if let stated = try? exchange.statement(pin: pin) {
+                statement.withLock { $0 = stated.encode() }
+            }
+        }
+        return HubAnswer.of("meet", logger, by: "the other laptop") {
             let (bundle, met) = try exchange.answer(
                 body, signature: signature.flatMap(RequestSignature.init(headerValue:)))
             let meeting = PeerMeeting(

@@ -75,7 +75,7 @@ extension Replica {
         }
         return try read { () throws(StoreError) in
             // One that was issued since says what counts.
-            let known = try trueCertificates().last { $0.statement.device == device }
+            let known = try trueCertificates(of: device).last
             let issued = certificate.statement.issuedMilliseconds
             guard let known, known.statement.issuedMilliseconds > issued else {
                 return try recipient(by: certificate)
@@ -100,6 +100,17 @@ extension Replica {
             revokedMilliseconds: revocations.map(\.decidedMilliseconds).min())
     }
 
+    /// What this device shows of itself: its certificate that was issued last, and that of the hub that issued it;
+    /// `nil` for one that has none.
+    public func ownCertificates() throws(StoreError) -> (hub: Certificate, own: Certificate)? {
+        try read { () throws(StoreError) in
+            guard let own = try trueCertificates(of: self.own.device).last,
+                let hub = try trueCertificates(of: DeviceID(publicKey: own.statement.issuer)).last
+            else { return nil }
+            return (hub, own)
+        }
+    }
+
     /// Those that hold against the root, each device's in the order in which they were issued.
     private func trueCertificates() throws(StoreError) -> [Certificate] {
         guard let membership = try membership() else { return [] }
@@ -114,6 +125,28 @@ extension Replica {
         return (hubs + devices).sorted {
             $0.statement.issuedMilliseconds < $1.statement.issuedMilliseconds
         }
+    }
+
+    /// Those of one device that hold against the root, in the order in which they were issued.
+    private func trueCertificates(of device: DeviceID) throws(StoreError) -> [Certificate] {
+        guard let membership = try membership() else { return [] }
+        let given = [membership.hub, membership.own].compactMap { $0 }
+        func held(_ device: DeviceID) throws(StoreError) -> [Certificate] {
+            try certificates(of: device) + given.filter { $0.statement.device == device }
+        }
+        var found: [Certificate] = []
+        for certificate in try held(device) {
+            if (try? membership.anchor.check(hub: certificate)) != nil {
+                found.append(certificate)
+                continue
+            }
+            let hubs = try held(DeviceID(publicKey: certificate.statement.issuer))
+            let isTrue = hubs.contains {
+                (try? membership.anchor.check(device: certificate, of: device, by: $0)) != nil
+            }
+            if isTrue { found.append(certificate) }
+        }
+        return found.sorted { $0.statement.issuedMilliseconds < $1.statement.issuedMilliseconds }
     }
 
     /// Whether a bundle may be by the holder of a key.

@@ -46,6 +46,8 @@ public struct BundleExchange {
         var changesetCount: UInt64 = 0
         /// There was room for all that was to go in.
         var isWhole = true
+        /// Of each stream and branch, the last run that is in it.
+        var lasts: [StreamID: [RunStub]] = [:]
     }
 
     /// - Parameter limitBytes: what has no room in these is left out, but for one run.
@@ -58,7 +60,10 @@ public struct BundleExchange {
             _ = try replica.bundleRuns(for: recipient, extent) { runs in
                 guard output.hasRoom(for: runs) else { throw NoRoom() }
                 try output.add(runs)
-                made.changesetCount += runs.runs.reduce(0) { $0 + UInt64($1.header.count) }
+                for run in runs.runs {
+                    made.changesetCount += UInt64(run.header.count)
+                    made.lasts.add(run)
+                }
             }
         } catch is NoRoom {
             made.isWhole = false
@@ -106,6 +111,9 @@ public struct BundleExchange {
         public var newCount: UInt64 = 0
         /// Changesets that were held already.
         public var knownCount: UInt64 = 0
+        public var runCount = 0
+        /// Runs that were held already.
+        public var knownRunCount = 0
         /// Changesets that the hub wasn't known to hold before, and is now.
         public var confirmedCount: UInt64 = 0
         /// Runs that wait for others, or for a later build.
@@ -114,7 +122,13 @@ public struct BundleExchange {
         public var asideCount = 0
         public var refused: [RejectedRun] = []
 
+        /// Of each stream and branch, the last run that came.
+        var lasts: [StreamID: [RunStub]] = [:]
+
         mutating func add(_ run: SealedRun, _ result: IngestResult) {
+            lasts.add(run)
+            runCount += 1
+            if case .duplicate = result { knownRunCount += 1 }
             switch result {
             case .applied(let count): newCount += UInt64(count)
             case .duplicate: knownCount += UInt64(run.header.count)
@@ -174,5 +188,13 @@ public struct BundleExchange {
         guard try head.sender == guest || replica.isMember(head.sender) else {
             throw BundleFileError.bundle(path: path, BundleError(.stranger, at: 0))
         }
+    }
+}
+
+extension [StreamID: [RunStub]] {
+    /// Of what goes on from one, the last stays.
+    fileprivate mutating func add(_ run: SealedRun) {
+        self[run.header.stream, default: []].removeAll { $0.hash == run.header.previous }
+        self[run.header.stream, default: []].append(RunStub(run))
     }
 }

@@ -28,14 +28,14 @@ public struct PeerExchange {
     public func checkIsMember() throws(StoreError) { _ = try identity() }
 
     private func identity() throws(StoreError) -> (DeviceID, hub: Certificate, own: Certificate) {
-        guard let membership = try replica.membership(), let hub = membership.hub,
-            let own = membership.own
+        guard let root = try replica.membership()?.anchor.root,
+            let (hub, own) = try replica.ownCertificates()
         else {
             throw .invalid(
                 "this replica belongs to no forum yet: nobody can be sure who it is. Enrol it first: "
                     + "`karvan enrol URL TOKEN`")
         }
-        return (membership.anchor.root, hub, own)
+        return (root, hub, own)
     }
 
     /// Whom certificates show, and whether anything may be given to him.
@@ -117,8 +117,10 @@ public struct PeerExchange {
         public var peer: BundleRecipient
         public var givenCount: UInt64 = 0
         public var taken = BundleExchange.Tally()
-        /// Changesets that it was offered and doesn't hold all the same.
+        /// Changesets that it was offered and doesn't hold all the same: so many at least.
         public var untakenCount: UInt64 = 0
+        /// It had more to give, and gave nothing new.
+        public var isCutShort = false
         public var roundTrips = 0
     }
 
@@ -156,33 +158,54 @@ public struct PeerExchange {
         observe: (Visit) -> Void = { _ in }
     ) throws -> Visit {
         let (root, hub, own) = try identity()
-        let peer = try check(statement)
-        var visit = Visit(peer: peer)
+        var visit = Visit(peer: try check(statement))
+        var list = try replica.bundleList(for: visit.peer)
         var offered: BundleExchange.Made?
-        var heldBefore: Set<RunStub>?
+        // What was passed over, by the other and here, is not given again in this visit.
+        var (passedIn, passedOut): (Set<RunStub>, Set<RunStub>) = ([], [])
+        var seenHeads: Set<Set<RunStub>> = []
         while true {
             guard goesOn() else { throw TransportFailure.cancelled }
-            let list = try replica.bundleList(for: peer)
+            list.scopes[0].heads += passedIn
             let meeting = Meeting(
                 root: root, hub: hub, device: own, list: list, bundle: offered?.bytes)
-            let answer = try take(port.meet(meeting), by: peer)
+            let answer = try take(port.meet(meeting), by: visit.peer)
             visit.roundTrips += 1
             visit.taken.add(answer.tally)
+            // It may have brought the word that it was revoked.
+            visit.peer = try check(statement)
             let heads = answer.list.scopes.flatMap(\.heads)
-            let limit = Limits.messageBytes - 2 * list.encode().count - Self.spareBytes
-            let next = try BundleExchange(replica)
-                .bytes(for: peer, .lacking(heads), limitBytes: UInt64(max(limit, 1 << 20)))
-            let hasMoved = heldBefore != Set(heads)
-            heldBefore = Set(heads)
+            let hasMoved = seenHeads.insert(Set(heads)).inserted
+            var hasPassed = false
+            if answer.tally.newCount == 0, !answer.summary.isLast {
+                let before = passedIn.count
+                passedIn.formUnion(answer.tally.lasts.values.joined())
+                hasPassed = passedIn.count > before
+            }
+            if let offered, !hasMoved, !offered.isWhole {
+                let before = passedOut.count
+                passedOut.formUnion(offered.lasts.values.joined())
+                hasPassed = hasPassed || passedOut.count > before
+            }
+            list = try replica.bundleList(for: visit.peer)
+            let limit =
+                Limits.messageBytes - 2 * list.encode().count - 64 * passedIn.count
+                - Self.spareBytes
+            let next = try BundleExchange(replica).bytes(
+                for: visit.peer, .lacking(heads + passedOut),
+                limitBytes: UInt64(max(limit, 1 << 20)))
             if let offered, hasMoved {
                 let left = offered.isWhole ? next.changesetCount : 0
                 visit.givenCount += offered.changesetCount - min(left, offered.changesetCount)
             }
             observe(visit)
-            if next.changesetCount == 0, answer.summary.isLast { return visit }
+            let isDone = next.changesetCount == 0 && answer.summary.isLast
             // What it doesn't take this time, it won't take the next.
-            guard hasMoved || answer.tally.newCount > 0 else {
-                visit.untakenCount = next.changesetCount
+            guard !isDone, hasMoved || hasPassed || answer.tally.newCount > 0 else {
+                visit.untakenCount = try BundleExchange(replica).bytes(
+                    for: visit.peer, .lacking(heads), limitBytes: 1 << 20
+                ).changesetCount
+                visit.isCutShort = !answer.summary.isLast
                 return visit
             }
             // Nothing to give: the next round only asks.
@@ -210,9 +233,12 @@ extension BundleExchange.Tally {
     mutating func add(_ other: Self) {
         newCount += other.newCount
         knownCount += other.knownCount
+        runCount += other.runCount
+        knownRunCount += other.knownRunCount
         confirmedCount += other.confirmedCount
         waiting = other.waiting
-        asideCount += other.asideCount
-        refused += other.refused
+        // These come again in each bundle.
+        asideCount = max(asideCount, other.asideCount)
+        refused += other.refused.filter { !refused.contains($0) }
     }
 }

@@ -12,6 +12,12 @@ final class HubWatch: Sendable {
         /// The hub answers, and doesn't have to be asked from time to time.
         var isLive = false
         var isEnded = false
+        var restsUntil = ContinuousClock.now
+
+        /// Where to wait now.
+        var next: [WaitRequest.Place]? {
+            isNews || ContinuousClock.now < restsUntil ? nil : places
+        }
     }
 
     private let state = Mutex(State())
@@ -29,20 +35,21 @@ final class HubWatch: Sendable {
         Thread.detachNewThread { [self] in
             var hub: CurlHub?
             while !isEnded {
-                guard let places = state.withLock({ $0.isNews ? nil : $0.places }) else {
+                guard let places = state.withLock({ $0.next }) else {
                     Thread.sleep(forTimeInterval: 0.1)
                     continue
                 }
                 let start = ContinuousClock.now
                 do {
                     if hub == nil { hub = try connect() }
+                    // The first one asks whether the hub can wait at all.
+                    let wasLive = isLive
                     let request = WaitRequest(
-                        patienceMilliseconds: patienceMilliseconds, places: places)
+                        patienceMilliseconds: wasLive ? patienceMilliseconds : 0, places: places)
                     let reply = try hub?.wait(request)
-                    note(reply, to: request)
-                    if reply != nil, isNews || ContinuousClock.now - start > .seconds(1) {
-                        continue
-                    }
+                    let isOfNow = note(reply, to: request)
+                    let wasHeldBack = ContinuousClock.now - start > .seconds(1)
+                    if reply != nil, !wasLive || !isOfNow || isNews || wasHeldBack { continue }
                 } catch {
                     hub = nil
                     state.withLock { $0.isLive = false }
@@ -55,12 +62,13 @@ final class HubWatch: Sendable {
     private var isEnded: Bool { state.withLock { $0.isEnded } }
     private var isNews: Bool { state.withLock { $0.isNews } }
 
-    /// What was asked before this laptop moved on says nothing.
-    private func note(_ reply: WaitReply?, to request: WaitRequest) {
+    /// - Returns: `false` for an answer to what was asked before this laptop moved on: it says nothing.
+    private func note(_ reply: WaitReply?, to request: WaitRequest) -> Bool {
         state.withLock { state in
             state.isLive = reply != nil
-            guard let reply, state.places == request.places else { return }
-            state.isNews = reply.isNews(at: request.places)
+            guard state.places == request.places else { return false }
+            state.isNews = reply?.isNews(at: request.places) ?? false
+            return true
         }
     }
 
@@ -76,8 +84,13 @@ final class HubWatch: Sendable {
     func suspend() { state.withLock { ($0.places, $0.isNews) = (nil, false) } }
 
     /// A session has ended, and this laptop stands here now.
-    func resume(at places: [WaitRequest.Place]) {
-        state.withLock { ($0.places, $0.isNews) = (places, false) }
+    ///
+    /// - Parameter seconds: until then nothing is waited for.
+    func resume(at places: [WaitRequest.Place], after seconds: Double) {
+        state.withLock {
+            ($0.places, $0.isNews) = (places, false)
+            $0.restsUntil = ContinuousClock.now + .seconds(seconds)
+        }
     }
 
     func end() { state.withLock { $0.isEnded = true } }

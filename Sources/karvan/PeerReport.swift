@@ -42,11 +42,14 @@ struct PeerReport {
 
     /// What is not the same on both sides after all; `nil` when all is.
     var failure: CommandFailure? {
-        guard visit.untakenCount > 0 else { return nil }
+        guard visit.untakenCount > 0 || visit.isCutShort else { return nil }
+        let what =
+            visit.untakenCount > 0
+            ? "\(Self.changes(visit.untakenCount)) or more it doesn't take: it may not know yet that it may read "
+                + "them, or be of another version"
+            : "it has more to give that can't be taken here"
         return CommandFailure(
-            .protocolError,
-            "\(text) But \(Self.changes(visit.untakenCount)) or more it doesn't take: compare the versions "
-                + "of both programs, and sync both with the hub",
+            .protocolError, "\(text) But \(what). Sync both with the hub",
             facts: [("untaken", .integer(Int64(clamping: visit.untakenCount)))])
     }
 

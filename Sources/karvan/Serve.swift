@@ -19,7 +19,8 @@ struct Serve: ParsableCommand {
               karvan sync --peer ADDRESS
 
             Each gives the other what it lacks and may read. Who may come is who has a certificate of this \
-            forum; nobody has to compare fingerprints. What travelled so counts as sent when the hub has it: \
+            forum; nobody has to compare fingerprints. Others in the network can see this laptop's name, its role \
+            and its delegation, and nothing else. What travelled so counts as sent when the hub has it: \
             whichever laptop meets the hub first brings everybody's changes.
 
             Goes on until Ctrl-C. Recording here goes on meanwhile. Logs go to standard error with --log.
@@ -49,9 +50,13 @@ struct Serve: ParsableCommand {
             // It serves all the same.
             try? common.print(Self.line(meeting), Self.json(meeting))
         }
+        // Nobody is known before a whole message was read: strangers are not to fill this laptop's memory.
+        var limits = HubServerLimits()
+        limits.connections = 16
+        limits.requestMilliseconds = 60_000
         let server = HubServer(
             routes: service.routes, certificate: certificate, host: host, port: port,
-            logger: logger
+            limits: limits, logger: logger
         ) { port in
             let addresses = Self.addresses(host).map { "\($0):\(port)" }
             try? common.print(
@@ -81,7 +86,9 @@ struct Serve: ParsableCommand {
                 .badInput,
                 "--listen takes ADDRESS:PORT, such as 0.0.0.0:\(CurlPeer.port), not '\(listen)'")
         }
-        return (String(listen[..<colon]), port)
+        var host = listen[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        return (String(host), port)
     }
 
     /// Runs what is asynchronous to its end; this thread waits.
@@ -130,7 +137,9 @@ struct Serve: ParsableCommand {
     ///
     /// - Parameter host: what is listened on.
     private static func addresses(_ host: String) -> [String] {
-        guard host == "0.0.0.0" else { return [host.contains(":") ? "[\(host)]" : host] }
+        guard host == "0.0.0.0" || host == "::" else {
+            return [host.contains(":") ? "[\(host)]" : host]
+        }
         var first: UnsafeMutablePointer<ifaddrs>?
         guard getifaddrs(&first) == 0 else { return [] }
         defer { freeifaddrs(first) }

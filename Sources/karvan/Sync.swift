@@ -35,6 +35,8 @@ struct Sync: ParsableCommand {
     var every = 5
     @Option(help: "Give up after this many seconds without an answer.")
     var timeout = 20
+    @Option(help: "The most that goes each way, in kB a second: for a line that others use too.")
+    var limit: Int?
     @Option(help: "The hub's new address: it is kept once a sync there has succeeded.")
     var hub: String?
     @Option(help: "Sync with a laptop nearby instead: the address that its `karvan serve` shows.")
@@ -43,6 +45,9 @@ struct Sync: ParsableCommand {
     func validate() throws {
         guard (1...3_600).contains(every), (1...3_600).contains(timeout) else {
             throw ValidationError("--every and --timeout take 1 to 3600 seconds.")
+        }
+        guard limit.map({ (4...1_000_000).contains($0) }) ?? true else {
+            throw ValidationError("--limit takes 4 to 1000000 kB a second.")
         }
         guard peer == nil || !watch && hub == nil else {
             throw ValidationError("--peer goes without --watch and --hub.")
@@ -143,14 +148,25 @@ struct Sync: ParsableCommand {
 
     /// What people type, with what goes without saying.
     private static func peerURL(_ address: String) -> String {
-        if address.contains("://") { return address }
-        let end = address.lastIndex(of: "]") ?? address.startIndex
-        return "https://" + address + (address[end...].contains(":") ? "" : ":\(CurlPeer.port)")
+        let scheme = "https://"
+        guard address.hasPrefix(scheme) || !address.contains("://") else { return address }
+        let rest = address.hasPrefix(scheme) ? address.dropFirst(scheme.count) : address[...]
+        let host = rest.prefix { $0 != "/" }
+        let end = host.lastIndex(of: "]") ?? host.startIndex
+        let port = host[end...].contains(":") ? "" : ":\(CurlPeer.port)"
+        return scheme + host + port + rest.dropFirst(host.count)
     }
 
     private var limits: TransportLimits {
-        TransportLimits(
+        var limits = TransportLimits(
             connectMilliseconds: min(timeout, 10) * 1_000, silenceMilliseconds: timeout * 1_000)
+        if let limit {
+            limits.bytesPerSecond = limit * 1_000
+            // The longest message, twice.
+            limits.totalMilliseconds = max(
+                limits.totalMilliseconds, Limits.messageBytes / limit * 2)
+        }
+        return limits
     }
 
     // MARK: Another address
@@ -168,7 +184,8 @@ struct Sync: ParsableCommand {
     // MARK: Watching
 
     private func watch(_ replica: Replica) throws {
-        var seen: Int64 = -1
+        var seen = try replica.foreignVersion()
+        var failures = 0
         var known = try link(of: replica)
         var hub = try connect(known, replica)
         var news = try waiting(for: known, replica)
@@ -182,22 +199,29 @@ struct Sync: ParsableCommand {
                     news.end()
                     news = try waiting(for: link, replica)
                 }
+                let hadNews = news.hasNews()
+                let before = try places(of: replica)
                 news.suspend()
                 let report = try session(replica, hub)
                 if report.isWorthALine {
                     // It goes on syncing all the same.
                     try? common.print(report.text, report.json(statistics: nil))
                 }
-                news.resume(at: try places(of: replica))
+                failures = 0
+                let now = try places(of: replica)
+                // News that moves nothing comes again at once: a scope that this build doesn't know.
+                news.resume(at: now, after: hadNews && now == before ? Double(every) : 0)
             } catch let error {
                 // Without a hub, or with a stranger in its place as in a hotel's network, the watch
                 // goes on; anything else ends it.
                 guard let failure = CommandFailure(describing: error),
                     [.unreachable, .held, .protocolError, .stopped].contains(failure.status)
                 else { throw error }
+                failures += 1
                 StandardError.print("karvan: \(failure.message).")
             }
-            if try !wait(replica, &seen, news) {
+            let pause = failures > 0 ? pause(after: failures) : nil
+            if try !wait(replica, &seen, news, pause) {
                 // What lay between is gone with the network of then.
                 hub = try connect(known, replica)
                 news.end()
@@ -229,18 +253,30 @@ struct Sync: ParsableCommand {
     /// A hub that says when there is news is asked all the same, so that the last success is not long ago.
     private static let calmSeconds = 60
 
+    /// Twice as long after each failure, up to a minute, and never quite as long as others': a hub that comes back
+    /// isn't asked by all at once.
+    private func pause(after failures: Int) -> Double {
+        let longest = max(every, Self.calmSeconds)
+        let seconds = min(every << min(failures - 1, 6), longest)
+        return Double(seconds) * Double.random(in: 0.75...1.25)
+    }
+
     /// Until another process has written here, the hub has something new, or the time is up.
     ///
+    /// - Parameter pause: after a failure, in seconds.
     /// - Returns: `false` when this laptop has slept meanwhile.
-    private func wait(_ replica: Replica, _ seen: inout Int64, _ news: HubWatch) throws -> Bool {
+    private func wait(
+        _ replica: Replica, _ seen: inout Int64, _ news: HubWatch, _ pause: Double?
+    ) throws -> Bool {
         let start = replica.environment.monotonicMilliseconds()
         while !StopSignal.isStopped, !news.hasNews() {
-            let seconds = news.isLive ? max(every, Self.calmSeconds) : every
+            let calm = Double(news.isLive ? max(every, Self.calmSeconds) : every)
+            let seconds = pause ?? calm
             let now = replica.environment.monotonicMilliseconds()
-            guard now < start + Int64(seconds) * 1_000 else { break }
+            guard now < start + Int64(seconds * 1_000) else { break }
             let version = try replica.foreignVersion()
             defer { seen = version }
-            if seen >= 0, version != seen { break }
+            if version != seen { break }
             let before = Self.bootMilliseconds
             usleep(100_000)
             guard Self.bootMilliseconds - before < 5_000 else { return false }

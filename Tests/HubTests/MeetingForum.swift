@@ -258,6 +258,63 @@ struct MeetingForum {
         #expect(served.rounds.reduce(0) { $0 + $1.taken.newCount } == 75)
     }
 
+    private func random(_ count: Int) -> String {
+        var random = SystemRandomNumberGenerator()
+        return (0..<count).map { _ in
+            String(UnicodeScalar(UInt8.random(in: 33...126, using: &random)))
+        }.joined()
+    }
+
+    /// What both hold already takes more than one message, and neither knows that it does.
+    @Test(arguments: [1, 3])
+    func `a fork behind more than a message is found, and both branches go both ways`(
+        _ count: Int
+    ) throws {
+        let first = try forum.member("first")
+        let (one, two) = try pair()
+        try forum.sync(first)
+        for _ in 0..<100 { try first.note(random(60_000)) }
+        try first.replica.seal()
+        let twin = try forum.clone(of: first, as: "twin")
+        for number in 0..<count { try first.note("first \(number)") }
+        // In the same millisecond both would make the same row.
+        forum.pass(7)
+        for number in 0..<2 { try twin.note("twin \(number)") }
+        try visit(first, by: one)
+        try visit(twin, by: two)
+        let met = try visit(one, by: two)
+        #expect(met.untakenCount == 0 && !met.isCutShort && met.taken.refused.isEmpty)
+        #expect(try texts(one).count == 102 + count)
+        #expect(try one.replica.stateHash() == two.replica.stateHash())
+        #expect(try visit(one, by: two).roundTrips == 1)
+    }
+
+    @Test func `what isn't taken holds back nothing behind it`() throws {
+        let (one, two) = try pair()
+        let served = try Served(one.replica, caller: two.replica)
+        for _ in 0..<100 { try two.note(random(60_000)) }
+        try one.note("by one")
+        // The other loses each bundle that it gets.
+        served.change = { $0.bundle = nil }
+        let met = try visit(one, by: two, served: served)
+        #expect(met.untakenCount > 0 && met.givenCount == 0)
+        #expect(try texts(two).contains(.text("by one")))
+        #expect(met.roundTrips < 10)
+    }
+
+    @Test func `the certificate that was issued last is shown`() throws {
+        let day: Int64 = 86_400_000
+        let old = try forum.member("old")
+        forum.pass(11 * day)
+        let new = try forum.member("new")
+        forum.pass(day)
+        try forum.sync(old)
+        // That of the enrolment has expired, and nobody has the renewed one but its device.
+        forum.pass(19 * day + 1)
+        #expect(refusal(new, by: old) == nil)
+        #expect(refusal(old, by: new) == nil)
+    }
+
     @Test func `a key with which everything lies open is let in nowhere`() throws {
         let laptop = try forum.laptop("open")
         let token = try forum.token(as: "recorder")

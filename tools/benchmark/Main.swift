@@ -42,6 +42,9 @@ struct Main: ParsableCommand {
     @Option(help: "Print growth curves up to so many rows as CSV, and nothing else.")
     var growth: Int?
 
+    @Option(help: "Play three days of the forum with so many changes, and nothing else.")
+    var replay: Int?
+
     @Option(help: "Write the workload as SQL and CSV to this folder, and measure nothing.")
     var export: String?
 
@@ -54,6 +57,13 @@ struct Main: ParsableCommand {
         if let child { return try MemoryChild.run(source: child) }
         let workplace = try Workplace(in: directory)
         defer { workplace.removeAll() }
+        if let replay {
+            let start = ContinuousClock.now
+            let played = try Replay(workplace: workplace, sample: sample, progress: progress)
+            defer { played.close() }
+            try played.play(replay)
+            return print(try played.report(seconds: (ContinuousClock.now - start) / .seconds(1)))
+        }
         let workload = Workload(count: rowCount)
         if let export {
             return try WorkloadExport(

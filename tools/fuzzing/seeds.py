@@ -61,6 +61,10 @@ def inputs():
         if vector["when"] == "read":
             # The first byte says what the rest is: a file.
             yield "bundle", b"\x03" + unfold(vector["given"]["bytes"])
+    for vector in vectors("meetings"):
+        for member in ("bytes", "wait", "ends"):
+            if member in vector["given"]:
+                yield "meeting", unfold(vector["given"][member])
     for name in NAMES:
         yield "names", name.encode()
     for number, name in enumerate(LISTS):
