@@ -202,9 +202,12 @@ public struct PeerExchange {
             let isDone = next.changesetCount == 0 && answer.summary.isLast
             // What it doesn't take this time, it won't take the next.
             guard !isDone, hasMoved || hasPassed || answer.tally.newCount > 0 else {
-                visit.untakenCount = try BundleExchange(replica).bytes(
-                    for: visit.peer, .lacking(heads), limitBytes: 1 << 20
-                ).changesetCount
+                visit.untakenCount =
+                    passedOut.isEmpty
+                    ? next.changesetCount
+                    : try BundleExchange(replica).bytes(
+                        for: visit.peer, .lacking(heads), limitBytes: 1 << 20
+                    ).changesetCount
                 visit.isCutShort = !answer.summary.isLast
                 return visit
             }

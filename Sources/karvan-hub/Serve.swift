@@ -51,13 +51,10 @@ struct Serve: AsyncParsableCommand {
     }
 
     private func address() throws -> (host: String, port: Int) {
-        guard let colon = listen.lastIndex(of: ":"),
-            let port = Int(listen[listen.index(after: colon)...]), (0...65_535).contains(port),
-            colon != listen.startIndex
-        else {
+        guard let address = ListenAddress(listen) else {
             throw CommandFailure(
                 .badInput, "--listen takes HOST:PORT, such as 0.0.0.0:8443, not '\(listen)'")
         }
-        return (String(listen[..<colon]), port)
+        return (address.host, address.port)
     }
 }

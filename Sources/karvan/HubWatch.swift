@@ -60,7 +60,8 @@ final class HubWatch: Sendable {
     }
 
     private var isEnded: Bool { state.withLock { $0.isEnded } }
-    private var isNews: Bool { state.withLock { $0.isNews } }
+    /// Whether a session would bring something.
+    var isNews: Bool { state.withLock { $0.isNews } }
 
     /// - Returns: `false` for an answer to what was asked before this laptop moved on: it says nothing.
     private func note(_ reply: WaitReply?, to request: WaitRequest) -> Bool {
@@ -76,9 +77,6 @@ final class HubWatch: Sendable {
         let end = ContinuousClock.now + .seconds(seconds)
         while !isEnded, ContinuousClock.now < end { Thread.sleep(forTimeInterval: 0.05) }
     }
-
-    /// Whether a session would bring something.
-    func hasNews() -> Bool { isNews }
 
     /// A session begins: what it moves is no news.
     func suspend() { state.withLock { ($0.places, $0.isNews) = (nil, false) } }

@@ -78,17 +78,12 @@ struct Serve: ParsableCommand {
     }
 
     private func address() throws -> (host: String, port: Int) {
-        guard let colon = listen.lastIndex(of: ":"),
-            let port = Int(listen[listen.index(after: colon)...]), (0...65_535).contains(port),
-            colon != listen.startIndex
-        else {
+        guard let address = ListenAddress(listen) else {
             throw CommandFailure(
                 .badInput,
                 "--listen takes ADDRESS:PORT, such as 0.0.0.0:\(CurlPeer.port), not '\(listen)'")
         }
-        var host = listen[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        return (String(host), port)
+        return (address.host, address.port)
     }
 
     /// Runs what is asynchronous to its end; this thread waits.

@@ -199,7 +199,7 @@ struct Sync: ParsableCommand {
                     news.end()
                     news = try waiting(for: link, replica)
                 }
-                let hadNews = news.hasNews()
+                let hadNews = news.isNews
                 let before = try places(of: replica)
                 news.suspend()
                 let report = try session(replica, hub)
@@ -269,7 +269,7 @@ struct Sync: ParsableCommand {
         _ replica: Replica, _ seen: inout Int64, _ news: HubWatch, _ pause: Double?
     ) throws -> Bool {
         let start = replica.environment.monotonicMilliseconds()
-        while !StopSignal.isStopped, !news.hasNews() {
+        while !StopSignal.isStopped, !news.isNews {
             let calm = Double(news.isLive ? max(every, Self.calmSeconds) : every)
             let seconds = pause ?? calm
             let now = replica.environment.monotonicMilliseconds()
