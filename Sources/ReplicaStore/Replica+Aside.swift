@@ -61,11 +61,16 @@ extension Replica {
         keepingAside path: [SealedRun], of origin: StreamOrigin
     ) throws(StoreError) -> [(cut: Cut, others: [StreamEnd])] {
         guard let first = path.first, let last = path.last else { return [] }
-        let isForked =
+        let cuts = try cuts(of: origin.device)
+        // Where two hubs' words keep each other's branches out, nothing in the log says that there are two.
+        var isForked =
             rows.streams.isForked(origin.stream)
             || first.header.previous != rows.streams[origin.stream]?.runHash
+        for cut in cuts where try endsElsewhere(cut.ends(of: origin) ?? [], than: path) {
+            isForked = true
+        }
         var found: [(cut: Cut, others: [StreamEnd])] = []
-        for cut in try cuts(of: origin.device) {
+        for cut in cuts {
             guard let ends = cut.ends(of: origin) else { continue }
             if isForked {
                 guard try !mayCount(RunStub(last), upTo: ends) else { continue }
@@ -79,6 +84,17 @@ extension Replica {
             found.append((cut, others))
         }
         return found
+    }
+
+    /// Whether one of these ends lies beside the way to runs that are kept aside.
+    private func endsElsewhere(
+        _ ends: [StreamEnd], than path: [SealedRun]
+    ) throws(StoreError) -> Bool {
+        guard let last = path.last else { return false }
+        for end in ends where end.run != nil && end.lastSeq <= last.header.lastSeq {
+            if try !leads(end, to: path) { return true }
+        }
+        return false
     }
 
     /// Whether an end lies on the way to runs that are kept aside, or among them.
