@@ -3,7 +3,7 @@ public import SyncProtocol
 
 /// A hub over HTTPS. Its calls block the thread, and come from one thread at a time; the connection
 /// is kept from one to the next.
-public final class CurlHub: HubPort {
+public final class CurlHub: HubPort, BlobHubPort {
     private let channel: Channel
     private let identity: DeviceKey
     private let hubPublicKey: [UInt8]
@@ -30,10 +30,7 @@ public final class CurlHub: HubPort {
     public var statistics: TransportStatistics { channel.statistics }
 
     public func exchange(_ request: SyncRequest) throws(TransportFailure) -> SyncReply {
-        let body = request.encode()
-        let path = RequestSignature.exchangePath
-        let signature = RequestSignature(hub: hubPublicKey, path: path, body: body, key: identity)
-        let answer = try channel.post(body, to: path, signature: signature)
+        let answer = try post(request.encode(), to: RequestSignature.exchangePath)
         return try answer.reply(from: channel.url) { bytes throws(CBORError) in
             try SyncReply(decoding: bytes)
         }
@@ -44,14 +41,25 @@ public final class CurlHub: HubPort {
     ///
     /// - Returns: `nil` from a hub that doesn't know how to wait.
     public func wait(_ request: WaitRequest) throws(TransportFailure) -> WaitReply? {
-        let body = request.encode()
-        let path = WaitRequest.path
-        let signature = RequestSignature(hub: hubPublicKey, path: path, body: body, key: identity)
-        let answer = try channel.post(body, to: path, signature: signature)
+        let answer = try post(request.encode(), to: WaitRequest.path)
         if answer.status == 404 { return nil }
         return try answer.reply(from: channel.url) { bytes throws(CBORError) in
             try WaitReply(decoding: bytes)
         }
+    }
+
+    public func blobs(_ request: BlobRequest) throws(TransportFailure) -> BlobReply? {
+        let answer = try post(request.encode(), to: BlobRequest.path)
+        if answer.status == 404 { return nil }
+        return try answer.reply(from: channel.url) { bytes throws(CBORError) in
+            try BlobReply(decoding: bytes)
+        }
+    }
+
+    /// Signed for this hub and this path.
+    private func post(_ body: [UInt8], to path: String) throws(TransportFailure) -> Answer {
+        let signature = RequestSignature(hub: hubPublicKey, path: path, body: body, key: identity)
+        return try channel.post(body, to: path, signature: signature)
     }
 }
 

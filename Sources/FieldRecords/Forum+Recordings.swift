@@ -55,7 +55,7 @@ extension Forum {
     /// `state` is kept by the program, not by people: a difference heals by itself.
     public static let photo = Table(
         10, "photo", key: ["subject_table", "subject", "digest"], dividedBy: "subject",
-        about: subject,
+        about: subject, blob: "digest",
         [
             Column(1, "subject_table", .integer),
             Column(2, "subject", .blob),

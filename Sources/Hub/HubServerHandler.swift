@@ -20,6 +20,11 @@ package protocol HubHandler: Sendable {
     ///   - body: a `WaitRequest`, not checked yet.
     ///   - signature: as in ``exchange(_:signature:)``.
     func wait(_ body: [UInt8], signature: String?) async -> HubAnswer
+
+    /// - Parameters:
+    ///   - body: a `BlobRequest`, not checked yet.
+    ///   - signature: as in ``exchange(_:signature:)``.
+    func blobs(_ body: [UInt8], signature: String?) async -> HubAnswer
 }
 
 /// A path that is served, and what answers there.
@@ -58,6 +63,9 @@ extension HubHandler {
             },
             HubServerRoute(.post, WaitRequest.path) { body, signature in
                 await wait(body, signature: signature)
+            },
+            HubServerRoute(.post, BlobRequest.path) { body, signature in
+                await blobs(body, signature: signature)
             },
         ]
     }

@@ -61,6 +61,23 @@ package actor HubService: HubHandler {
         }
     }
 
+    package func blobs(_ body: [UInt8], signature: String?) async -> HubAnswer {
+        HubAnswer.of("blobs", logger) {
+            let sender = try sender(signature, of: body, at: BlobRequest.path)
+            let request = try BlobRequest(decoding: body)
+            let reply = try store.blobs(request, from: sender)
+            if case .refused(let refusal)? = reply.taken {
+                logger.notice(
+                    "refused",
+                    metadata: [
+                        "request": "blobs", "device": "\(DeviceID(publicKey: sender).short)",
+                        "code": "\(refusal.code.name)",
+                    ])
+            }
+            return reply.encode()
+        }
+    }
+
     /// - Returns: the key of the device that signed a request.
     /// - Throws: `Refusal`.
     private func sender(

@@ -20,6 +20,9 @@ public struct Table: Hashable, Sendable {
     public let dividedBy: String?
     /// Where a row names the person whom its personal values are about; `nil` where a row is that person.
     public let about: Subject?
+    /// The column that names bytes beside the log by their SHA-256; `nil` where rows name none. What it says
+    /// changes no table, so the schema's version doesn't rise with it.
+    public let blob: String?
 
     /// The column that holds the id of a person's row, or of one that is about a person.
     public struct Subject: Hashable, Sendable {
@@ -35,7 +38,7 @@ public struct Table: Hashable, Sendable {
     public init(
         _ id: UInt32, _ name: String, key naturalKey: [String] = [], indices: [[String]] = [],
         isDivided: Bool = false, dividedBy: String? = nil, about: Subject? = nil,
-        _ columns: [Column]
+        blob: String? = nil, _ columns: [Column]
     ) {
         self.id = id
         self.name = name
@@ -45,6 +48,7 @@ public struct Table: Hashable, Sendable {
         self.isDivided = isDivided || dividedBy != nil
         self.dividedBy = dividedBy
         self.about = about
+        self.blob = blob
     }
 
     /// Whether its rows stand for people.
@@ -207,6 +211,9 @@ public struct Schema: Sendable {
                     table.column(named: about.column) != nil
                         && about.tableColumn.map { table.column(named: $0) != nil } ?? true
                 } ?? true, "\(table.name): what it is about is no column")
+            precondition(
+                table.blob.map { table.column(named: $0)?.shape == .register(.blob) } ?? true,
+                "\(table.name): a blob is named by a register of bytes")
             precondition(
                 table.indices.joined().allSatisfy(parts.contains),
                 "\(table.name): an index names an unknown column")

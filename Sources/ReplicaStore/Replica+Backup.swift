@@ -21,13 +21,18 @@ public struct Backup: Hashable, Sendable {
     public var servesFeed: Bool
     /// What the file holds of each stream.
     public var vector: VersionVector
+    /// What lies in the folder beside it, and which of the replica's a disk has damaged: these are not there.
+    public var blobCount = 0
+    public var blobBytes: UInt64 = 0
+    public var damagedBlobCount = 0
 }
 
 extension Replica {
     /// Writes a copy of the replica to a new file: one state of it, whatever others write meanwhile.
     ///
     /// It is read in one transaction, which keeps nobody from writing, and needs no lock. The copy
-    /// holds the device's key, and is held against itself before it gets its name.
+    /// holds the device's key, and is held against itself before it gets its name. What records name beside the
+    /// replica is copied beside it first: see ``BlobFolder``.
     ///
     /// - Parameter attachments: what goes along, by names that a restoration gives it back under.
     /// - Throws: ``StoreError/exists(path:)`` when there is such a file; ``StoreError/damaged`` when
@@ -42,7 +47,10 @@ extension Replica {
         try Self.reserve(partial)
         do {
             try connection.run("VACUUM INTO ?", .text(partial))
-            let backup = try finish(partial, target, key, attachments)
+            var backup = try finish(partial, target, key, attachments)
+            let copied = try BlobFolder(replica: target).copy(from: blobs)
+            (backup.blobCount, backup.blobBytes) = (copied.count, copied.bytes)
+            backup.damagedBlobCount = copied.damagedCount
             try FileSwap.sync(partial)
             guard rename(partial, target) == 0 else { throw StoreError.system(target) }
             try FileSwap.syncFolder(of: target)

@@ -55,6 +55,7 @@ extension Replica {
             OR EXISTS(SELECT 1 FROM sy_quar WHERE scope = ?1 AND \(Self.stranded))
             """, .text(scope))
         if stranded == .integer(1) { return true }
+        if try blobStanding().unsent.contains(where: { $0.name.scope == scope }) { return true }
         guard let end = markBytes(of: scope) else { return true }
         return try connection.value(
             "SELECT 1 FROM sy_dirty WHERE substr(id, 13) = ? LIMIT 1", end) != nil
@@ -96,6 +97,7 @@ extension Replica {
     public func emptyFreePages() throws -> Bool {
         guard let due = try connection.meta(MetaKey.vacuum) else { return true }
         if due != MetaKey.vacuumed {
+            try removeForgottenBlobs()
             try withLock {
                 // A copy of the whole file need not lie in memory.
                 try connection.execute("PRAGMA temp_store = FILE")

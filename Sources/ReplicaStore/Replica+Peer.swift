@@ -458,6 +458,7 @@ extension Replica {
             try connection.setMeta(MetaKey.epoch, .blob([]))
             try connection.run(
                 "DELETE FROM sy_meta WHERE key GLOB ?", .text(MetaKey.owedPattern))
+            try blobs.forgetSent()
         }
         owedOffered = [:]
     }

@@ -18,6 +18,8 @@ public struct Restoration: Sendable {
     public var isSamePlace = false
     /// What went along with the backup, by name.
     public var attachments: [String: [UInt8]] = [:]
+    /// What lay in the folder beside it, and lies beside the replica now.
+    public var blobCount = 0
 }
 
 extension Replica {
@@ -71,6 +73,7 @@ extension Replica {
             try swap.keepAside(as: name, withKey: true)
             result.keptAs = name
         }
+        result.blobCount = try BlobFolder(replica: path).copy(from: BlobFolder(replica: file)).count
         try swap.commit()
         return result
     }

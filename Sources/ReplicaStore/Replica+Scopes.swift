@@ -40,6 +40,12 @@ extension Replica {
         return found
     }
 
+    /// The scope in which a row of a table lies that is divided by the row `division`.
+    public func scope(of division: RowID, dividing table: Table) throws(StoreError) -> String {
+        guard table.isDivided else { return Self.scope }
+        return try scope(dividedBy: division) ?? Self.scope
+    }
+
     /// The id of the row that a natural key names, of a table in which it doesn't say where the row lies.
     public func rowID(
         in table: Table, key: [Value], dividedBy division: RowID?
@@ -63,7 +69,7 @@ extension Replica {
     package func scope(of stream: StreamID) -> String? { rows.streams[stream]?.scope }
 
     /// Whether this replica may hold what lies in a scope: what is not for it, nobody hands to it.
-    func mayRead(_ scope: String) throws(StoreError) -> Bool {
+    package func mayRead(_ scope: String) throws(StoreError) -> Bool {
         if scope == Self.scope || keepsFeed { return true }
         guard try membership() != nil else { return true }
         let scopes = try readableScopes()

@@ -81,6 +81,9 @@ public struct DigestStream {
         hash.update(data: Array(domain.rawValue.utf8) + [0])
     }
 
+    /// Gives the plain SHA-256 of all pieces.
+    public init() {}
+
     public mutating func update(_ bytes: [UInt8]) { hash.update(data: bytes) }
 
     public var digest: Digest { Digest(Array(hash.finalize()))! }

@@ -62,6 +62,12 @@ public enum Limits {
     public static let bundleFootBytes = 4 << 10
     /// The largest file that FAT32 takes, in bytes.
     public static let bundleBytes: UInt64 = (4 << 30) - 1
+    /// One blob, which lies beside the log, in bytes.
+    public static let blobBytes: UInt64 = 32 << 20
+    /// The range of a blob that one message carries each way, in bytes.
+    public static let blobPartBytes = 256 << 10
+    /// The blobs that one message asks about: each takes up to 110 bytes.
+    public static let blobAsks = 256
     /// Nested arrays and maps.
     public static let depth = 8
     /// The dots in one `over` or cover.

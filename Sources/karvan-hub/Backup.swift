@@ -13,6 +13,9 @@ struct BackupCommand: ParsableCommand {
             The hub may go on serving meanwhile. The copy is checked before it gets its name, and an existing \
             file is never overwritten.
 
+            Photos are copied into a folder beside it, FILE-blobs: keep both together. A folder that is there already \
+            gets what is new.
+
             The file holds the hub's private key and that of its certificate: whoever has it can pass for the \
             hub. The forum's root key is not in it. A certificate of your own (--tls-cert) is not in it either.
 
@@ -29,7 +32,11 @@ struct BackupCommand: ParsableCommand {
         let backup = try store.backUp(to: file)
         try common.print(
             "\(file) holds \(backup.text), and the hub's keys: keep it safe.",
-            .object([("backup", .string(file))] + backup.facts))
+            .object(
+                [("backup", .string(file))] + backup.facts + [
+                    ("photos", .integer(Int64(backup.blobCount))),
+                    ("damaged_photos", .integer(Int64(backup.damagedBlobCount))),
+                ]))
     }
 }
 
@@ -95,7 +102,10 @@ extension ReplicaStore.Backup {
     fileprivate var text: String {
         let count = "\(changesets) change\(changesets == 1 ? "" : "s")"
         let last = lastMilliseconds.map { Instant(milliseconds: $0).inWholeSeconds }
-        return count + (last.map { " up to \($0)" } ?? "")
+        let photos =
+            blobCount == 0
+            ? "" : ", \(blobCount) photo\(blobCount == 1 ? "" : "s") (\(ByteCount.text(blobBytes)))"
+        return count + (last.map { " up to \($0)" } ?? "") + photos
     }
 
     fileprivate var facts: [(String, JSONValue)] {

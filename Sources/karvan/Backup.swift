@@ -12,6 +12,9 @@ struct Backup: ParsableCommand {
             Others may go on recording meanwhile. The copy is checked before it gets its name, and \
             an existing file is never overwritten.
 
+            Photos are copied into a folder beside it, FILE-blobs: keep both together. A folder that is there already \
+            gets what is new.
+
             The file holds the device's private key: whoever has it can write in this laptop's \
             name. Only its owner may read it; keep it as you keep the laptop.
 
@@ -27,8 +30,13 @@ struct Backup: ParsableCommand {
         defer { replica.close() }
         let backup = try replica.backUp(to: file)
         try common.print(
-            "\(file) holds \(backup.text), and the device's key: keep it safe.",
-            .object([("backup", .string(file))] + backup.facts))
+            "\(file) holds \(backup.text), and the device's key: keep it safe."
+                + backup.photoText(file),
+            .object(
+                [("backup", .string(file))] + backup.facts + [
+                    ("photos", .integer(Int64(backup.blobCount))),
+                    ("damaged_photos", .integer(Int64(backup.damagedBlobCount))),
+                ]))
     }
 }
 
@@ -53,5 +61,20 @@ extension ReplicaStore.Backup {
             ("up_to", lastMilliseconds.map(time) ?? .null),
             ("unsent", .integer(Int64(clamping: unsent))), ("made", time(madeMilliseconds)),
         ]
+    }
+
+    func photoText(_ file: String) -> String {
+        var text = ""
+        if blobCount > 0 {
+            let count = "\(blobCount) photo\(blobCount == 1 ? "" : "s")"
+            text =
+                "\nIn \(file)-blobs \(blobCount == 1 ? "is" : "are") \(count) (\(ByteCount.text(blobBytes)))."
+        }
+        if damagedBlobCount > 0 {
+            text +=
+                "\n\(damagedBlobCount) photo\(damagedBlobCount == 1 ? "" : "s") on this disk can't be read "
+                + "any more, and \(damagedBlobCount == 1 ? "is" : "are") not in it: see `karvan verify`."
+        }
+        return text
     }
 }

@@ -20,7 +20,8 @@ struct Karvan: ParsableCommand {
             """,
         version: "karvan \(version) (format \(Limits.format))",
         subcommands: [
-            Init.self, Enrol.self, Import.self, Attend.self, Visit.self, Tally.self, Set.self,
+            Init.self, Enrol.self, Import.self, Attend.self, Visit.self, Tally.self,
+            PhotoCommand.self, Set.self,
             Delete.self, Erase.self, PersonCommand.self, List.self, Show.self, History.self,
             Sync.self, Serve.self, BundleCommand.self, Status.self, ConflictsCommand.self, SQL.self,
             Shell.self, Verify.self, Repair.self, Backup.self, Restore.self, Adopt.self,

@@ -129,6 +129,7 @@ private struct Facts {
     var scopes: [String]
     var erasing: [PersonLabel]
     var keylessCount: Int
+    var photos: Replica.BlobStanding
 
     init(_ replica: Replica) throws {
         name = try replica.name
@@ -149,6 +150,7 @@ private struct Facts {
         scopes = readsAll ? [Grant.anyScope] : try replica.readableScopes()
         erasing = try Records(replica).openErasures()
         keylessCount = try replica.unreadableValueCount()
+        photos = try replica.blobStanding()
     }
 
     private func age(_ milliseconds: Int64) -> String {
@@ -169,6 +171,7 @@ private struct Facts {
             "conflicts      \(open)",
             "records        \(counts.rows) rows from \(counts.changesets) changes",
         ]
+        if let photoLine { lines.insert(photoLine, at: 3) }
         if link != nil { lines.insert("reads          \(Grant.forPeople(scopes))", at: 2) }
         if let refusal {
             lines.insert("refused        \(TextTable.printable(refusal))", at: 2)
@@ -236,6 +239,27 @@ private struct Facts {
         return "\(changes(pending.count))\(oldest)"
     }
 
+    private var unsentPhotoBytes: UInt64 { photos.unsent.reduce(0) { $0 + $1.size } }
+
+    private var photoLine: String? {
+        guard photos.heldCount + photos.lacking.count > 0 else { return nil }
+        let unsent =
+            photos.unsent.isEmpty
+            ? "none to send"
+            : "\(photos.unsent.count) to send (\(ByteCount.text(unsentPhotoBytes)))"
+        let lacking = photos.lacking.isEmpty ? "" : ", \(photos.lacking.count) not on this laptop"
+        return "photos         \(photos.heldCount) here, \(unsent)\(lacking)"
+    }
+
+    private var photosJSON: JSONValue {
+        .object([
+            ("here", .integer(Int64(photos.heldCount))),
+            ("waiting", .integer(Int64(photos.unsent.count))),
+            ("waiting_bytes", .integer(Int64(unsentPhotoBytes))),
+            ("elsewhere", .integer(Int64(photos.lacking.count))),
+        ])
+    }
+
     private var lastSuccess: String {
         guard let lastSync else { return "never" }
         let time = Instant(milliseconds: lastSync.milliseconds).inWholeSeconds
@@ -250,7 +274,14 @@ private struct Facts {
     }
 
     func json(path: String) -> JSONValue {
-        .object([
+        let counts: [(String, JSONValue)] = [
+            ("rows", .integer(counts.rows)), ("changes", .integer(counts.changesets)),
+        ]
+        return .object(sync(path) + decisions + doubts + counts)
+    }
+
+    private func sync(_ path: String) -> [(String, JSONValue)] {
+        [
             ("replica", .string(path)), ("name", .string(name)),
             ("device", .string(device.description)),
             ("hub", link.map { .string($0.url) } ?? .null),
@@ -258,8 +289,13 @@ private struct Facts {
             ("oldest_waiting", pending.oldestMilliseconds.map(time) ?? .null),
             ("last_success", lastSync.map { time($0.milliseconds) } ?? .null),
             ("clock_offset_ms", lastSync.map { .integer($0.clockOffset) } ?? .null),
+        ]
+    }
+
+    private var decisions: [(String, JSONValue)] {
+        [
             (
-                "open_conflicts",
+                "decisionsconflicts",
                 .object([
                     ("class_1", .integer(Int64(conflicts.toNote))),
                     ("class_2", .integer(Int64(conflicts.toDecide))),
@@ -273,15 +309,19 @@ private struct Facts {
                         .object([("run", .string($0.stub)), ("reason", .string($0.reason))])
                     })
             ),
+        ]
+    }
+
+    private var doubts: [(String, JSONValue)] {
+        [
             ("scopes", .array(scopes.map(JSONValue.string))),
             ("refused", refusal.map(JSONValue.string) ?? .null),
             ("lost_commits", .integer(lostCommits)),
             ("left", .integer(Int64(clamping: left.count))),
             ("unreadable_rows", .integer(Int64(unreadable.count))),
             ("erasures_asked", .array(erasing.map { .string($0.name) })),
-            ("unreadable_values", .integer(Int64(keylessCount))),
-            ("rows", .integer(counts.rows)), ("changes", .integer(counts.changesets)),
-        ])
+            ("unreadable_values", .integer(Int64(keylessCount))), ("photos", photosJSON),
+        ]
     }
 
     private func time(_ milliseconds: Int64) -> JSONValue {

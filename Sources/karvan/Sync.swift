@@ -18,6 +18,9 @@ struct Sync: ParsableCommand {
             how many changes wait: they are safe in the replica. A long sync says how far it is.
             Ctrl-C ends it with 130, between two transactions: what was sent and received is kept.
 
+            Photos go after everything else, a piece at a time: what a bad line breaks off goes on there the next \
+            time. Those that others took are fetched with --photos all.
+
             Where no hub can be reached, a laptop nearby that runs `karvan serve` can be: --peer gives the address \
             that stands on its screen. Each gives the other what it lacks.
 
@@ -37,6 +40,11 @@ struct Sync: ParsableCommand {
     var timeout = 20
     @Option(help: "The most that goes each way, in kB a second: for a line that others use too.")
     var limit: Int?
+    @Option(
+        help:
+            "Which photos go: own (those that this laptop has and the hub lacks), all (and those of others come here), none."
+    )
+    var photos = PhotoExtent.own
     @Option(help: "The hub's new address: it is kept once a sync there has succeeded.")
     var hub: String?
     @Option(help: "Sync with a laptop nearby instead: the address that its `karvan serve` shows.")
@@ -61,7 +69,10 @@ struct Sync: ParsableCommand {
         if let peer { return try visit(peer, replica) }
         guard watch else {
             let hub = try connect(try link(of: replica), replica)
-            let report = try session(replica, hub)
+            var report = try session(replica, hub)
+            report.photos = try movePhotos(replica, hub) { !StopSignal.isStopped }
+            report.dropped = try replica.dropUnreadableScopes()
+            if let failure = report.photos?.failure { throw failure }
             return try common.print(report.text, report.json(statistics: hub.statistics))
         }
         try watch(replica)
@@ -102,7 +113,7 @@ struct Sync: ParsableCommand {
         }
     }
 
-    private func session(_ replica: Replica, _ hub: any HubPort) throws -> SyncReport {
+    private func session(_ replica: Replica, _ hub: CurlHub) throws -> SyncReport {
         let line = SyncProgressLine(replica.environment, isQuiet: common.json || watch)
         let side = ReplicaSide(replica) { applied in
             line.received(applied)
@@ -113,13 +124,10 @@ struct Sync: ParsableCommand {
         let (outcome, progress) = try driver.run { line.answered($0) }
         line.end()
         if outcome == .completed { try keepAddress(replica) }
-        // What it may read no more goes, once all that was recorded there is with the hub.
-        let dropped = outcome == .completed ? try replica.dropUnreadableScopes() : []
         // Whoever is to be forgotten is, whatever else came of this; a reader may be in the way.
         _ = try? replica.emptyFreePages()
         let report = SyncReport(
-            outcome: outcome, progress: progress, pending: try replica.pending().count,
-            dropped: dropped)
+            outcome: outcome, progress: progress, pending: try replica.pending().count)
         switch report.standing {
         case .unknown: break
         case .welcome: try replica.noteHubRefusal(nil)
@@ -127,6 +135,22 @@ struct Sync: ParsableCommand {
         }
         if let failure = report.failure { throw failure }
         return report
+    }
+
+    /// Sends photos, and fetches those of others where that is asked for; records come first.
+    ///
+    /// - Parameter goesOn: asked before each piece.
+    /// - Returns: `nil` where none are to go.
+    private func movePhotos(
+        _ replica: Replica, _ hub: CurlHub, goesOn: @escaping () -> Bool
+    ) throws -> PhotoReport? {
+        guard photos != .none else { return nil }
+        let line = SyncProgressLine(replica.environment, isQuiet: common.json || watch)
+        let driver = BlobDriver(
+            port: ReplicaBlobs(replica), hub: hub, goesOn: goesOn, observe: line.moved)
+        let (outcome, progress) = try driver.run(photos == .all ? .sendAndFetch : .send)
+        line.end()
+        return PhotoReport(outcome: outcome, progress: progress)
     }
 
     // MARK: A laptop nearby
@@ -202,15 +226,21 @@ struct Sync: ParsableCommand {
                 let hadNews = news.isNews
                 let before = try places(of: replica)
                 news.suspend()
-                let report = try session(replica, hub)
+                var report = try session(replica, hub)
+                let now = try places(of: replica)
+                // News that moves nothing comes again at once: a scope that this build doesn't know.
+                news.resume(at: now, after: hadNews && now == before ? Double(every) : 0)
+                report.photos = try movePhotos(replica, hub) { [seen] in
+                    !StopSignal.isStopped && !news.isNews
+                        && (try? replica.foreignVersion()) == seen
+                }
+                report.dropped = try replica.dropUnreadableScopes()
                 if report.isWorthALine {
                     // It goes on syncing all the same.
                     try? common.print(report.text, report.json(statistics: nil))
                 }
+                if let failure = report.photos?.failure { throw failure }
                 failures = 0
-                let now = try places(of: replica)
-                // News that moves nothing comes again at once: a scope that this build doesn't know.
-                news.resume(at: now, after: hadNews && now == before ? Double(every) : 0)
             } catch let error {
                 // Without a hub, or with a stranger in its place as in a hotel's network, the watch
                 // goes on; anything else ends it.
@@ -290,6 +320,13 @@ struct Sync: ParsableCommand {
         clock_gettime(CLOCK_BOOTTIME, &time)
         return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
     }
+}
+
+/// Which photos a sync moves.
+enum PhotoExtent: String, ExpressibleByArgument, CaseIterable {
+    case own
+    case all
+    case none
 }
 
 /// SIGINT and SIGTERM end a sync, an import and whatever waits for the network, within a moment.

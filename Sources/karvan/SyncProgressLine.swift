@@ -30,6 +30,17 @@ final class SyncProgressLine {
         show()
     }
 
+    /// After each piece of photos that went or came.
+    func moved(_ progress: BlobDriver.Progress) {
+        guard !isQuiet else { return }
+        line.show {
+            let sent = ProgressLine.part(
+                progress.sentCount, of: progress.sentCount + progress.unsentCount, "photos sent")
+            return progress.receivedCount == 0
+                ? sent : sent + ", \(progress.receivedCount) received"
+        }
+    }
+
     func end() { line.end() }
 
     private func show() {

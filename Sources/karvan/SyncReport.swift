@@ -11,6 +11,8 @@ struct SyncReport {
     var pending: UInt64
     /// The scopes that were taken off this laptop.
     var dropped: [String] = []
+    /// `nil` where no photos were to go.
+    var photos: PhotoReport?
 
     /// How this device stands with the hub.
     enum Standing {
@@ -34,7 +36,7 @@ struct SyncReport {
 
     var isWorthALine: Bool {
         progress.sentChangesets > 0 || progress.receivedChangesets > 0
-            || progress.quarantinedRuns > 0 || !dropped.isEmpty
+            || progress.quarantinedRuns > 0 || !dropped.isEmpty || photos?.isWorthALine ?? false
     }
 
     private static func changes(_ count: UInt64) -> String {
@@ -64,7 +66,7 @@ struct SyncReport {
             parts.append("\(count) run\(count == 1 ? "" : "s") kept aside: see `karvan status`")
         }
         if let skew = skewText { parts.append(skew) }
-        var text = "Synced: " + parts.joined(separator: ", ") + "."
+        var text = "Synced: " + parts.joined(separator: ", ") + "." + (photos?.text ?? "")
         if !dropped.isEmpty {
             text +=
                 " This laptop may no longer read \(dropped.joined(separator: ", ")): the hub has all that was "
@@ -128,6 +130,7 @@ struct SyncReport {
                 "clock_offset_ms",
                 progress.clockOffsetMilliseconds.map(JSONValue.integer) ?? .null
             ),
+            ("photos", photos?.json ?? .null),
         ]
         if let statistics {
             members += [

@@ -42,7 +42,11 @@ struct Verify: ParsableCommand {
         }
         // Before the check, so that a damaged file can be exported as far as it can be read.
         if let export { try ExportFile.write(replica, to: export) }
-        let result = try replica.verify()
+        var result = try replica.verify()
+        result.otherProblems += replica.blobs.damaged().map {
+            "photo \($0.name.digest) is damaged: move \(replica.blobs.file(holding: $0.name) ?? "it") away, "
+                + "and `karvan sync --photos all` fetches it again"
+        }
         let hash = result.stateHash?.description ?? ""
         guard result.problems.isEmpty else {
             throw CommandFailure(

@@ -99,6 +99,7 @@ import Testing
             let names = columns.map { "\"\($0)\"" }.joined(separator: ", ")
             members.append("\"about\": [\(names)]")
         }
+        if let blob = table.blob { members.append("\"blob\": \"\(blob)\"") }
         return members.isEmpty ? "" : " \(members.joined(separator: ", ")),"
     }
 

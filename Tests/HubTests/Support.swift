@@ -69,6 +69,7 @@ struct StubHandler: HubHandler {
         await answer(body, signature)
     }
     func wait(_ body: [UInt8], signature: String?) async -> HubAnswer { .message(body) }
+    func blobs(_ body: [UInt8], signature: String?) async -> HubAnswer { .message(body) }
 }
 
 /// The lines that were logged.

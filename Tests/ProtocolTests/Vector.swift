@@ -54,7 +54,7 @@ struct Kind: Sendable {
 
     static let all: [Kind] = [
         .cbor, .bodies, .ids, .runs, .clock, .merge, .folds, .resolutions, .certificates, .cuts,
-        .personal, .erasures, .messages, .feed, .bundles, .meetings,
+        .personal, .erasures, .messages, .feed, .bundles, .meetings, .blobs,
     ]
 
     static func named(_ name: String) throws -> Kind {

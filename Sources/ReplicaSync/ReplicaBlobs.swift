@@ -1,0 +1,43 @@
+public import AntiEntropy
+public import ReplicaStore
+public import SyncProtocol
+
+/// A replica's side of what goes beside the log: what an application hands to a `BlobDriver`.
+public final class ReplicaBlobs: BlobPort {
+    private let replica: Replica
+
+    public init(_ replica: Replica) { self.replica = replica }
+
+    public func outline() throws -> BlobOutline {
+        // A build that knew nothing of blobs may have erased somebody.
+        try replica.removeForgottenBlobs()
+        let standing = try replica.blobStanding()
+        return BlobOutline(
+            unsent: standing.unsent.map {
+                BlobOutline.Blob(name: $0.name, size: $0.size, held: $0.size)
+            },
+            lacking: standing.lacking.map { name in
+                let part = replica.blobs.entry(name)
+                return BlobOutline.Blob(name: name, size: part?.size ?? 0, held: part?.held ?? 0)
+            })
+    }
+
+    public func bytes(of name: BlobName, from offset: UInt64, count: Int) throws -> [UInt8] {
+        try replica.blobs.bytes(of: name, from: offset, count: count)
+    }
+
+    public func take(_ part: BlobPart) throws -> UInt64? {
+        switch try replica.blobs.take(part, isSent: true) {
+        case .held(let count, _): count
+        case .otherBytes: nil
+        }
+    }
+
+    public func noteSent(_ name: BlobName) throws { try replica.blobs.markSent(name) }
+
+    /// Of a scope that is left, nothing waits for what no record at the hub names.
+    public func noteRefused(_ name: BlobName, _ refusal: Refusal) throws {
+        guard refusal.code == .scope, try !replica.mayRead(name.scope) else { return }
+        try replica.blobs.markSent(name)
+    }
+}
