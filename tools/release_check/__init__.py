@@ -1,0 +1,1 @@
+"""What tools/releases plays with the programs of two releases."""
