@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the vectors of the Karvan protocol, format 1, by the text of this folder alone.
 
-Each answer is derived from `given` and `when` as the parts 00 to 05 and 07 to 12 say, and held against `expect`.
+Each answer is derived from `given` and `when` as the parts 00 to 05 and 07 to 13 say, and held against `expect`.
 Needs Python 3.11 with cryptography, cbor2 and zstandard; on Debian python3-cryptography, python3-cbor2 and
 python3-zstandard. Reads nothing outside of this folder.
 """

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from checker.json_form import members, normal, same
+from checker.kinds_of_blobs import check_blobs
 from checker.kinds_of_bundles import check_bundles
 from checker.kinds_of_bytes import check_bodies, check_cbor, check_ids, check_runs
 from checker.kinds_of_meetings import check_meetings
@@ -20,7 +21,7 @@ KINDS = {"cbor": (check_cbor, ()), "bodies": (check_bodies, ()), "ids": (check_i
          "resolutions": (check_resolutions, ("ops",)), "certificates": (check_certificates, ()),
          "cuts": (check_cuts, ()), "personal": (check_personal, ()), "erasures": (check_erasures, ()),
          "messages": (check_messages, ()), "feed": (check_feed, ()), "bundles": (check_bundles, ()),
-         "meetings": (check_meetings, ())}
+         "meetings": (check_meetings, ()), "blobs": (check_blobs, ())}
 
 
 def strict(pairs) -> dict:

@@ -10,8 +10,11 @@ import sys
 import threading
 from pathlib import Path
 
-from pyclient import fleet, lan_check, vectors
+from checker.identity import sha256
+
+from pyclient import fleet, lan_check, photo_check, vectors
 from pyclient.acts import Acts
+from pyclient.blobs import Blobs, Named, read_picture
 from pyclient.bundle_read import BundleReader, shown as seen, words_of
 from pyclient.bundle_write import BundleWriter
 from pyclient.conflicts import all_open, by_start, settlement
@@ -62,12 +65,16 @@ def join(args) -> int:
 def sync(args) -> int:
     if args.peer:
         return visit(args)
-    outcome = Session(opened(args), args.timeout, args.rounds, args.hub).run()
-    words = [f"sent {outcome.sent}, received {outcome.received} changesets"]
+    outcome = Session(opened(args), args.timeout, args.rounds, args.hub, args.photos).run()
+    words, photos = [f"sent {outcome.sent}, received {outcome.received} changesets"], outcome.photos
+    if photos.brought or photos.fetched:
+        words.append(f"brought {photos.brought}, fetched {photos.fetched} photos")
     if outcome.dropped:
         words.append("took from the disk " + ", ".join(outcome.dropped) + ", which may be read no more")
     if outcome.waits:
         words.append(f"{outcome.waits} wait here, safe in the replica")
+    if photos.waits:
+        words.append(f"{photos.waits} photos wait here")
     words += outcome.reasons
     print("; ".join(words), file=sys.stdout if outcome.is_done else sys.stderr)
     return DONE if outcome.is_done else UNAVAILABLE if outcome.is_unreachable else WAITS
@@ -122,6 +129,54 @@ def write_rows(args, rows: list[dict], more: dict) -> int:
     targets = [acts.row(form) for form in rows]
     return written(Writer(replica).write(targets, more.get("author", args.author), more.get("claimed"),
                                          more.get("source", "")))
+
+
+def photo_add(args) -> int:
+    """13 §1: the bytes first, so that none is named that isn't there."""
+    replica, data = opened(args), read_picture(Path(args.file))
+    acts = Acts(replica)
+    table = acts.schema.table(args.table)
+    of = acts.existing(table, args.key, acts.scope(args.scope) if args.scope else None)
+    if not replica.store.row(table.id, of.row):
+        raise UsageError(f"there is no {table.name} {args.key} here")
+    form = {"table": "photo", "new": True, "key": [str(table.id), of.row.hex(), sha256(data).hex()],
+            "put": {"author": args.author} | ({"caption": args.caption} if args.caption else {})}
+    target, writer = acts.row(form), Writer(replica)
+    writer.allowed(target.scope, [target])
+    blobs, name = Blobs(replica), (target.scope, sha256(data))
+    if not blobs.holds(name):
+        blobs.put(name, data)
+    return written(writer.write([target], args.author))
+
+
+def photo_form(blobs: Blobs, named: Named, had: set) -> dict:
+    table = named.table
+    columns = show(blobs.replica, table, named.row)["columns"]
+    name = (named.scope, named.shown)
+    holds = blobs.holds(name)
+    return {"id": named.row.hex(), "scope": named.scope.decode(), "digest": named.shown.hex(), "held": holds,
+            "size": blobs.size(name) if holds else None, "hub has": name in had, "erased": named.is_erased} | {
+                name: columns[name] and columns[name]["value"] for name in ("subject_table", "subject", "caption")}
+
+
+def photo_list(args) -> int:
+    blobs = Blobs(opened(args))
+    had = blobs.had()
+    say([photo_form(blobs, named, had) for named in blobs.rows() if named.shown and not named.is_hidden])
+    return DONE
+
+
+def photo_save(args) -> int:
+    blobs, path = Blobs(opened(args)), Path(args.file)
+    found = [each for each in blobs.rows() if each.name and args.id in (each.row.hex(), each.shown.hex())]
+    if not found:
+        raise UsageError(f"no photo {args.id} is known here: see `photo list`")
+    if not blobs.holds(found[0].name):
+        raise UsageError("its bytes aren't here: `sync --photos all` fetches them")
+    if path.exists():
+        raise UsageError(f"{path} is there already")
+    path.write_bytes(blobs.path(found[0].name).read_bytes())
+    return DONE
 
 
 def assignments(pairs: list[str]) -> dict:
@@ -254,6 +309,8 @@ COMMANDS = {
     "sync": (sync, "send what was recorded here, and fetch what others recorded", (),
              {"--rounds": {"type": int, "default": 10_000, "help": "stop after so many exchanges"},
               "--hub": {"help": "the hub's new address"},
+              "--photos": {"choices": ("own", "all", "none"), "default": "own",
+                           "help": "which go: own (what the hub lacks), all (and what is lacking here), none"},
               "--peer": {"metavar": "HOST:PORT", "help": "give and take with a laptop that serves there, not with the "
                                                           "hub"}}),
     "serve": (serve, "let other laptops of this network give and take, without a hub", (),
@@ -294,20 +351,33 @@ COMMANDS = {
     "bundle import": (bundle_import, "take in what others have written into files", (),
                       {"files": {"nargs": "+", "metavar": "FILE", "help": "the files, in any order"}}),
     "bundle show": (bundle_show, "look at a file, and take nothing in", (("file", "the file"),), {}),
+    "photo add": (photo_add, "keep a photo with a record", (*ROW, ("file", "the picture")),
+                  {"--caption": {"help": "what is to be seen"}}),
+    "photo list": (photo_list, "list photos, and whether their bytes are here and at the hub", (), {}),
+    "photo save": (photo_save, "write a photo into a new file", (("id", "its id, or its SHA-256"),
+                                                                 ("file", "the new file")), {}),
     "verify": (verify, "check the file against itself", (), {}),
     "status": (status, "show what waits, and what is kept aside", (), {}),
 }
 
 
+GROUPS = {"bundle": "carry changes on a stick: to the hub, to another laptop, and back",
+          "photo": "keep photos with records, and look at them"}
+
+
+def group(commands, name: str, words: str):
+    found = commands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
+    return found.add_subparsers(required=True, metavar="COMMAND")
+
+
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="pyclient", description="A client of the Karvan protocol, format 1.")
     commands = found.add_subparsers(required=True, metavar="COMMAND")
-    words = "carry changes on a stick: to the hub, to another laptop, and back"
-    bundle = commands.add_parser("bundle", help=words, description=words[0].upper() + words[1:] + ".")
-    bundles = bundle.add_subparsers(required=True, metavar="COMMAND")
+    groups = {name: group(commands, name, words) for name, words in GROUPS.items()}
     for name, (act, words, places, more) in COMMANDS.items():
-        place, name = (bundles, name.removeprefix("bundle ")) if name.startswith("bundle ") else (commands, name)
-        command = place.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
+        first, _, last = name.rpartition(" ")
+        place = groups.get(first, commands)
+        command = place.add_parser(last, help=words, description=words[0].upper() + words[1:] + ".")
         command.set_defaults(act=act)
         default = Path(os.environ.get("PYCLIENT_REPLICA", "pyclient.sqlite"))
         command.add_argument("--replica", type=Path, default=default,
@@ -323,6 +393,7 @@ def parser() -> argparse.ArgumentParser:
     vectors.add_command(commands)
     fleet.add_command(commands)
     lan_check.add_command(commands)
+    photo_check.add_command(commands)
     return found
 
 

@@ -19,6 +19,7 @@ from pyclient.fleet_courier import Courier
 from pyclient.fleet_laptops import Broken, HubProcess, Laptop, PythonLaptop, SwiftLaptop
 from pyclient.fleet_meetings import Meetings, words as counted
 from pyclient.fleet_moves import BADGES, DELEGATIONS, ITEMS, SITES, Moves
+from pyclient.fleet_photos import Photos, words as told
 from pyclient.fleet_troubles import KINDS, Troubles
 from pyclient.replica import Replica
 
@@ -35,6 +36,7 @@ class Fleet:
         self.courier = Courier(self.rng, self.hub, not args.troubles)
         self.troubles = Troubles(self.rng, self.hub, args.troubles or [])
         self.meetings = Meetings(self.rng, self.moves, not args.troubles, not args.erase)
+        self.photos = Photos(self.rng, self.moves)
 
     def say(self, words: str) -> None:
         self.log.append(words)
@@ -83,7 +85,9 @@ class Fleet:
         if self.args.troubles and self.rng.random() < 0.12:
             self.say(self.troubles.one(self.rng.choice(self.laptops), self.laptops))
             return
-        if self.rng.random() < self.args.courier:
+        if self.args.photos and self.rng.random() < self.args.photos:
+            self.say(self.photos.one(laptop))
+        elif self.rng.random() < self.args.courier:
             self.say(self.courier.one(laptop, self.laptops))
         elif chance < 0.70:
             self.say(f"{laptop.name}: {self.moves.write(laptop)}")
@@ -154,6 +158,13 @@ class Fleet:
         for paths in exports.values():
             self.judged(paths)
 
+    def compare_photos(self) -> None:
+        laptops = self.welcome()
+        self.say(self.photos.settle(laptops))
+        self.photos.compare(laptops, self.scopes_of, not self.args.troubles)
+        erased = set(json.loads(laptops[0].must("status"))["erased"])
+        self.photos.nowhere(laptops, self.hub, erased, self.scopes_of)
+
     def compare_ids(self, judge: Laptop) -> None:
         want = judge.conflict_ids()
         for laptop in self.welcome():
@@ -186,6 +197,8 @@ class Fleet:
                     self.step()
             self.settle()
             self.compare()
+            if self.args.photos:
+                self.compare_photos()
         finally:
             self.hub.stop()
 
@@ -209,7 +222,7 @@ def ended(*_) -> None:
 
 def run(args) -> int:
     signal.signal(signal.SIGTERM, ended)  # so that the hub is ended too
-    bad, met = 0, Counter()
+    bad, met, seen = 0, Counter(), Counter()
     for seed in range(args.start, args.start + args.seeds):
         folder = args.folder.resolve() / f"seed-{seed}"
         if folder.exists():
@@ -219,16 +232,16 @@ def run(args) -> int:
         try:
             fleet.play()
             print(f"seed {seed}: agreed, {len(fleet.laptops)} laptops, {fleet.meetings.words}, "
-                  f"{time.monotonic() - began:.0f} s", flush=True)
+                  f"{fleet.photos.words}, {time.monotonic() - began:.0f} s", flush=True)
             shutil.rmtree(folder)
         except Broken as error:
             bad += 1
             (folder / "log.txt").write_text("\n".join(fleet.log) + "\n")
             print(f"seed {seed}: BROKEN: {error} (all steps in {folder / 'log.txt'})", flush=True)
-        met += fleet.meetings.counts
+        met, seen = met + fleet.meetings.counts, seen + fleet.photos.counts
     if not bad:
         args.folder.rmdir()
-    print(f"{args.seeds - bad} of {args.seeds} fleets agreed, with {counted(met)}")
+    print(f"{args.seeds - bad} of {args.seeds} fleets agreed, with {counted(met)}, {told(seen)}")
     return 1 if bad else 0
 
 
@@ -249,6 +262,8 @@ def add_command(commands) -> None:
     command.add_argument("--lan", type=float, default=0.6, metavar="SHARE",
                          help="how many of the steps in which changes go between programs are meetings of two laptops, "
                               "and not with the hub (default: 0.6)")
+    command.add_argument("--photos", type=float, default=0.2, metavar="SHARE",
+                         help="how many of the steps are about photos (default: 0.2)")
     command.add_argument("--kinds", nargs=2, type=int, metavar=("PYTHON", "SWIFT"),
                          help="how many laptops of each implementation (default: 1 to 3 each); the first is in Python")
     command.add_argument("--verbose", action="store_true")

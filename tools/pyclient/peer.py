@@ -4,6 +4,7 @@ from __future__ import annotations
 from checker.messages import Cursor, Run, Stub
 from checker.runs import Header
 
+from pyclient.blobs import Blobs
 from pyclient.replica import Replica
 from pyclient.schema import BASE
 
@@ -55,6 +56,7 @@ class Peer:
         """07 §6.3 "EPOCH"."""
         self.store.db.execute("DELETE FROM cursor")
         self.store.db.execute("UPDATE run SET has = 0, named = 0, give = 0")
+        self.store.db.execute("DELETE FROM had")
 
     # What is ahead, and what is to be sent
 
@@ -176,14 +178,16 @@ class Peer:
 
     def drop_lost(self) -> list[bytes]:
         """09 §5: takes from the disk what is held of scopes that may be read no more, once the hub has all of it."""
-        dropped = []
+        dropped, blobs = [], Blobs(self.replica)
+        waiting = {scope for scope, _ in blobs.waiting()}
         if self.trust.root is None or self.store.get("scopes") is None:
             return dropped
         for scope, in self.store.db.execute("SELECT DISTINCT scope FROM run WHERE scope IS NOT NULL").fetchall():
             lane = self.store.db.execute("SELECT stream FROM lane WHERE scope = ?", (scope,)).fetchone()
             has_tail = lane and self.store.db.execute("SELECT 1 FROM tail WHERE stream = ?", lane).fetchone()
-            if self.trust.may_read(scope) or self.unsent(scope) or has_tail:
+            if self.trust.may_read(scope) or self.unsent(scope) or has_tail or scope in waiting:
                 continue
+            blobs.drop(scope)
             self.store.db.execute("DELETE FROM live WHERE stream IN (SELECT id FROM stream WHERE scope = ?)", (scope,))
             for table in ("run", "stream", "lane", "cursor"):
                 self.store.db.execute(f"DELETE FROM {table} WHERE scope = ?", (scope,))

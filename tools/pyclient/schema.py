@@ -46,6 +46,7 @@ class Table:
     divided: bool
     divided_by: str | None
     about: tuple[str, ...]
+    blob: str | None  # 13 §1: the column that names blobs
 
     def column(self, name: str | int) -> Column:
         for column in self.columns:
@@ -85,7 +86,8 @@ class Schema:
         self.version: int = registry["version"]
         self.tables = {t["id"]: Table(
             t["id"], t["name"], tuple(t["key"]), tuple(map(parsed_column, t["columns"])),
-            t.get("divided", False) or "divided_by" in t, t.get("divided_by"), tuple(t.get("about", ())))
+            t.get("divided", False) or "divided_by" in t, t.get("divided_by"), tuple(t.get("about", ())),
+            t.get("blob"))
             for t in registry["tables"]}
 
     def table(self, name: str | int) -> Table:

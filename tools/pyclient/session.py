@@ -9,6 +9,7 @@ from checker.messages import (
     CUT, NAME, WHOLE, Answer, Cursor, Refusal, Reply, Request, RequestPart, Run, Stub, chain_behind, chain_start)
 from checker.runs import Header, run_hash
 
+from pyclient.blob_driver import BlobDriver, Moved
 from pyclient.ingest import ASIDE, DAMAGED, Ingest
 from pyclient.peer import ROOM, Peer, message, size
 from pyclient.replica import Replica
@@ -48,18 +49,21 @@ class Outcome:
     reasons: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     is_unreachable: bool = False
+    photos: Moved = field(default_factory=Moved)
 
     @property
     def is_done(self) -> bool:
-        return not self.waits and not self.reasons
+        return not self.waits and not self.reasons and not self.photos.waits
 
 
 class Session:
-    def __init__(self, replica: Replica, timeout: float = 20.0, most: int = MOST, url: str | None = None):
+    def __init__(self, replica: Replica, timeout: float = 20.0, most: int = MOST, url: str | None = None,
+                 photos: str = "own"):
         self.replica, self.store, self.peer = replica, replica.store, Peer(replica)
         if not self.store.get("url"):
             raise UsageError("this replica knows no hub: join one with `enrol URL TOKEN`")
         self.url, self.timeout, self.most = url or self.store.get("url"), timeout, most
+        self.photos = photos  # which go: own, all or none
         self.scopes: dict[bytes, Scope] = {}
         self.outcome = Outcome()
         self.restarts, self.confirmed = 0, False
@@ -76,6 +80,9 @@ class Session:
             while (parts := self.parts()) and rounds < self.most:
                 self.exchange(hub, parts)
                 rounds += 1
+            if not parts and self.photos != "none" and not self.failed:
+                self.outcome.photos = BlobDriver(self.replica, hub, self.photos == "all").run()
+                self.outcome.reasons += self.outcome.photos.reasons
         except NoHub as error:
             parts, self.outcome.is_unreachable = [], True
             self.outcome.reasons.append(str(error))
@@ -87,6 +94,10 @@ class Session:
             self.outcome.reasons.append("stopped early, as was asked for")
         self.finish()
         return self.outcome
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.outcome.reasons) or any(scope.why for scope in self.scopes.values())
 
     def finish(self) -> None:
         with self.store.transaction():

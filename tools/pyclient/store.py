@@ -40,6 +40,7 @@ SAID = """
 CREATE TABLE IF NOT EXISTS said(device BLOB, stream BLOB, last INTEGER, run BLOB, PRIMARY KEY(device, run))
   WITHOUT ROWID;
 """
+HAD = "CREATE TABLE IF NOT EXISTS had(scope BLOB, digest BLOB, PRIMARY KEY(scope, digest)) WITHOUT ROWID"
 
 
 class Store:
@@ -62,6 +63,7 @@ class Store:
         elif self.db.execute("PRAGMA user_version").fetchone()[0] != 1:
             raise UsageError(f"{path} isn't a replica that this program made")
         self.db.execute(SAID)
+        self.db.execute(HAD)
         self.depth = 0
 
     def close(self) -> None:

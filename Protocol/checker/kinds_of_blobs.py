@@ -1,0 +1,48 @@
+"""01 §6.17: vectors about blobs. Each gives what `expect` should be."""
+from __future__ import annotations
+
+from checker.blobs import BlobReply, BlobRequest, Holding
+from checker.encoding import Reader
+from checker.json_form import j_int, j_text, members, p_bytes
+from checker.kinds_of_bytes import agrees, need
+from checker.kinds_of_messages import j_refusal
+from checker.limits import MAX_LEVELS, BadVector, Reject
+from checker.messages import Refusal
+
+
+def j_blob_request(request: BlobRequest) -> dict:
+    asks = [{"scope": j_text(ask.scope), "digest": ask.digest.hex(),
+             "from": None if ask.start is None else j_int(ask.start)} for ask in request.asks]
+    part = request.part
+    return {"asks": asks, "part": part and {
+        "scope": j_text(part.scope), "digest": part.digest.hex(), "size": j_int(part.size),
+        "offset": j_int(part.offset), "bytes": part.data.hex()}}
+
+
+def j_holding(holding: Holding | None) -> dict | None:
+    """01 §6.17: H."""
+    return holding and {"held": j_int(holding.held), "size": j_int(holding.size), "bytes": holding.data.hex()}
+
+
+def j_blob_reply(reply: BlobReply) -> dict:
+    taken = reply.taken
+    return {"holdings": list(map(j_holding, reply.holdings)),
+            "taken": j_refusal(taken) if isinstance(taken, Refusal) else j_holding(taken)}
+
+
+KINDS = {"blob request": (BlobRequest, j_blob_request), "blob reply": (BlobReply, j_blob_reply)}
+
+
+def check_blobs(given, when):
+    """01 §6.17."""
+    if when not in KINDS:
+        raise BadVector(f"an unknown kind: {when!r}")
+    kind, form = KINDS[when]
+    data = p_bytes(members(given, "bytes")["bytes"])
+    try:
+        found = kind.decode(data)
+    except Reject as reason:
+        return {"reject": str(reason)}
+    need(agrees(Reader(data).item(-MAX_LEVELS)), "another implementation of CBOR reads the same")
+    need(kind.decode(found.encode()) == found, "what is written reads as the same")
+    return {when: form(found), "same": found.encode() == data}

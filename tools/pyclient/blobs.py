@@ -1,0 +1,203 @@
+"""13 §1, §4: which blobs a replica names, where their bytes lie beside its file, and what goes with the erased."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from checker.blobs import DIGEST, MAX_BLOB
+from checker.folds import Life, Register, in_cell
+from checker.identity import sha256
+from checker.model import Changeset
+
+from pyclient.about import Subjects
+from pyclient.replica import Replica
+from pyclient.schema import Table, UsageError
+
+PART = ".part-"
+CHUNK = 1 << 20
+
+Name = tuple[bytes, bytes]  # 13 §1: scope and digest
+
+
+@dataclass(frozen=True)
+class Named:
+    """A row of a table with blobs, whether it is shown or not."""
+    table: Table
+    row: bytes
+    scope: bytes
+    digests: frozenset[bytes]  # all that live in the column
+    shown: bytes | None  # what counts
+    is_hidden: bool
+    is_erased: bool
+
+    @property
+    def name(self) -> Name | None:
+        return None if self.shown is None or self.is_hidden or self.is_erased else (self.scope, self.shown)
+
+
+class Blobs:
+    """A folder beside the replica's file: a file for each blob, and one for the first bytes of what isn't whole."""
+
+    def __init__(self, replica: Replica):
+        self.replica, self.store, self.schema = replica, replica.store, replica.schema
+        self.folder = replica.path.with_name(replica.path.name + ".photos")
+
+    # 13 §1
+
+    def rows(self) -> Iterator[Named]:
+        subjects, erased = Subjects(self.replica, Changeset((b"", 0), 0, ())), self.replica.trust.erased()
+        for table in self.schema.tables.values():
+            for _, row in self.store.rows_of(table.id) if table.blob else ():
+                live = self.store.row(table.id, row)
+                cell = in_cell(live, table.column(table.blob).id)
+                found = Register.fold(cell, table.column(table.blob).tolerance).shown
+                values = frozenset(map(digest_of, (each.op.value for each in cell))) - {None}
+                yield Named(table, row, self.replica.scope_of_row(table.id, row), values,
+                            digest_of(found.op.value) if found else None, Life.fold(live).hidden,
+                            subjects.of(table.id, row) in erased)
+
+    def names(self) -> set[Name]:
+        return {named.name for named in self.rows() if named.name}
+
+    # Where they lie
+
+    def path(self, name: Name) -> Path:
+        return self.folder / f"{quote(name[0], safe='')}-{name[1].hex()}"
+
+    def holds(self, name: Name) -> bool:
+        return self.path(name).is_file()
+
+    def read(self, name: Name, offset: int, count: int) -> bytes:
+        with open(self.path(name), "rb") as file:
+            file.seek(offset)
+            return file.read(count)
+
+    def size(self, name: Name) -> int:
+        return self.path(name).stat().st_size
+
+    def files(self) -> Iterator[tuple[Name, Path]]:
+        """All that lies there, first bytes too."""
+        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+            scope, dash, digest = path.name.partition(PART)[0].rpartition("-")
+            if dash and len(digest) == 2 * DIGEST:
+                yield (unquote(scope).encode(), bytes.fromhex(digest)), path
+
+    def put(self, name: Name, data: bytes) -> None:
+        """Durable when it returns."""
+        self.make_folder()
+        temporary = self.first_path(name, len(data))
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        self.settle(temporary, name)
+
+    def make_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+
+    def settle(self, temporary: Path, name: Name) -> None:
+        os.replace(temporary, self.path(name))
+        directory = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    # First bytes (13 §3)
+
+    def first_path(self, name: Name, size: int) -> Path:
+        path = self.path(name)
+        return path.with_name(f"{path.name}{PART}{size}")
+
+    def first(self, name: Name) -> tuple[int, int] | None:
+        """How many of the first bytes of what isn't whole lie there, of how many."""
+        for path in self.folder.glob(self.path(name).name + PART + "*"):
+            return path.stat().st_size, int(path.name.rpartition("-")[2])
+        return None
+
+    def append(self, name: Name, size: int, offset: int, data: bytes) -> bool:
+        """Puts bytes behind the first ones; False where they came whole, and aren't the blob (they go)."""
+        self.make_folder()
+        path = self.first_path(name, size)
+        with open(path, "ab") as file:
+            if file.tell() != offset:
+                return True
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.stat().st_size < size:
+            return True
+        if sha256(path.read_bytes()) != name[1]:
+            remove(path)
+            return False
+        self.settle(path, name)
+        return True
+
+    def begin_anew(self, name: Name, size: int) -> None:
+        remove(self.first_path(name, size))
+
+    # What the hub has (13 §3)
+
+    def had(self) -> set[Name]:
+        return set(self.store.db.execute("SELECT scope, digest FROM had"))
+
+    def note_had(self, name: Name) -> None:
+        with self.store.transaction():
+            self.store.db.execute("INSERT OR IGNORE INTO had VALUES (?, ?)", name)
+
+    def waiting(self) -> list[Name]:
+        """What is named, held, and not known to be at the hub."""
+        return sorted(name for name in self.names() - self.had() if self.holds(name))
+
+    def lacking(self) -> list[Name]:
+        """What may be fetched."""
+        may_read = self.replica.trust.may_read
+        return sorted(name for name in self.names() if not self.holds(name) and may_read(name[0]))
+
+    # 13 §4
+
+    def forget_erased(self) -> None:
+        """Overwrites and deletes what a row about somebody erased has, and nothing names."""
+        if not self.folder.is_dir() or not self.replica.trust.erased():
+            return
+        rows = list(self.rows())
+        named = {each.name for each in rows}
+        gone = {(each.scope, digest) for each in rows if each.is_erased for digest in each.digests} - named
+        for name, path in list(self.files()):
+            if name in gone:
+                remove(path)
+
+    def drop(self, scope: bytes) -> None:
+        for name, path in list(self.files()):
+            if name[0] == scope:
+                remove(path)
+        self.store.db.execute("DELETE FROM had WHERE scope = ?", (scope,))
+
+
+def digest_of(value: tuple | None) -> bytes | None:
+    return value[1] if value and value[0] == "blob" and len(value[1]) == DIGEST else None
+
+
+def remove(path: Path) -> None:
+    """Overwrites, and deletes."""
+    with open(path, "r+b") as file:
+        left = path.stat().st_size
+        while left > 0:
+            left -= file.write(bytes(min(left, CHUNK)))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
+def read_picture(path: Path) -> bytes:
+    """What a photo of this file would be."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} can't be read ({error.strerror})") from None
+    if not 0 < len(data) <= MAX_BLOB:
+        raise UsageError(f"{path} has {len(data)} bytes: a photo has 1 to {MAX_BLOB}")
+    return data
