@@ -17,6 +17,9 @@ public protocol BlobPort: AnyObject {
     /// Notes that the hub holds a blob.
     func noteSent(_ name: BlobName) throws
 
+    /// The hub lacks a blob that it was known to hold: it waits again.
+    func noteUnsent(_ name: BlobName) throws
+
     /// The hub doesn't take a blob.
     func noteRefused(_ name: BlobName, _ refusal: Refusal) throws
 }
@@ -45,9 +48,17 @@ public struct BlobOutline: Hashable, Sendable {
 
     public var unsent: [Blob]
     public var lacking: [Blob]
+    /// What the hub said that it holds, which may have been lost there since: it is asked again about as many of
+    /// these as there is room for, in this order.
+    public var sent: [Blob]
+    /// Whether the first of these are to be asked about even where nothing else is.
+    public var asksAgain: Bool
 
-    public init(unsent: [Blob], lacking: [Blob]) {
+    public init(
+        unsent: [Blob], lacking: [Blob], sent: [Blob] = [], asksAgain: Bool = false
+    ) {
         (self.unsent, self.lacking) = (unsent, lacking)
+        (self.sent, self.asksAgain) = (sent, asksAgain)
     }
 }
 
@@ -95,8 +106,18 @@ public struct BlobDriver {
         var blob: BlobOutline.Blob
         /// Where the next range begins.
         var offset: UInt64
-        /// Answers in a row that moved nothing.
+        /// The furthest that it has come, and answers in a row that brought it no further.
+        var furthest: UInt64
         var idleCount = 0
+
+        init(blob: BlobOutline.Blob, offset: UInt64) {
+            (self.blob, self.offset, furthest) = (blob, offset, offset)
+        }
+
+        mutating func move(to place: UInt64) {
+            idleCount = place > furthest ? 0 : idleCount + 1
+            (offset, furthest) = (place, max(furthest, place))
+        }
     }
 
     private let port: any BlobPort
@@ -129,7 +150,7 @@ public struct BlobDriver {
             var uploads: [Transfer] = []
             var downloads: [Transfer] = []
             let fetched = extent == .send ? [] : outline.lacking
-            try compare(outline.unsent, fetched, &uploads, &downloads, &progress)
+            try compare(outline, fetched, &uploads, &downloads, &progress)
             while !uploads.isEmpty || !downloads.isEmpty {
                 try move(&uploads, &downloads, &progress)
                 observe(progress)
@@ -162,38 +183,70 @@ public struct BlobDriver {
         return reply
     }
 
+    private enum Kind { case unsent, lacking, sent }
+
     /// Asks how much of each the hub holds.
     private func compare(
-        _ unsent: [BlobOutline.Blob], _ lacking: [BlobOutline.Blob],
+        _ outline: BlobOutline, _ lacking: [BlobOutline.Blob],
         _ uploads: inout [Transfer], _ downloads: inout [Transfer], _ progress: inout Progress
     ) throws {
-        let all = unsent.map { ($0, true) } + lacking.map { ($0, false) }
+        var all = outline.unsent.map { ($0, Kind.unsent) } + lacking.map { ($0, Kind.lacking) }
+        if !all.isEmpty || outline.asksAgain {
+            // What is left of a message.
+            let room = Limits.blobAsks - all.count % Limits.blobAsks
+            all += outline.sent.prefix(room % Limits.blobAsks == 0 ? 0 : room).map { ($0, .sent) }
+            if all.isEmpty { all = outline.sent.prefix(Limits.blobAsks).map { ($0, .sent) } }
+        }
         for start in stride(from: 0, to: all.count, by: Limits.blobAsks) {
             let asked = all[start..<min(start + Limits.blobAsks, all.count)]
             let request = BlobRequest(asks: asked.map { BlobRequest.Ask($0.0.name) })
             let reply = try answer(to: request, &progress)
-            for ((blob, isUnsent), holding) in zip(asked, reply.holdings) {
-                switch (isUnsent, holding) {
-                case (true, let holding?) where holding.isWhole && holding.size == blob.size:
-                    try sent(blob, &progress, counts: false)
-                case (true, let holding):
-                    let resumes = holding?.size == blob.size
-                    uploads.append(
-                        Transfer(blob: blob, offset: resumes ? holding?.held ?? 0 : 0))
-                case (false, let holding?) where holding.isWhole:
-                    guard holding.size <= Limits.blobBytes else {
-                        progress.refusals.append(
-                            Refusal(.tooLarge, "the hub has a photo of \(holding.size) bytes"))
+            for ((blob, kind), holding) in zip(asked, reply.holdings) {
+                switch kind {
+                case .unsent: try compare(unsent: blob, holding, &uploads, &progress)
+                case .lacking: try compare(lacking: blob, holding, &downloads, &progress)
+                case .sent:
+                    if let holding, holding.isWhole, holding.size == blob.size {
+                        try port.noteSent(blob.name)
                         continue
                     }
-                    // What lies here may be of what another size was said of.
-                    let resumes = blob.size == holding.size
-                    downloads.append(Transfer(blob: blob, offset: resumes ? blob.held : 0))
-                case (false, _):
-                    progress.missingAtHubCount += 1
+                    try port.noteUnsent(blob.name)
+                    progress.unsentCount += 1
+                    progress.unsentBytes += blob.size
+                    try compare(unsent: blob, holding, &uploads, &progress)
                 }
             }
         }
+    }
+
+    private func compare(
+        unsent blob: BlobOutline.Blob, _ holding: BlobReply.Holding?, _ uploads: inout [Transfer],
+        _ progress: inout Progress
+    ) throws {
+        guard let holding, holding.size == blob.size else {
+            uploads.append(Transfer(blob: blob, offset: 0))
+            return
+        }
+        guard !holding.isWhole else { return try sent(blob, &progress, counts: false) }
+        uploads.append(Transfer(blob: blob, offset: holding.held))
+    }
+
+    private func compare(
+        lacking blob: BlobOutline.Blob, _ holding: BlobReply.Holding?,
+        _ downloads: inout [Transfer], _ progress: inout Progress
+    ) throws {
+        guard let holding, holding.isWhole, holding.size > 0 else {
+            progress.missingAtHubCount += 1
+            return
+        }
+        guard holding.size <= Limits.blobBytes else {
+            progress.refusals.append(
+                Refusal(.tooLarge, "the hub has a photo of \(holding.size) bytes"))
+            return
+        }
+        // What lies here may be of what another size was said of.
+        let resumes = blob.size == holding.size
+        downloads.append(Transfer(blob: blob, offset: resumes ? blob.held : 0))
     }
 
     private func sent(
@@ -248,9 +301,7 @@ public struct BlobDriver {
         case .held(let holding) where holding.isWhole && holding.size == next.blob.size:
             try sent(next.blob, &progress, counts: true)
         case .held(let holding):
-            let before = next.offset
-            next.offset = holding.size == next.blob.size ? holding.held : 0
-            next.idleCount = next.offset > before ? 0 : next.idleCount + 1
+            next.move(to: holding.size == next.blob.size ? holding.held : 0)
             guard next.idleCount < Self.idleLimit else {
                 progress.refusals.append(
                     Refusal(.retry, "the hub takes a photo in, and doesn't get further with it"))
@@ -278,7 +329,7 @@ public struct BlobDriver {
         guard !holding.bytes.isEmpty else {
             // There was no room for it: for the first there always is.
             if isFirst { next.idleCount += 1 }
-            return next.idleCount < Self.idleLimit ? next : nil
+            return keeping(next, &progress)
         }
         guard UInt64(holding.bytes.count) <= holding.size - next.offset else {
             throw TransportFailure.notOurHub("the hub gave more of a photo than there is")
@@ -297,8 +348,15 @@ public struct BlobDriver {
             progress.lackingCount -= 1
             return nil
         }
-        next.idleCount = held > next.offset ? 0 : next.idleCount + 1
-        next.offset = held
-        return next.idleCount < Self.idleLimit ? next : nil
+        next.move(to: held)
+        return keeping(next, &progress)
+    }
+
+    /// Gives up what doesn't get further.
+    private func keeping(_ transfer: Transfer, _ progress: inout Progress) -> Transfer? {
+        if transfer.idleCount < Self.idleLimit { return transfer }
+        progress.refusals.append(
+            Refusal(.retry, "the hub has a photo, and doesn't get further with it"))
+        return nil
     }
 }

@@ -7,6 +7,8 @@ public final class CurlHub: HubPort, BlobHubPort {
     private let channel: Channel
     private let identity: DeviceKey
     private let hubPublicKey: [UInt8]
+    /// What the last answer said of when to come back, in seconds: the hub's, or that of what stood in its place.
+    public private(set) var retryAfterSeconds: Int?
 
     /// Nothing is sent yet.
     ///
@@ -59,7 +61,10 @@ public final class CurlHub: HubPort, BlobHubPort {
     /// Signed for this hub and this path.
     private func post(_ body: [UInt8], to path: String) throws(TransportFailure) -> Answer {
         let signature = RequestSignature(hub: hubPublicKey, path: path, body: body, key: identity)
-        return try channel.post(body, to: path, signature: signature)
+        retryAfterSeconds = nil
+        let answer = try channel.post(body, to: path, signature: signature)
+        retryAfterSeconds = answer.retryAfterSeconds
+        return answer
     }
 }
 

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import ReplicaStore
 
 /// What kind of picture a file is, by its first bytes.
 public enum PictureKind: String, CaseIterable, Sendable {
@@ -52,9 +52,7 @@ public enum PictureKind: String, CaseIterable, Sendable {
 
     /// Of a file; `nil` also for one that can't be read.
     init?(file path: String) {
-        guard let handle = FileHandle(forReadingAtPath: path) else { return nil }
-        defer { try? handle.close() }
-        guard let head = try? handle.read(upToCount: Self.headBytes) else { return nil }
-        self.init(Array(head))
+        guard let head = BlobFolder.head(ofFile: path, count: Self.headBytes) else { return nil }
+        self.init(head)
     }
 }

@@ -1,6 +1,5 @@
 public import Causality
 internal import FieldRecords
-internal import Foundation
 internal import Merge
 internal import RecordSchema
 public import ReplicaStore
@@ -18,6 +17,8 @@ public struct Photo: Sendable {
     public var size: UInt64?
     /// The hub is known to hold its bytes.
     public var isSent: Bool
+    /// It was of somebody who has been erased: its bytes are nowhere.
+    public var isErased: Bool
 }
 
 /// A photo that was just added.
@@ -41,7 +42,12 @@ extension Records {
         to tableName: String, _ key: String, files: [String], caption: String?, author: String
     ) throws -> (photos: [AddedPhoto], receipt: WriteReceipt) {
         let subjectTable = try table(tableName)
-        let subject = try row(in: subjectTable, key)
+        // A visit begins with whatever is recorded of it first.
+        let isVisit = subjectTable == Forum.visit && key.contains("/")
+        let visitKey = isVisit ? try visitKey(key) : nil
+        let subject =
+            try visitKey.map { replica.schema.rowID(in: subjectTable, key: $0) }
+            ?? row(in: subjectTable, key)
         guard try !replica.isAboutErased(subjectTable, subject) else {
             throw RecordError(
                 "\(key) was erased: nothing more is kept about them. Add the photo to a visit, an item or a site"
@@ -49,7 +55,7 @@ extension Records {
         }
         let kinds = PictureKind.allCases.map(\.fileExtension).joined(separator: ", ")
         for file in files where PictureKind(file: file) == nil {
-            guard FileManager.default.isReadableFile(atPath: file) else {
+            guard BlobFolder.head(ofFile: file, count: 1) != nil else {
                 throw RecordError("\(file) can't be read. No photo was added")
             }
             throw RecordError(
@@ -65,7 +71,8 @@ extension Records {
             [(Forum.photo.declared("author"), .text(author))]
             + (caption.map { [(Forum.photo.declared("caption"), .text($0))] } ?? [])
         let (photos, receipt) = try replica.write(author: author) { transaction in
-            try kept.map { file, digest, size in
+            if let visitKey { try transaction.upsert(Forum.visit, key: visitKey, []) }
+            return try kept.map { file, digest, size in
                 let key: [Value] = [
                     .integer(Int64(subjectTable.id)), .blob(subject.identifier.bytes),
                     .blob(digest.bytes),
@@ -75,6 +82,16 @@ extension Records {
             }
         }
         return (photos, receipt)
+    }
+
+    private func visitKey(_ text: String) throws -> [Value] {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2 else {
+            throw RecordError("a visit is named ITEM/DELEGATION, not \(text)")
+        }
+        return try [row(in: Forum.item, parts[0]), row(in: Forum.delegation, parts[1])].map {
+            .blob($0.identifier.bytes)
+        }
     }
 
     /// Photos in the order of their subjects.
@@ -132,7 +149,8 @@ extension Records {
             id: id, name: name,
             subject: try table.map { try self.subject($0, subject) } ?? ("?", "\(subject)"),
             caption: Self.plain(row[5]), author: Self.plain(row[4]),
-            size: entry.flatMap { $0.isWhole ? $0.size : nil }, isSent: entry?.isSent ?? false)
+            size: entry.flatMap { $0.isWhole ? $0.size : nil }, isSent: entry?.isSent ?? false,
+            isErased: try replica.isAboutErased(Forum.photo, id))
     }
 
     /// Writes a photo's bytes to a new file.
@@ -145,24 +163,12 @@ extension Records {
                 "photo \(photo.id.description.prefix(12)) isn't on this laptop: `karvan sync --photos all` "
                     + "fetches what the hub has")
         }
-        let manager = FileManager.default
         var target = path
-        var isFolder: ObjCBool = false
-        if manager.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+        if BlobFolder.isFolder(path) {
             let suffix = PictureKind(file: source).map { ".\($0.fileExtension)" } ?? ""
             target = path + "/" + photo.fileName + suffix
         }
-        guard !manager.fileExists(atPath: target) else { throw StoreError.exists(path: target) }
-        let partial = target + ".partial"
-        try? manager.removeItem(atPath: partial)
-        do {
-            try manager.copyItem(atPath: source, toPath: partial)
-            try manager.setAttributes([.posixPermissions: 0o600], ofItemAtPath: partial)
-            try manager.moveItem(atPath: partial, toPath: target)
-        } catch {
-            try? manager.removeItem(atPath: partial)
-            throw RecordError("\(target) can't be written: \(error.localizedDescription)")
-        }
+        try replica.blobs.write(photo.name, to: target)
         return target
     }
 }

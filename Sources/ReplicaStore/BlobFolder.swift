@@ -5,8 +5,8 @@ public import SyncProtocol
 /// The bytes that records name, beside a replica: the folder `REPLICA-blobs`, with a folder for each scope.
 ///
 /// A file bears its SHA-256 for a name, so its bytes never change, and a copy of the folder can be brought up to
-/// date by what is new in it. Behind the name stands `.sent` once the hub is known to hold them; `.SIZE.part` are
-/// the first bytes of one that isn't whole yet.
+/// date by what is new in it. Behind the name stands `.sent` once the hub is known to hold them, and the file's time is
+/// when it last said so; `.SIZE.SENDER.part` are the first bytes of one that isn't whole yet, each sender's by themselves.
 public struct BlobFolder: Sendable {
     public let path: String
 
@@ -20,9 +20,14 @@ public struct BlobFolder: Sendable {
         /// The bytes that lie here, from the first one on.
         public var held: UInt64
         public var isSent: Bool
+        /// Who brings it, of what isn't whole: ``BlobFolder/hub``, or the start of a device's id.
+        var sender = ""
 
         public var isWhole: Bool { held == size }
     }
+
+    /// Who brings what a laptop fetches.
+    public static let hub = "hub"
 
     /// What became of a range that came.
     public enum Taken: Hashable, Sendable {
@@ -78,10 +83,12 @@ public struct BlobFolder: Sendable {
         if suffix.isEmpty || suffix == Self.sentSuffix {
             return Entry(name: name, size: length, held: length, isSent: !suffix.isEmpty)
         }
-        guard suffix.hasPrefix("."), suffix.hasSuffix(Self.partSuffix),
-            let size = UInt64(suffix.dropFirst().dropLast(Self.partSuffix.count)), length < size
+        let words = suffix.split(separator: ".", omittingEmptySubsequences: false)
+        guard words.count == 4, words[0].isEmpty, "." + words[3] == Self.partSuffix,
+            let size = UInt64(words[1]), length < size, !words[2].isEmpty
         else { return nil }
-        return Entry(name: name, size: size, held: length, isSent: false)
+        return Entry(
+            name: name, size: size, held: length, isSent: false, sender: String(words[2]))
     }
 
     private static func size(of file: String) -> UInt64? {
@@ -106,13 +113,21 @@ public struct BlobFolder: Sendable {
         return found.sorted { $0.name < $1.name }
     }
 
-    /// - Returns: `nil` when nothing of it lies here.
-    public func entry(_ name: BlobName) -> Entry? {
-        if let whole = whole(name) { return whole }
+    /// A blob that lies here whole, or its first bytes by one sender; `nil` for neither.
+    public func entry(_ name: BlobName, from sender: String = hub) -> Entry? {
+        whole(name) ?? part(name, from: sender)
+    }
+
+    /// The first bytes of a blob by one sender.
+    public func part(_ name: BlobName, from sender: String = hub) -> Entry? {
+        parts(name).first { $0.sender == sender }
+    }
+
+    private func parts(_ name: BlobName) -> [Entry] {
         let folder = folder(name.scope)
         let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return files.lazy.filter { $0.hasPrefix(name.digest.description) }
-            .compactMap { entry(name.scope, $0, in: folder) }.first
+        return files.filter { $0.hasPrefix(name.digest.description) }
+            .compactMap { entry(name.scope, $0, in: folder) }.filter { !$0.isWhole }
     }
 
     private func whole(_ name: BlobName) -> Entry? {
@@ -127,8 +142,12 @@ public struct BlobFolder: Sendable {
 
     private func path(of entry: Entry) -> String {
         let file = file(entry.name)
-        guard entry.isWhole else { return "\(file).\(entry.size)\(Self.partSuffix)" }
+        guard entry.isWhole else { return partPath(of: entry) }
         return entry.isSent ? file + Self.sentSuffix : file
+    }
+
+    private func partPath(of entry: Entry) -> String {
+        "\(file(entry.name)).\(entry.size).\(entry.sender)\(Self.partSuffix)"
     }
 
     /// The file of a blob that is whole.
@@ -248,14 +267,23 @@ public struct BlobFolder: Sendable {
         return (name.digest, size)
     }
 
-    /// Takes a range that follows on what lies here, or begins anew: one of another size than what lies here
+    /// Takes a range that follows on what its sender has brought, or begins anew: one of another size than that
     /// begins it only from its first byte. Whole, it is on the disk before this returns.
     ///
-    /// - Parameter isSent: it comes from the hub.
-    public func take(_ part: BlobPart, isSent: Bool) throws(StoreError) -> Taken {
-        if let whole = whole(part.name) { return .held(whole.size, of: whole.size) }
-        var entry = Entry(name: part.name, size: part.size, held: 0, isSent: false)
-        if let before = self.entry(part.name) {
+    /// - Parameters:
+    ///   - isSent: it comes from the hub.
+    ///   - mustBring: the sender brings all of it, and learns before that of nothing that lies here.
+    public func take(
+        _ part: BlobPart, from sender: String = hub, isSent: Bool, mustBring: Bool = false
+    ) throws(StoreError) -> Taken {
+        let whole = whole(part.name)
+        if let whole, !mustBring {
+            try removePart(part.name, from: sender)
+            return .held(whole.size, of: whole.size)
+        }
+        var entry = Entry(
+            name: part.name, size: part.size, held: 0, isSent: false, sender: sender)
+        if let before = self.part(part.name, from: sender) {
             guard before.size == part.size || part.offset == 0 else {
                 return .held(before.held, of: before.size)
             }
@@ -267,7 +295,7 @@ public struct BlobFolder: Sendable {
         }
         guard part.offset == entry.held else { return .held(entry.held, of: entry.size) }
         try makeFolder(part.name.scope)
-        let partial = path(of: entry)
+        let partial = partPath(of: entry)
         let output = open(partial, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         guard output >= 0 else { throw StoreError.system(partial) }
         defer { close(output) }
@@ -278,8 +306,13 @@ public struct BlobFolder: Sendable {
             unlink(partial)
             return .otherBytes
         }
+        if whole != nil {
+            unlink(partial)
+            return .held(entry.size, of: entry.size)
+        }
         guard fsync(output) == 0 else { throw StoreError.system(partial) }
         entry.isSent = isSent
+        // What others have begun stays: it would tell them that there is more.
         try Self.rename(partial, to: path(of: entry))
         return .held(entry.size, of: entry.size)
     }
@@ -318,16 +351,80 @@ public struct BlobFolder: Sendable {
         try FileSwap.syncFolder(of: name)
     }
 
+    // MARK: Other files
+
+    /// The first bytes of a file; `nil` for one that can't be read.
+    public static func head(ofFile path: String, count: Int) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        return try? read(descriptor, from: 0, count: count, path)
+    }
+
+    public static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Writes a blob that is whole to a new file: it is there whole, or not at all.
+    public func write(_ name: BlobName, to target: String) throws(StoreError) {
+        guard let size = whole(name)?.size else {
+            throw .invalid("\(name.digest) isn't in \(path)")
+        }
+        guard access(target, F_OK) != 0 else { throw .exists(path: target) }
+        let partial = target + ".partial"
+        let output = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard output >= 0 else { throw StoreError.system(partial) }
+        defer {
+            close(output)
+            unlink(partial)
+        }
+        var offset: UInt64 = 0
+        while offset < size {
+            let bytes = try self.bytes(of: name, from: offset, count: Self.copyBytes)
+            guard !bytes.isEmpty else {
+                throw .damaged(path: path, detail: "\(name.digest) was cut short")
+            }
+            try Self.write(bytes, output, at: offset, partial)
+            offset += UInt64(bytes.count)
+        }
+        guard fsync(output) == 0 else { throw StoreError.system(partial) }
+        try Self.rename(partial, to: target)
+    }
+
     // MARK: What the hub holds
 
     /// Notes that the hub holds a blob.
-    public func markSent(_ name: BlobName) throws(StoreError) {
-        guard let entry = whole(name), !entry.isSent else { return }
-        try Self.rename(file(name), to: file(name) + Self.sentSuffix)
+    ///
+    /// - Parameter time: when it said so, milliseconds since 1970.
+    public func markSent(_ name: BlobName, at time: Int64) throws(StoreError) {
+        guard let entry = whole(name) else { return }
+        let sent = file(name) + Self.sentSuffix
+        if !entry.isSent { try Self.rename(file(name), to: sent) }
+        let stamp = timespec(
+            tv_sec: Int(time / 1_000), tv_nsec: Int(time % 1_000) * 1_000_000)
+        // The order in which they are asked for again, and nothing else.
+        withUnsafeTemporaryAllocation(of: timespec.self, capacity: 2) { times in
+            times.initialize(repeating: stamp)
+            _ = utimensat(AT_FDCWD, sent, times.baseAddress, 0)
+        }
+    }
+
+    /// The hub doesn't hold it after all.
+    public func markUnsent(_ name: BlobName) throws(StoreError) {
+        guard let entry = whole(name), entry.isSent else { return }
+        try Self.rename(file(name) + Self.sentSuffix, to: file(name))
+    }
+
+    /// When the hub last said that it holds what lies here of a blob, milliseconds since 1970.
+    func sentTime(_ entry: Entry) -> Int64 {
+        var status = stat()
+        guard stat(path(of: entry), &status) == 0 else { return 0 }
+        return Int64(status.st_mtim.tv_sec) * 1_000 + Int64(status.st_mtim.tv_nsec) / 1_000_000
     }
 
     /// Nothing is known any more of what the hub holds.
-    func forgetSent() throws(StoreError) {
+    package func forgetSent() throws(StoreError) {
         for entry in entries() where entry.isSent {
             try Self.rename(file(entry.name) + Self.sentSuffix, to: file(entry.name))
         }
@@ -336,7 +433,7 @@ public struct BlobFolder: Sendable {
     // MARK: Removing
 
     /// Overwrites what lies here of a blob, and takes it away.
-    func remove(_ entry: Entry) throws(StoreError) {
+    package func remove(_ entry: Entry) throws(StoreError) {
         let file = path(of: entry)
         let descriptor = open(file, O_WRONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
@@ -356,18 +453,23 @@ public struct BlobFolder: Sendable {
         try FileSwap.syncFolder(of: file)
     }
 
+    /// Takes away what a sender has begun who is told that the blob is here.
+    package func removePart(_ name: BlobName, from sender: String) throws(StoreError) {
+        if let part = part(name, from: sender) { try remove(part) }
+    }
+
     // MARK: Copies
 
     /// What a folder holds that was copied.
-    struct Copied {
-        var count = 0
-        var bytes: UInt64 = 0
+    package struct Copied {
+        package var count = 0
+        package var bytes: UInt64 = 0
         /// Those that weren't: a disk has damaged them.
-        var damagedCount = 0
+        package var damagedCount = 0
     }
 
     /// Copies what another folder holds whole and this one lacks, as a backup and its restoration do.
-    func copy(from other: BlobFolder) throws(StoreError) -> Copied {
+    package func copy(from other: BlobFolder) throws(StoreError) -> Copied {
         var sum = Copied()
         for entry in other.entries() where entry.isWhole {
             if whole(entry.name)?.size != entry.size {
@@ -378,7 +480,7 @@ public struct BlobFolder: Sendable {
                     sum.damagedCount += 1
                     continue
                 }
-                if entry.isSent { try markSent(entry.name) }
+                if entry.isSent { try markSent(entry.name, at: other.sentTime(entry)) }
             }
             sum.count += 1
             sum.bytes += entry.size

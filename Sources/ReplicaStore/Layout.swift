@@ -10,6 +10,8 @@ enum Layout {
     /// The number of this layout: `PRAGMA user_version`. Those up to ``lastTrial`` were of format 0.
     static let version: Int64 = 7
     static let lastTrial: Int64 = 6
+    // A later layout notes its number in `sy_meta` too (``MetaKey/layout``): a repair goes by that alone, for
+    // the file's head may be what is damaged.
     /// The column of each declared table that holds the row's clocks; no schema may declare it.
     static let clockColumn = "sy_clk"
 
@@ -27,6 +29,7 @@ enum Layout {
         MetaKey.renew, MetaKey.holes, MetaKey.root, MetaKey.hubCertificate, MetaKey.certificate,
         MetaKey.refusal, MetaKey.kept, MetaKey.takenBack, MetaKey.branches, MetaKey.naming,
         MetaKey.epoch, MetaKey.scopes, MetaKey.laneCount, MetaKey.vacuum, MetaKey.reading,
+        MetaKey.layout,
     ]
 
     static let tables = """
@@ -282,6 +285,8 @@ enum MetaKey {
     static let scopes = "scopes"
     /// How much of what others write the builds could read that had the file: see ``Limits/reading``.
     static let reading = "reading"
+    /// The number of a layout behind this build's, as the build notes it that has it.
+    static let layout = "layout"
     /// How often changes have got other names.
     static let naming = "naming"
     /// Changes are missing that others here rest on; see ``Replica/mend()``.

@@ -52,6 +52,8 @@ extension Replica {
         public var unsent: [BlobFolder.Entry] = []
         /// They don't lie here; of some a part does.
         public var lacking: [BlobName] = []
+        /// They lie here, and the hub said that it holds them: that the longest ago comes first.
+        public var sent: [(entry: BlobFolder.Entry, milliseconds: Int64)] = []
         /// Those that lie here.
         public var heldCount = 0
     }
@@ -62,8 +64,13 @@ extension Replica {
         guard !lacking.isEmpty else { return standing }
         for entry in blobs.entries() where entry.isWhole && lacking.remove(entry.name) != nil {
             standing.heldCount += 1
-            if !entry.isSent { standing.unsent.append(entry) }
+            if entry.isSent {
+                standing.sent.append((entry, blobs.sentTime(entry)))
+            } else {
+                standing.unsent.append(entry)
+            }
         }
+        standing.sent.sort { ($0.milliseconds, $0.entry.name) < ($1.milliseconds, $1.entry.name) }
         standing.lacking = lacking.sorted()
         return standing
     }
@@ -84,27 +91,53 @@ extension Replica {
         return !rows.streams.records.values.contains { $0.scope == scope }
     }
 
-    /// What rows about erased people name, hidden ones among them.
+    /// What is said about erased people names: in rows, hidden ones among them, and in runs that are kept aside.
     private func blobsOfErased() throws(StoreError) -> Set<BlobName> {
         guard try !erasedPeople().isEmpty else { return [] }
         return try read { () throws(StoreError) in
-            var names: Set<BlobName> = []
+            var names = try blobsAside(ofErased: true)
             for (table, column) in tablesWithBlobs {
                 let found = try connection.rows(
                     "SELECT id FROM \(table.name) UNION SELECT id FROM sy_row WHERE tbl = ?",
                     .integer(Int64(table.id)))
                 for id in found.compactMap({ Self.rowID($0[0]) })
                 where try isAboutErased(table, id) {
-                    let state = try state(table.id, id)
-                    let fold = RegisterFold(state[CellKey(column.id)], policy: column.policy)
-                    if let value = fold.shown?.action.value,
-                        let name = try blobName(value, of: id, in: table)
-                    {
-                        names.insert(name)
+                    for operation in try state(table.id, id)[CellKey(column.id)].live {
+                        if let value = operation.action.value,
+                            let name = try blobName(value, of: id, in: table)
+                        {
+                            names.insert(name)
+                        }
                     }
                 }
             }
             return names
         }
+    }
+
+    /// What runs name that are kept aside: they may count one day.
+    ///
+    /// - Parameter ofErased: what is about people who have been erased; else what is about nobody who was.
+    package func blobsAside(ofErased: Bool) throws(StoreError) -> Set<BlobName> {
+        let tables = tablesWithBlobs
+        let people = try erasedPeople()
+        guard !tables.isEmpty else { return [] }
+        var names: Set<BlobName> = []
+        for kept in try quarantinedRuns() {
+            for change in try rawChangesets(of: kept)?.flatMap(\.rows) ?? [] {
+                guard let (table, column) = tables.first(where: { $0.table.id == change.table })
+                else { continue }
+                func written(_ column: Column) -> Value? {
+                    change.operations.last { $0.cell.column == column.id }?.action.value
+                }
+                guard let value = written(column),
+                    let name = try blobName(value, of: change.row, in: table)
+                else { continue }
+                let subject = try subject(of: change.row, in: table, writing: written)
+                let isOfErased = subject.person(of: change.row).map(people.contains) ?? false
+                if isOfErased == ofErased { names.insert(name) }
+            }
+        }
+        return names
     }
 }

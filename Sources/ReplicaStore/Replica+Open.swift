@@ -109,10 +109,12 @@ extension Replica {
         return count
     }
 
+    /// - Parameter name: what to call the file; `nil` for what it is called.
     static func identify(
-        _ connection: Connection, _ schema: Schema, as id: Int64 = Layout.applicationID
+        _ connection: Connection, _ schema: Schema, as id: Int64 = Layout.applicationID,
+        named name: String? = nil
     ) throws(StoreError) {
-        let path = connection.path
+        let path = name ?? connection.path
         let found = try connection.value("PRAGMA application_id")
         guard found == .integer(id) || found != .integer(Layout.backupID) else {
             throw .notAReplica(

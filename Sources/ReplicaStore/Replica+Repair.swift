@@ -119,6 +119,9 @@ extension Replica {
             throw .newerSchema(
                 path: path, version: UInt64(clamping: version), known: schema.version)
         }
+        if let layout = file.meta[MetaKey.layout]?.integer, layout > Layout.version {
+            throw .newer(path: path, layout: layout)
+        }
         if file.meta["format"]?.integer == 0 { throw .trial(path: path) }
         guard !file.streams.isEmpty || !file.runs.isEmpty || !file.meta.isEmpty else {
             throw .notAReplica(path: path, detail: "nothing of a replica can be read in it")

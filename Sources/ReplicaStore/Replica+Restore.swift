@@ -91,7 +91,7 @@ extension Replica {
             throw StoreError.notAReplica(
                 path: file, detail: "it is no backup: `karvan backup FILE` makes them")
         }
-        try identify(connection, schema, as: Layout.backupID)
+        try identify(connection, schema, as: Layout.backupID, named: file)
         try configureCopy(connection)
         guard case .blob(let seed)? = try connection.meta(MetaKey.backupKey),
             let key = DeviceKey(seed: seed)

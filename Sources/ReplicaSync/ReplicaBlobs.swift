@@ -12,15 +12,26 @@ public final class ReplicaBlobs: BlobPort {
         // A build that knew nothing of blobs may have erased somebody.
         try replica.removeForgottenBlobs()
         let standing = try replica.blobStanding()
+        func outlined(_ entry: BlobFolder.Entry) -> BlobOutline.Blob {
+            BlobOutline.Blob(name: entry.name, size: entry.size, held: entry.held)
+        }
+        // Of a scope that may be read no more the hub says nothing.
+        let sent = try standing.sent.filter { try replica.mayRead($0.entry.name.scope) }
+        let now = replica.environment.wallMilliseconds()
+        let asksAgain =
+            sent.first.map { abs(now - $0.milliseconds) > Self.trustMilliseconds } ?? false
         return BlobOutline(
-            unsent: standing.unsent.map {
-                BlobOutline.Blob(name: $0.name, size: $0.size, held: $0.size)
-            },
+            unsent: standing.unsent.map(outlined),
             lacking: standing.lacking.map { name in
                 let part = replica.blobs.entry(name)
                 return BlobOutline.Blob(name: name, size: part?.size ?? 0, held: part?.held ?? 0)
-            })
+            },
+            sent: sent.map { outlined($0.entry) }, asksAgain: asksAgain)
     }
+
+    /// For so long a hub is believed that said that it holds a blob: then it is asked again, for its disk may have
+    /// been put back to before.
+    private static let trustMilliseconds: Int64 = 24 * 3_600_000
 
     public func bytes(of name: BlobName, from offset: UInt64, count: Int) throws -> [UInt8] {
         try replica.blobs.bytes(of: name, from: offset, count: count)
@@ -33,11 +44,15 @@ public final class ReplicaBlobs: BlobPort {
         }
     }
 
-    public func noteSent(_ name: BlobName) throws { try replica.blobs.markSent(name) }
+    public func noteSent(_ name: BlobName) throws {
+        try replica.blobs.markSent(name, at: replica.environment.wallMilliseconds())
+    }
+
+    public func noteUnsent(_ name: BlobName) throws { try replica.blobs.markUnsent(name) }
 
     /// Of a scope that is left, nothing waits for what no record at the hub names.
     public func noteRefused(_ name: BlobName, _ refusal: Refusal) throws {
         guard refusal.code == .scope, try !replica.mayRead(name.scope) else { return }
-        try replica.blobs.markSent(name)
+        try noteSent(name)
     }
 }

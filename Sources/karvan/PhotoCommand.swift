@@ -102,6 +102,7 @@ struct PhotoList: ParsableCommand {
 
 extension Photo {
     fileprivate var place: String {
+        if isErased { return "(erased)" }
         guard size != nil else { return "not on this laptop" }
         return isSent ? "here and on the hub" : "here, waits to be sent"
     }
@@ -111,7 +112,8 @@ extension Photo {
             ("id", .string(id.description)), ("sha256", .string(name.digest.description)),
             ("table", .string(subject.kind)), ("record", .string(subject.name)),
             ("bytes", size.map { .integer(Int64($0)) } ?? .null), ("here", .bool(size != nil)),
-            ("sent", .bool(isSent)), ("caption", .string(caption)), ("author", .string(author)),
+            ("sent", .bool(isSent)), ("erased", .bool(isErased)), ("caption", .string(caption)),
+            ("author", .string(author)),
         ])
     }
 }

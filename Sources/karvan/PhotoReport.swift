@@ -46,6 +46,12 @@ struct PhotoReport {
             + "the replica\(why)"
     }
 
+    private var ofPhotos: String {
+        progress.unsentCount > 0
+            ? ". Of photos \(waiting)"
+            : ", and all photos of this laptop: the next sync fetches the others"
+    }
+
     private var reasons: [String] {
         var found: [String] = []
         for refusal in progress.refusals where !found.contains(refusal.explanation) {
@@ -58,10 +64,18 @@ struct PhotoReport {
     var failure: CommandFailure? {
         guard case .failed(let reason) = outcome else { return nil }
         var failure = CommandFailure(describing: reason)
-        failure?.message += ". All changes are with the hub. Of photos \(waiting)"
+        failure?.message += ". All changes are with the hub" + ofPhotos
         failure?.facts.append(("waiting", .integer(0)))
         failure?.facts.append(("photos_waiting", .integer(Int64(progress.unsentCount))))
         return failure
+    }
+
+    /// Somebody stopped it.
+    var interruption: CommandFailure? {
+        guard outcome == .interrupted else { return nil }
+        return CommandFailure(
+            .stopped, "stopped: all changes are with the hub" + ofPhotos,
+            facts: [("photos_waiting", .integer(Int64(progress.unsentCount)))])
     }
 
     var json: JSONValue {

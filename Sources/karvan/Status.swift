@@ -295,7 +295,7 @@ private struct Facts {
     private var decisions: [(String, JSONValue)] {
         [
             (
-                "decisionsconflicts",
+                "open_conflicts",
                 .object([
                     ("class_1", .integer(Int64(conflicts.toNote))),
                     ("class_2", .integer(Int64(conflicts.toDecide))),

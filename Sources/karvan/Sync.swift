@@ -69,10 +69,18 @@ struct Sync: ParsableCommand {
         if let peer { return try visit(peer, replica) }
         guard watch else {
             let hub = try connect(try link(of: replica), replica)
-            var report = try session(replica, hub)
+            var report: SyncReport
+            do {
+                report = try session(replica, hub)
+            } catch let failure as CommandFailure where failure.status == .refused {
+                // What is kept aside of a laptop that was revoked may be admitted, and photos with it.
+                _ = try? movePhotos(replica, hub, fetches: false) { !StopSignal.isStopped }
+                throw failure
+            }
             report.photos = try movePhotos(replica, hub) { !StopSignal.isStopped }
             report.dropped = try replica.dropUnreadableScopes()
             if let failure = report.photos?.failure { throw failure }
+            if let failure = report.photos?.interruption { throw failure }
             return try common.print(report.text, report.json(statistics: hub.statistics))
         }
         try watch(replica)
@@ -142,13 +150,14 @@ struct Sync: ParsableCommand {
     /// - Parameter goesOn: asked before each piece.
     /// - Returns: `nil` where none are to go.
     private func movePhotos(
-        _ replica: Replica, _ hub: CurlHub, goesOn: @escaping () -> Bool
+        _ replica: Replica, _ hub: CurlHub, fetches: Bool = true, goesOn: @escaping () -> Bool
     ) throws -> PhotoReport? {
         guard photos != .none else { return nil }
         let line = SyncProgressLine(replica.environment, isQuiet: common.json || watch)
         let driver = BlobDriver(
             port: ReplicaBlobs(replica), hub: hub, goesOn: goesOn, observe: line.moved)
-        let (outcome, progress) = try driver.run(photos == .all ? .sendAndFetch : .send)
+        let (outcome, progress) = try driver.run(
+            fetches && photos == .all ? .sendAndFetch : .send)
         line.end()
         return PhotoReport(outcome: outcome, progress: progress)
     }
@@ -250,8 +259,13 @@ struct Sync: ParsableCommand {
                 failures += 1
                 StandardError.print("karvan: \(failure.message).")
             }
-            let pause = failures > 0 ? pause(after: failures) : nil
-            if try !wait(replica, &seen, news, pause) {
+            var pause = failures > 0 ? pause(after: failures) : nil
+            // Who says when to come back is busy: a change here doesn't make it less so.
+            let isTold = hub.retryAfterSeconds != nil && failures > 0
+            if isTold, let seconds = hub.retryAfterSeconds {
+                pause = max(pause ?? 0, min(Double(seconds), Self.longestPause))
+            }
+            if try !wait(replica, &seen, news, pause, isPatient: isTold) {
                 // What lay between is gone with the network of then.
                 hub = try connect(known, replica)
                 news.end()
@@ -283,6 +297,9 @@ struct Sync: ParsableCommand {
     /// A hub that says when there is news is asked all the same, so that the last success is not long ago.
     private static let calmSeconds = 60
 
+    /// However long a server says that it will be busy, in seconds.
+    private static let longestPause: Double = 3_600
+
     /// Twice as long after each failure, up to a minute, and never quite as long as others': a hub that comes back
     /// isn't asked by all at once.
     private func pause(after failures: Int) -> Double {
@@ -293,20 +310,23 @@ struct Sync: ParsableCommand {
 
     /// Until another process has written here, the hub has something new, or the time is up.
     ///
-    /// - Parameter pause: after a failure, in seconds.
+    /// - Parameters:
+    ///   - pause: after a failure, in seconds.
+    ///   - isPatient: whether it waits for the end of that, whatever is new.
     /// - Returns: `false` when this laptop has slept meanwhile.
     private func wait(
-        _ replica: Replica, _ seen: inout Int64, _ news: HubWatch, _ pause: Double?
+        _ replica: Replica, _ seen: inout Int64, _ news: HubWatch, _ pause: Double?,
+        isPatient: Bool
     ) throws -> Bool {
         let start = replica.environment.monotonicMilliseconds()
-        while !StopSignal.isStopped, !news.isNews {
+        while !StopSignal.isStopped, isPatient || !news.isNews {
             let calm = Double(news.isLive ? max(every, Self.calmSeconds) : every)
             let seconds = pause ?? calm
             let now = replica.environment.monotonicMilliseconds()
             guard now < start + Int64(seconds * 1_000) else { break }
             let version = try replica.foreignVersion()
             defer { seen = version }
-            if version != seen { break }
+            if version != seen, !isPatient { break }
             let before = Self.bootMilliseconds
             usleep(100_000)
             guard Self.bootMilliseconds - before < 5_000 else { return false }

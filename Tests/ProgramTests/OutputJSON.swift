@@ -40,6 +40,11 @@ import Testing
         Printed("set", "person", "AZ-014", "role=speaker", members: "table id changed changes"),
         Printed("delete", "person", "AZ-180", members: "table id changes"),
         Printed("erase", "AZ-180", members: "people dry_run emptied changes"),
+        Printed(
+            "photo", "add", "item", "V12", "p.jpg", members: "table record photos changes"),
+        Printed("photo", "list", members: "photos"),
+        Printed(
+            "photo", "save", String(OutputJSON.pictureHash.prefix(8)), members: "file id sha256"),
         Printed("list", "attendance", members: "table rows"),
         Printed("list", "attendance_summary", "--item", "P07", members: "table rows"),
         Printed("list", "person", members: "table rows"),
@@ -64,7 +69,7 @@ import Testing
             members: """
                 replica name device hub waiting oldest_waiting last_success clock_offset_ms \
                 open_conflicts quarantined scopes refused lost_commits left unreadable_rows \
-                erasures_asked unreadable_values rows changes
+                erasures_asked unreadable_values photos rows changes
                 """),
         Printed("status", "--mine", "--last", "3", members: "changes refused"),
         Printed(
@@ -77,9 +82,13 @@ import Testing
             "sync",
             members: """
                 sent received waiting quarantined_runs dropped_scopes round_trips \
-                clock_offset_ms bytes_out bytes_in
+                clock_offset_ms photos bytes_out bytes_in
                 """),
     ]
+
+    /// A picture of no more than its head, and its SHA-256.
+    static let picture = Data([0xff, 0xd8, 0xff, 0xe0])
+    static let pictureHash = "ba4f25bf16ba4be6bc7d3276fafeb67f9eb3c5df042bc3a405e1af15b921eed7"
 
     /// Runs it, holds the object against its members and gives it back.
     @discardableResult
@@ -106,6 +115,7 @@ import Testing
     @Test func `every command that records or shows`() throws {
         let forum = try Forum(prepared: ["L1"])
         try forum.connect("L1")
+        try Self.picture.write(to: forum.path("p.jpg"))
         try expect(
             Printed("init", "--name", "new", members: "replica name device stream"), in: forum,
             on: "new")
@@ -168,7 +178,9 @@ import Testing
                 "certificate", "show", "--store", "hub.sqlite",
                 members: "pin next_pin names good_until told"), program: "karvan-hub", in: forum)
         try expect(
-            Printed("backup", "hub.karvan", "--store", "hub.sqlite", members: "backup \(facts)"),
+            Printed(
+                "backup", "hub.karvan", "--store", "hub.sqlite",
+                members: "backup \(facts) photos damaged_photos"),
             program: "karvan-hub", in: forum)
         try expect(
             Printed(

@@ -111,6 +111,34 @@ import Testing
         try laptop.must("sync")
     }
 
+    /// Without its word it would be asked again after one, three and seven seconds, and at each change here.
+    @Test func `a watch leaves a busy server alone for as long as it says`() throws {
+        let forum = try Forum(small: ["L1"])
+        let laptop = Laptop("L1", forum)
+        try laptop.must("attend", "P07", Forum.badges[0])
+        forum.stopHub()
+        let port = forum.url.split(separator: ":").last.map(String.init) ?? ""
+        let store = forum.hubStore.file.path
+        let listener = try Script.start(
+            Script.listener, [port, "tls-busy", "\(store).tls-cert.pem", "\(store).tls-key.pem"],
+            in: forum.directory)
+        func askedCount() -> Int { listener.printed.split(separator: "\n").count { $0 == "asked" } }
+        let watch = try laptop.start(["sync", "--watch", "--every", "1"])
+        #expect(becomesTrue(withinSeconds: 30) { askedCount() > 0 })
+        for badge in Forum.badges[1..<4] { try laptop.must("attend", "P07", badge) }
+        Thread.sleep(forTimeInterval: 9)
+        #expect(askedCount() == 1)
+        watch.signal(SIGTERM)
+        let ended = try watch.finish(limitSeconds: 20)
+        #expect(ended.errors.contains("Try again in 90 s"), "\(ended.errors)")
+        #expect(try laptop.waiting() == 4)
+        listener.signal(SIGKILL)
+        _ = try listener.finish()
+        try forum.startHub()
+        try laptop.must("sync")
+        #expect(try laptop.waiting() == 0)
+    }
+
     @Test func `people are recorded at once while a sync hangs in the network`() throws {
         let forum = try Forum(small: ["L1"])
         let laptop = Laptop("L1", forum)

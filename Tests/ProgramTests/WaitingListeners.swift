@@ -41,7 +41,7 @@ enum Obstacle: String, CaseIterable, Sendable, CustomTestStringConvertible {
 /// Python programs that tests put in a hub's or in another program's place. Each ends by itself
 /// after two minutes.
 enum Script {
-    /// Arguments: port, mode, certificate, key. Prints `ready`.
+    /// Arguments: port, mode, certificate, key. Prints `ready`, and `asked` for each request to a busy one.
     static let listener = """
         import signal, socket, ssl, sys, threading, time
         signal.alarm(120)
@@ -51,6 +51,8 @@ enum Script {
             "tls-cut": b"HTTP/1.1 200 OK\\r\\nContent-Length: 100\\r\\n\\r\\nhalf",
             "tls-page": b"HTTP/1.1 200 OK\\r\\nContent-Type: text/html\\r\\n"
                 b"Content-Length: 5\\r\\n\\r\\n<html",
+            "tls-busy": b"HTTP/1.1 503 Service Unavailable\\r\\nRetry-After: 90\\r\\n"
+                b"Content-Length: 0\\r\\n\\r\\n",
             "tls-502": b"HTTP/1.1 502 Bad Gateway\\r\\nContent-Length: 0\\r\\n\\r\\n",
         }
         def serve(peer):
@@ -64,7 +66,8 @@ enum Script {
                     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                     context.load_cert_chain(certificate, key)
                     peer = context.wrap_socket(peer, server_side=True)
-                    peer.recv(65536)
+                    if peer.recv(65536) and mode == "tls-busy":
+                        print("asked", flush=True)
                     if mode in answers:
                         peer.sendall(answers[mode])
                     if mode in ("tls-silent", "tls-half"):

@@ -65,6 +65,8 @@ def inputs():
         for member in ("bytes", "wait", "ends"):
             if member in vector["given"]:
                 yield "meeting", unfold(vector["given"][member])
+    for vector in vectors("blobs"):
+        yield "blob", unfold(vector["given"]["bytes"])
     for name in NAMES:
         yield "names", name.encode()
     for number, name in enumerate(LISTS):

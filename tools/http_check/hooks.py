@@ -12,6 +12,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 import schemathesis  # noqa: E402
 from checker.encoding import Reader  # noqa: E402
 from checker.kinds_of_trust import request as signature  # noqa: E402
+from checker.blobs import BlobReply, BlobRequest  # noqa: E402
 from checker.limits import Reject  # noqa: E402
 from checker.meetings import Ends, Wait  # noqa: E402
 from checker.messages import Enrolled, Enrolment, Refusal, Reply, Request  # noqa: E402
@@ -23,9 +24,9 @@ from schemathesis.generation.meta import TestPhase  # noqa: E402
 from http_check import plans  # noqa: E402
 
 TYPE, TEXT = "application/vnd.karvan.1+cbor", "text/plain; charset=utf-8"
-ENROL, EXCHANGE, WAIT, HEALTH = "/v1/enrol", "/v1/exchange", "/v1/wait", "/v1/health"
-METHODS = {ENROL: "POST", EXCHANGE: "POST", WAIT: "POST", HEALTH: "GET, HEAD"}
-SIGNED = {EXCHANGE: Request, WAIT: Wait}
+ENROL, EXCHANGE, WAIT, BLOBS, HEALTH = "/v1/enrol", "/v1/exchange", "/v1/wait", "/v1/blobs", "/v1/health"
+METHODS = {ENROL: "POST", EXCHANGE: "POST", WAIT: "POST", BLOBS: "POST", HEALTH: "GET, HEAD"}
+SIGNED = {EXCHANGE: Request, WAIT: Wait, BLOBS: BlobRequest}
 SIGNATURE = "Karvan-Signature"
 # 07 §2
 STATUS = {"RETRY": 503, "GAP": 409, "FORK": 409, "REWOUND": 409, "EPOCH": 409, "REVOKED": 403, "SCOPE": 403,
@@ -34,7 +35,8 @@ STATUS = {"RETRY": 503, "GAP": 409, "FORK": 409, "REWOUND": 409, "EPOCH": 409, "
 found = plans.load()
 log = Path(os.environ["KARVAN_HTTP_LOG"])
 seeds = st.binary(min_size=8, max_size=8)
-bodies = {ENROL: seeds.map(found.enrolment), EXCHANGE: seeds.map(found.exchange), WAIT: seeds.map(found.wait)}
+bodies = {ENROL: seeds.map(found.enrolment), EXCHANGE: seeds.map(found.exchange), WAIT: seeds.map(found.wait),
+          BLOBS: seeds.map(found.blobs)}
 schemathesis.openapi.media_type(TYPE, st.one_of(*bodies.values()))
 
 
@@ -115,6 +117,11 @@ def message(path: str, case, response) -> None:
             ends, wait = Ends.decode(response.content), Wait.decode(case.body)
             assert len(ends.cursors) == len(wait.places), "another number of cursors than the wait has places"
             assert ends.scopes[:1] == (b"forum",), "the base scope isn't the first that may be read"
+            return
+        if path == BLOBS:
+            held, request = BlobReply.decode(response.content), BlobRequest.decode(case.body)
+            assert len(held.holdings) == len(request.asks), "another number of holdings than the request has asks"
+            assert (held.taken is None) == (request.part is None), "what became of the part, and there was none"
             return
         reply = Reply.decode(response.content)
         asked = Request.decode(case.body)

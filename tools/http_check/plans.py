@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
+from checker.blobs import Ask, BlobRequest, Part
 from checker.encoding import encode, encode_head
 from checker.identity import digest, sha256, stream_id
 from checker.kinds_of_trust import enrolment, raw_public
@@ -141,6 +142,31 @@ class Plans:
         places = tuple(Place(scope, rng.choice([self.cursor, unknown_cursor])(rng, scope))
                        for scope in rng.sample(scopes, rng.randint(0, len(scopes))))
         return Wait(rng.choice([0, 1, 30]), places).encode(), self.signer(rng)
+
+    # Blobs
+
+    def blobs(self, seed: bytes) -> bytes:
+        return self.draw({
+            "blobs": (20, self.some_blobs), "other key": (3, lambda rng: (self.some_blobs(rng)[0], rng.randbytes(32))),
+            "not signed": (3, lambda rng: (self.some_blobs(rng)[0], None)),
+            "mutated": (8, lambda rng: changed(rng, self.some_blobs(rng), mutated)),
+            "format": (3, lambda rng: changed(rng, self.some_blobs(rng), reformatted)),
+            "further items": (3, lambda rng: changed(rng, self.some_blobs(rng), longer)),
+            "cbor": (3, lambda rng: (cbor(rng), self.signer(rng))),
+            "too long": (1, lambda rng: (bytes(MOST + rng.choice([0, 1])), self.signer(rng)))}, seed)
+
+    def some_blobs(self, rng: Random) -> tuple[bytes, bytes]:
+        """Asks of any scope, and a part or none, of any size."""
+        def scope() -> bytes:
+            return rng.choice([scope.encode() for scope in self.world.scopes] + [odd_scope(rng)])
+
+        asks = tuple(Ask(scope(), rng.randbytes(32), rng.choice([None, 0, rng.getrandbits(40), (1 << 64) - 1]))
+                     for _ in range(rng.choice([0, 1, 3, 256])))
+        data = rng.randbytes(rng.choice([1, 9, 262_144]))
+        offset = rng.choice([0, 0, 262_144, rng.getrandbits(62)])
+        size = offset + len(data) + rng.choice([0, 0, 1, rng.getrandbits(30)])
+        part = Part(scope(), rng.randbytes(32), size, offset, data) if rng.random() < 0.6 else None
+        return BlobRequest(asks, part).encode(), self.signer(rng)
 
     # Enrolments
 

@@ -27,7 +27,7 @@ package struct Violation: Error, CustomStringConvertible {
 
 /// Every target, under the name that the command line and the folders of inputs have.
 package enum FuzzTargetName: String, CaseIterable, Sendable {
-    case cbor, changeset, sealing, columns, run, batch, bundle, meeting, enrolment, csv, names
+    case cbor, changeset, sealing, columns, run, batch, bundle, meeting, blob, enrolment, csv, names
 
     package var target: any FuzzTarget {
         switch self {
@@ -39,6 +39,7 @@ package enum FuzzTargetName: String, CaseIterable, Sendable {
         case .batch: BatchTarget()
         case .bundle: BundleTarget()
         case .meeting: MeetingTarget()
+        case .blob: BlobTarget()
         case .enrolment: EnrolmentTarget()
         case .csv: CSVTarget()
         case .names: NamesTarget()
