@@ -203,7 +203,7 @@ let package = Package(
         // Not on the programs that it starts: their linking is not the tests'. It computes nothing that an
         // optimiser would help.
         .testTarget(
-            name: "ProgramTests", dependencies: ["ProgramOutput"],
+            name: "ProgramTests", dependencies: ["ProgramOutput", crypto],
             swiftSettings: rules + [.unsafeFlags(["-Onone"])]),
         tests("FuzzTests", ["FuzzTargets"]),
         tests("QRCodeTests", ["QRCodes"]),

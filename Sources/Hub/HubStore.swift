@@ -66,8 +66,8 @@ package final class HubStore {
         try voidTokensIfRestored()
         try certifyIfNew()
         try finishTakingBack()
-        // A build that knew nothing of blobs may have erased somebody.
-        try replica.removeForgottenBlobs()
+        // A build that knew nothing of blobs may have erased somebody. What can't be read keeps nobody from serving.
+        try? replica.removeForgottenBlobs()
     }
 
     package func close() { replica.close() }

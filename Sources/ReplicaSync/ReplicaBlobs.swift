@@ -10,7 +10,7 @@ public final class ReplicaBlobs: BlobPort {
 
     public func outline() throws -> BlobOutline {
         // A build that knew nothing of blobs may have erased somebody.
-        try replica.removeForgottenBlobs()
+        try? replica.removeForgottenBlobs()
         let standing = try replica.blobStanding()
         func outlined(_ entry: BlobFolder.Entry) -> BlobOutline.Blob {
             BlobOutline.Blob(name: entry.name, size: entry.size, held: entry.held)

@@ -14,8 +14,8 @@ struct Sync: ParsableCommand {
         commandName: "sync",
         abstract: "Send what was recorded here and fetch what others recorded.",
         discussion: """
-            Ends with 0 when both sides hold the same. When no hub answers it ends with 69 and says
-            how many changes wait: they are safe in the replica. A long sync says how far it is.
+            Ends with 0 when both sides hold the same. When no hub answers it ends with 69 and says how many \
+            changes wait: they are safe in the replica. A long sync says how far it is. \
             Ctrl-C ends it with 130, between two transactions: what was sent and received is kept.
 
             Photos go after everything else, a piece at a time: what a bad line breaks off goes on there the next \
