@@ -11,10 +11,12 @@ from checker.blobs import DIGEST, MAX_BLOB
 from checker.folds import Life, Register, in_cell
 from checker.identity import sha256
 from checker.model import Changeset
+from checker.runs import Header
 
 from pyclient.about import Subjects
 from pyclient.replica import Replica
 from pyclient.schema import Table, UsageError
+from pyclient.store import wall
 
 PART = ".part-"
 CHUNK = 1 << 20
@@ -142,11 +144,22 @@ class Blobs:
     # What the hub has (13 §3)
 
     def had(self) -> set[Name]:
-        return set(self.store.db.execute("SELECT scope, digest FROM had"))
+        return set(self.store.db.execute("SELECT scope, digest FROM at_hub"))
 
     def note_had(self, name: Name) -> None:
         with self.store.transaction():
-            self.store.db.execute("INSERT OR IGNORE INTO had VALUES (?, ?)", name)
+            self.store.db.execute("INSERT OR REPLACE INTO at_hub VALUES (?, ?, ?)", (*name, wall()))
+
+    def note_lost(self, name: Name) -> None:
+        """The hub hasn't it, whatever it has said."""
+        with self.store.transaction():
+            self.store.db.execute("DELETE FROM at_hub WHERE scope = ? AND digest = ?", name)
+
+    def told_before(self, time: int) -> list[Name]:
+        """What the hub has said before then that it has; what was said the longest ago comes first."""
+        named, may_read = self.names(), self.replica.trust.may_read
+        found = self.store.db.execute("SELECT scope, digest FROM at_hub WHERE told < ? ORDER BY told", (time,))
+        return [name for name in found if name in named and may_read(name[0]) and self.holds(name)]
 
     def waiting(self) -> list[Name]:
         """What is named, held, and not known to be at the hub."""
@@ -160,21 +173,43 @@ class Blobs:
     # 13 §4
 
     def forget_erased(self) -> None:
-        """Overwrites and deletes what a row about somebody erased has, and nothing names."""
+        """Overwrites and deletes what something about somebody erased has, and nothing names."""
         if not self.folder.is_dir() or not self.replica.trust.erased():
             return
         rows = list(self.rows())
         named = {each.name for each in rows}
-        gone = {(each.scope, digest) for each in rows if each.is_erased for digest in each.digests} - named
+        gone = {(each.scope, digest) for each in rows if each.is_erased for digest in each.digests}
+        gone = (gone | self.aside()) - named
         for name, path in list(self.files()):
             if name in gone:
                 remove(path)
+
+    def aside(self) -> set[Name]:
+        """What runs that are kept aside say about somebody erased, as far as they can be read."""
+        found, erased, so_far = set(), self.replica.trust.erased(), {}
+        for r in self.store.runs("taken IS NULL ORDER BY stream, last"):
+            scope = r["scope"] or b""
+            try:
+                h = Header.decode(r["header"])
+                changesets = self.replica.said(r, h, [dep[0] for dep in h.deps], scope)[0]
+            except Exception:
+                continue
+            rows = so_far.setdefault(h.stream, [])
+            rows += [item for each in changesets for item in each.rows]
+            subjects = Subjects(self.replica, Changeset((b"", 0), 0, tuple(rows)))
+            for item in rows:
+                table = self.schema.tables.get(item.table)
+                if table and table.blob and subjects.of(item.table, item.row) in erased:
+                    column = table.column(table.blob).id
+                    digests = {digest_of(op.value) for op in item.ops if op.column == column and not op.element}
+                    found |= {(self.replica.scope_of_row(item.table, item.row), each) for each in digests - {None}}
+        return found
 
     def drop(self, scope: bytes) -> None:
         for name, path in list(self.files()):
             if name[0] == scope:
                 remove(path)
-        self.store.db.execute("DELETE FROM had WHERE scope = ?", (scope,))
+        self.store.db.execute("DELETE FROM at_hub WHERE scope = ?", (scope,))
 
 
 def digest_of(value: tuple | None) -> bytes | None:

@@ -77,7 +77,8 @@ def sync(args) -> int:
         words.append(f"{photos.waits} photos wait here")
     words += outcome.reasons
     print("; ".join(words), file=sys.stdout if outcome.is_done else sys.stderr)
-    return DONE if outcome.is_done else UNAVAILABLE if outcome.is_unreachable else WAITS
+    is_done = outcome.is_done or photos.knows_nothing and not outcome.waits and not outcome.reasons
+    return DONE if is_done else UNAVAILABLE if outcome.is_unreachable else WAITS
 
 
 def visit(args) -> int:

@@ -56,7 +56,7 @@ class Peer:
         """07 §6.3 "EPOCH"."""
         self.store.db.execute("DELETE FROM cursor")
         self.store.db.execute("UPDATE run SET has = 0, named = 0, give = 0")
-        self.store.db.execute("DELETE FROM had")
+        self.store.db.execute("DELETE FROM at_hub")
 
     # What is ahead, and what is to be sent
 

@@ -23,6 +23,9 @@ from pyclient.tls_serve import Answered, Asked, Front, Paths, TLSKey, message, p
 POSTS = {path: "POST" for path in ("/v1/enrol", "/v1/exchange", "/v1/wait", PATH)}
 PATIENCE = 15.0
 MOST_ASKED = 100  # requests about one photo of a few parts in one session
+SLOW = {"try later", "a proxy's page", "a later reply", "an unreadable reply", "refused with 7", "refused with 9",
+        "refused with 10", "refused with 99", "whole, of another size", "no such path", "nothing is there",
+        "first bytes, and bytes", "of no bytes", "of the greatest number", "a byte more", "few bytes at once"}
 Way = Callable[[int, BlobRequest, Callable[[], BlobReply]], BlobReply | Answered]
 
 
@@ -63,9 +66,10 @@ class Between:
 class AtDevice:
     """A laptop, and somebody else who brings what it is to fetch."""
 
-    def __init__(self, score, folder: Path, hub: HubProcess, source: Replica, kind: type[Laptop]):
+    def __init__(self, score, folder: Path, hub: HubProcess, source: Replica, kind: type[Laptop],
+                 is_quick: bool = False):
         self.score, self.folder, self.hub, self.source = score, folder, hub, source
-        self.between = Between(hub)
+        self.is_quick, self.between = is_quick, Between(hub)
         self.laptop = kind(folder, f"d-{kind.kind}", "coordinator", [])
         self.laptop.must("init", "--name", self.laptop.name)
         self.laptop.must("enrol", self.between.url, hub.token("coordinator", []))
@@ -80,12 +84,13 @@ class AtDevice:
     def picture(self, size: int) -> bytes:
         return START + os.urandom(size - len(START))
 
-    def sync(self, name: str, which: str = "all", codes: tuple = (0, 20, 69)) -> None:
+    def sync(self, name: str, which: str = "all", codes: tuple = (0, 20, 69),
+             most: int = MOST_ASKED) -> None:
         """It ends by itself, after so many requests."""
         code, out, err = self.laptop.call("sync", "--photos", which, "--timeout", "5", kill_after=PATIENCE)
         self.expect(f"{name}: it ends as it should ({code}: {(out + err).strip()[-200:]})",
                     code in codes and "Traceback" not in err, True)
-        self.expect(f"{name}: after few requests ({len(self.between.seen)})", len(self.between.seen) < MOST_ASKED, True)
+        self.expect(f"{name}: after few requests ({len(self.between.seen)})", len(self.between.seen) < most, True)
 
     def held(self, digest: str) -> bool:
         return any(each["digest"] == digest and each["held"] for each in Photos.listed(self.laptop).values())
@@ -99,7 +104,9 @@ class AtDevice:
         self.resumes()
         self.fetches()
         self.goes_on()
+        self.asks_again()
         self.forgets()
+        self.revoked()
 
     # What it brings
 
@@ -110,11 +117,16 @@ class AtDevice:
         path.unlink()
         return data
 
-    def bring(self, name: str, way: Way, is_brought: bool = False, is_had: bool = False) -> None:
-        """By the way; then honestly, where nothing has to be lost."""
+    def bring(self, name: str, way: Way, is_brought: bool = False, is_had: bool = False, most: int = MOST_ASKED,
+              codes: tuple = (0, 20, 69)) -> None:
+        """By the way, in so many parts at most; then honestly, where nothing has to be lost."""
+        if self.is_quick and name in SLOW:
+            return
         data = self.added(300_000)
         self.between.let(way)
-        self.sync(f"brings, {name}", "own")
+        self.sync(f"brings, {name}", "own", codes)
+        parts = sum(bool(each.part and each.part.digest == sha256(data)) for each in self.between.seen)
+        self.expect(f"brings, {name}: it gives up in time ({parts} parts)", parts <= most, True)
         self.expect(f"brings, {name}: whether it is there", self.at_hub(data), is_brought)
         self.between.let(None)
         self.sync(f"brings, {name}, then honestly", "own")
@@ -126,24 +138,26 @@ class AtDevice:
 
     def brings(self) -> None:
         size = 300_000
-        self.bring("no such path", lambda n, request, real: plain(404, "there is nothing here"))
+        self.bring("no such path", lambda n, request, real: plain(404, "there is nothing here"),
+                   most=1, codes=(0,))
         self.bring("try later", lambda n, request, real: refusal("RETRY", "later"))
         self.bring("a proxy's page", lambda n, request, real: plain(502, "no gateway"))
         self.bring("a later reply", lambda n, request, real: message(encode(("array", (
             ("int", 2), ("array", ()), ("null",))))))
         self.bring("an unreadable reply", lambda n, request, real: message(b"\x83\x01"))
         self.bring("a part that nothing is said of", lambda n, request, real: BlobReply(tuple(
-            None for _ in request.asks), None))
+            None for _ in request.asks), None), most=1)
         self.bring("holdings that nobody asked for", lambda n, request, real: replace(
-            real(), holdings=(*real().holdings, None)) if not request.part else BlobReply((None,) * 9, None))
+            real(), holdings=(*real().holdings, None)) if not request.part else BlobReply((None,) * 9, None),
+            most=1)
         for code in (1, 7, 9, 10, 99):
             self.bring(f"refused with {code}", lambda n, request, real: replace(
                 real(), taken=Refusal(code, b"no")) if not request.part else BlobReply(tuple(
                     None for _ in request.asks), Refusal(code, b"no")))
         self.bring("nothing moves", lambda n, request, real: BlobReply(
-            tuple(None for _ in request.asks), request.part and Holding(0, size, b"")))
+            tuple(None for _ in request.asks), request.part and Holding(0, size, b"")), most=3)
         self.bring("it goes forward and back", lambda n, request, real: BlobReply(
-            tuple(None for _ in request.asks), request.part and Holding(n % 2 and 100, size, b"")))
+            tuple(None for _ in request.asks), request.part and Holding(n % 2 and 100, size, b"")), most=5)
         self.bring("whole, of another size", lambda n, request, real: BlobReply(
             tuple(Holding(size + 1, size + 1, b"") for _ in request.asks),
             request.part and Holding(size + 1, size + 1, b"")))
@@ -191,8 +205,10 @@ class AtDevice:
             raise Broken(f"a photo can't be brought: {outcome}")
         return data, sha256(data)
 
-    def fetch(self, name: str, way: Callable[[bytes], Way], is_held: bool = False, size: int = 300_000) -> None:
-        data, digest = self.offered(size)
+    def fetch(self, name: str, way: Callable[[bytes], Way], is_held: bool = False, most: int = MOST_ASKED) -> None:
+        if self.is_quick and name in SLOW:
+            return
+        data, digest = self.offered(300_000)
         change = way(data)
 
         def ours(n: int, request: BlobRequest, real: Callable[[], BlobReply]) -> BlobReply | Answered:
@@ -200,6 +216,9 @@ class AtDevice:
 
         self.between.let(ours)
         self.sync(f"fetches, {name}")
+        asks = sum(any(ask.digest == digest and ask.start is not None for ask in each.asks)
+                   for each in self.between.seen)
+        self.expect(f"fetches, {name}: it gives up in time ({asks} requests)", asks <= most, True)
         self.expect(f"fetches, {name}: whether it is held", self.held(digest.hex()), is_held)
         large = [path for path in self.folder.glob(f"{self.laptop.file}*/**/*") if path.is_file()
                  and path.stat().st_size > MAX_BLOB]
@@ -219,18 +238,19 @@ class AtDevice:
                 h and change(h, data) for h in real().holdings))
 
         self.fetch("no such path", lambda data: lambda n, request, real: plain(404, "there is nothing here"))
-        self.fetch("an unreadable reply", lambda data: lambda n, request, real: message(b"\x83\x01"))
+        self.fetch("an unreadable reply", lambda data: lambda n, request, real: message(b"\x83\x01"),
+                   most=1)
         self.fetch("nothing is there", lambda data: lambda n, request, real: replace(
             real(), holdings=tuple(None for _ in request.asks)))
-        self.fetch("fewer holdings", lambda data: lambda n, request, real: replace(real(), holdings=()))
+        self.fetch("fewer holdings", lambda data: lambda n, request, real: replace(real(), holdings=()), most=1)
         self.fetch("other bytes", each(lambda h, data: replace(h, data=bytes(len(h.data)))))
-        self.fetch("whole, and no bytes", each(lambda h, data: replace(h, data=b"")))
+        self.fetch("whole, and no bytes", each(lambda h, data: replace(h, data=b"")), most=3)
         self.fetch("first bytes alone", each(lambda h, data: replace(h, held=h.size - 1, data=b"")))
         self.fetch("first bytes, and bytes", each(lambda h, data: replace(h, held=h.size - 1)))
         self.fetch("of no bytes", each(lambda h, data: Holding(0, 0, b"")))
         self.fetch("larger than any", each(lambda h, data: Holding(MAX_BLOB + 1, MAX_BLOB + 1, h.data)))
         self.fetch("of the greatest number", each(lambda h, data: Holding(2**64 - 1, 2**64 - 1, h.data)))
-        self.fetch("more bytes than its size", each(lambda h, data: Holding(9, 9, h.data)))
+        self.fetch("more bytes than its size", each(lambda h, data: Holding(9, 9, h.data)), most=1)
         self.fetch("a byte more", each(lambda h, data: replace(h, size=h.size + 1, held=h.held + 1)))
         self.fetch("a byte less", each(lambda h, data: Holding(h.held - 1, h.size - 1, h.data[:-1])))
         self.fetch("few bytes at once", each(lambda h, data: replace(h, data=h.data[:20_000])), is_held=True)
@@ -269,6 +289,34 @@ class AtDevice:
         self.hub.start()
         self.sync("brings, when the hub has gone back", "own")
         self.expect("brings, when the hub has gone back: it is there", self.at_hub(data), True)
+
+    def asks_again(self) -> None:
+        """What the hub had is asked about beside others; what it has lost is brought again."""
+        data = self.added(5_000)
+        digest = sha256(data)
+        self.between.let(None)
+        self.sync("asks again, before", "own")
+        self.added(4_000)
+        self.between.let(lambda n, request, real: replace(real(), holdings=tuple(
+            None if ask.digest == digest else h for ask, h in zip(request.asks, real().holdings))))
+        self.sync("asks again", "own")
+        starts = {ask.start for each in self.between.seen for ask in each.asks if ask.digest == digest}
+        self.expect("asks again: about what the hub had", starts, {None})
+        parts = sum(bool(each.part and each.part.digest == digest) for each in self.between.seen)
+        self.expect("asks again: what the hub lost is brought", parts, 1)
+
+    def revoked(self) -> None:
+        """§3: what a revoked laptop has recorded may be admitted."""
+        self.between.let(None)
+        self.hub.call("device", "revoke", self.laptop.name)
+        data = self.added(300_000)
+        self.sync("brings, revoked", "own", (20, 69, 77))
+        self.expect("brings, revoked, with its records", self.at_hub(data), True)
+        data = self.added(400_000)
+        self.sync("brings, revoked, records alone", "none", (20, 69, 77))
+        self.expect("brings, revoked: none then", self.at_hub(data), False)
+        self.sync("brings, revoked, answered REVOKED", "all", (20, 69, 77), 4 * MOST_ASKED)
+        self.expect("brings, revoked, answered REVOKED", self.at_hub(data), True)
 
     def forgets(self) -> None:
         """§4: with whom they are of, as soon as the hub's word is there, whatever goes of photos then."""

@@ -50,6 +50,8 @@ class Outcome:
     dropped: list[str] = field(default_factory=list)
     is_unreachable: bool = False
     photos: Moved = field(default_factory=Moved)
+    is_revoked: bool = False
+    is_hindered: bool = False  # 13 §3: by something else than runs that are rejected or kept aside
 
     @property
     def is_done(self) -> bool:
@@ -80,8 +82,9 @@ class Session:
             while (parts := self.parts()) and rounds < self.most:
                 self.exchange(hub, parts)
                 rounds += 1
-            if not parts and self.photos != "none" and not self.failed:
-                self.outcome.photos = BlobDriver(self.replica, hub, self.photos == "all").run()
+            if not parts and self.photos != "none" and not self.outcome.is_hindered:
+                driver = BlobDriver(self.replica, hub, self.photos == "all", self.outcome.is_revoked)
+                self.outcome.photos = driver.run()
                 self.outcome.reasons += self.outcome.photos.reasons
         except NoHub as error:
             parts, self.outcome.is_unreachable = [], True
@@ -95,9 +98,11 @@ class Session:
         self.finish()
         return self.outcome
 
-    @property
-    def failed(self) -> bool:
-        return bool(self.outcome.reasons) or any(scope.why for scope in self.scopes.values())
+    def fail(self, scope: Scope, why: str, code: str = "") -> None:
+        """Ends a scope: after REVOKED too photos are brought."""
+        scope.done, scope.why = True, why
+        self.outcome.is_revoked |= code == "REVOKED"
+        self.outcome.is_hindered |= code != "REVOKED"
 
     def finish(self) -> None:
         with self.store.transaction():
@@ -185,12 +190,12 @@ class Session:
         words = {"REVOKED": "the hub doesn't let this laptop in: ask its operator for a token",
                  "RETRY": "try again later", "UPGRADE": "a later build of this program is needed"}
         next_ = words.get(refused.code, "tell the hub's operator")
-        self.end_all(f"the hub refused it ({refused}): {next_}")
+        self.end_all(f"the hub refused it ({refused}): {next_}", refused.code)
 
-    def end_all(self, why: str) -> None:
+    def end_all(self, why: str, code: str = "") -> None:
         for scope in self.scopes.values():
             scope.done, scope.why = True, why if scope.name == BASE else scope.why
-        self.scopes[BASE].why = why
+        self.fail(self.scopes[BASE], why, code)
 
     def start_over(self) -> None:
         """07 §6.3 "EPOCH"."""
@@ -210,7 +215,7 @@ class Session:
         if part is None:
             scope.postponed += 1
             if scope.postponed >= IDLE and all(s.postponed for s in self.open_scopes()):
-                scope.done, scope.why = True, "the hub postpones it: sync again later"
+                self.fail(scope, "the hub postpones it: sync again later")
             return
         scope.postponed = 0
         if isinstance(part, Refusal):
@@ -228,10 +233,9 @@ class Session:
         elif refusal.name == "SCOPE" and scope.name != BASE:
             scope.done = not (self.sendable(scope) and not brought)
             if scope.done and self.sendable(scope):
-                scope.why = f"the hub refused it (SCOPE: {refusal.explanation.decode()})"
+                self.fail(scope, f"the hub refused it (SCOPE: {refusal.explanation.decode()})")
         else:
-            scope.done = True
-            scope.why = f"the hub refused it ({refusal.name}: {refusal.explanation.decode()})"
+            self.fail(scope, f"the hub refused it ({refusal.name}: {refusal.explanation.decode()})", refusal.name)
 
     def take_in(self, scope: Scope, asked: RequestPart, part: Answer, brought: list) -> tuple[bool, int]:
         """One transaction for entries, cursor and heads; whether heads changed, and how many entries came."""
@@ -240,7 +244,7 @@ class Session:
         places = self.places(scope.name, asked.cursor, part)
         scope.body_missing = scope.damaged = False
         if places is None:
-            scope.done, scope.why = True, "the hub's entries don't lead to where it says (POISON): tell its operator"
+            self.fail(scope, "the hub's entries don't lead to where it says (POISON): tell its operator")
             return False, 0
         self.entries(ingest, scope, part, places)
         ingest.reconsider()
@@ -320,6 +324,7 @@ class Session:
         for stub, refusal in part.rejections:
             if stub.run in kept:
                 self.outcome.kept_aside += headers[stub.run].count if stub.run in headers else 0
+                self.outcome.is_revoked |= refusal.name == "REVOKED"
                 self.outcome.reasons.append(f"the hub keeps changesets aside, which count nowhere ({refusal.name}: "
                                             f"{refusal.explanation.decode()})")
                 self.store.db.execute("UPDATE run SET has = 1 WHERE hash = ?", (stub.run,))
@@ -337,11 +342,10 @@ class Session:
         if refused and not scope.gap and not part.more:
             scope.done, scope.why = True, f"the hub doesn't take it ({refused[0]})"
         elif scope.idle >= IDLE and (part.more or left or give or scope.gap or scope.body_missing):
-            scope.done = True
-            scope.why = "nothing moves any more: sync again later, and tell the hub's operator if it stays so"
+            self.fail(scope, "nothing moves any more: sync again later, and tell the hub's operator if it stays so")
         elif scope.unheld >= IDLE:
-            scope.done, scope.why = True, "the hub names what it doesn't give: tell its operator"
+            self.fail(scope, "the hub names what it doesn't give: tell its operator")
         elif scope.damaged and not left:
-            scope.done, scope.why = True, "what came was changed on the way: sync again"
+            self.fail(scope, "what came was changed on the way: sync again")
         else:
             scope.done = not (part.more or scope.gap or scope.body_missing or scope.again or left or give)

@@ -40,7 +40,9 @@ SAID = """
 CREATE TABLE IF NOT EXISTS said(device BLOB, stream BLOB, last INTEGER, run BLOB, PRIMARY KEY(device, run))
   WITHOUT ROWID;
 """
-HAD = "CREATE TABLE IF NOT EXISTS had(scope BLOB, digest BLOB, PRIMARY KEY(scope, digest)) WITHOUT ROWID"
+AT_HUB = """
+CREATE TABLE IF NOT EXISTS at_hub(scope BLOB, digest BLOB, told INTEGER, PRIMARY KEY(scope, digest)) WITHOUT ROWID;
+"""
 
 
 class Store:
@@ -63,7 +65,7 @@ class Store:
         elif self.db.execute("PRAGMA user_version").fetchone()[0] != 1:
             raise UsageError(f"{path} isn't a replica that this program made")
         self.db.execute(SAID)
-        self.db.execute(HAD)
+        self.db.execute(AT_HUB)
         self.depth = 0
 
     def close(self) -> None:

@@ -25,6 +25,10 @@ class NoHub(Exception):
     """No hub answered; the words say why, and what to do."""
 
 
+class NoPath(NoHub):
+    """It doesn't know what was asked for."""
+
+
 class HubRefused(Exception):
     """07 §2: the hub refused a whole request."""
 
@@ -152,5 +156,6 @@ class Hub:
             raise HubRefused(refusal)
         if answer.status in LATER:
             raise NoHub(f"the {self.who} isn't there at the moment (status {answer.status}): try again later")
-        raise NoHub(f"what answers at {self.host}:{self.port} is no {self.who} (status {answer.status}): is there a "
-                    "login page between?")
+        kind = NoPath if answer.status == 404 else NoHub
+        raise kind(f"what answers at {self.host}:{self.port} is no {self.who} (status {answer.status}): is there a "
+                   "login page between?")
