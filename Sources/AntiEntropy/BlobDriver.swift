@@ -67,6 +67,8 @@ public struct BlobOutline: Hashable, Sendable {
 public struct BlobDriver {
     /// What is to go.
     public enum Extent: Hashable, Sendable {
+        /// What the hub isn't known to hold, without asking: a device that was revoked is told of nothing else.
+        case bring
         /// What the hub lacks.
         case send
         /// That, and what this replica lacks.
@@ -149,8 +151,12 @@ public struct BlobDriver {
         do {
             var uploads: [Transfer] = []
             var downloads: [Transfer] = []
-            let fetched = extent == .send ? [] : outline.lacking
-            try compare(outline, fetched, &uploads, &downloads, &progress)
+            if extent == .bring {
+                uploads = outline.unsent.map { Transfer(blob: $0, offset: 0) }
+            } else {
+                let fetched = extent == .send ? [] : outline.lacking
+                try compare(outline, fetched, &uploads, &downloads, &progress)
+            }
             while !uploads.isEmpty || !downloads.isEmpty {
                 try move(&uploads, &downloads, &progress)
                 observe(progress)

@@ -74,7 +74,7 @@ struct Sync: ParsableCommand {
                 report = try session(replica, hub)
             } catch let failure as CommandFailure where failure.status == .refused {
                 // What is kept aside of a laptop that was revoked may be admitted, and photos with it.
-                _ = try? movePhotos(replica, hub, fetches: false) { !StopSignal.isStopped }
+                _ = try? movePhotos(replica, hub, isRevoked: true) { !StopSignal.isStopped }
                 throw failure
             }
             report.photos = try movePhotos(replica, hub) { !StopSignal.isStopped }
@@ -150,14 +150,14 @@ struct Sync: ParsableCommand {
     /// - Parameter goesOn: asked before each piece.
     /// - Returns: `nil` where none are to go.
     private func movePhotos(
-        _ replica: Replica, _ hub: CurlHub, fetches: Bool = true, goesOn: @escaping () -> Bool
+        _ replica: Replica, _ hub: CurlHub, isRevoked: Bool = false, goesOn: @escaping () -> Bool
     ) throws -> PhotoReport? {
         guard photos != .none else { return nil }
         let line = SyncProgressLine(replica.environment, isQuiet: common.json || watch)
         let driver = BlobDriver(
             port: ReplicaBlobs(replica), hub: hub, goesOn: goesOn, observe: line.moved)
         let (outcome, progress) = try driver.run(
-            fetches && photos == .all ? .sendAndFetch : .send)
+            isRevoked ? .bring : photos == .all ? .sendAndFetch : .send)
         line.end()
         return PhotoReport(outcome: outcome, progress: progress)
     }

@@ -261,6 +261,19 @@ private final class BlobWorld: BlobPort, BlobHubPort {
         #expect(world.requests.allSatisfy { $0.asks.allSatisfy { $0.offset == nil } })
     }
 
+    @Test func `who is told nothing asks nothing, and goes on from what is taken`() throws {
+        let (world, total) = world()
+        world.faults = [.none, .none, .none, .lostReply]
+        #expect(try world.run(.bring).outcome != .completed)
+        let (outcome, progress) = try world.run(.bring)
+        #expect(outcome == .completed && progress.unsentCount == 0)
+        #expect(world.requests.allSatisfy { $0.asks.isEmpty && $0.part != nil })
+        #expect(world.carriedBytes <= total / 2 + 2 * Self.part)
+        // What it has had is not brought again.
+        world.asksAgain = true
+        #expect(try world.run(.bring).progress.roundTrips == 0)
+    }
+
     @Test func `it stops where it is told to, and goes on from there`() throws {
         let (world, total) = world()
         var left = 4

@@ -313,9 +313,10 @@ class AtDevice:
         self.sync("brings, revoked", "own", (20, 69, 77))
         self.expect("brings, revoked, with its records", self.at_hub(data), True)
         data = self.added(400_000)
-        self.sync("brings, revoked, records alone", "none", (20, 69, 77))
+        self.between.let(None)
+        self.sync("brings, revoked, records alone", "none", (20, 69, 77), 1)
         self.expect("brings, revoked: none then", self.at_hub(data), False)
-        self.sync("brings, revoked, answered REVOKED", "all", (20, 69, 77), 4 * MOST_ASKED)
+        self.sync("brings, revoked, answered REVOKED", "all", (20, 69, 77))
         self.expect("brings, revoked, answered REVOKED", self.at_hub(data), True)
 
     def forgets(self) -> None:
