@@ -2,11 +2,10 @@
 from __future__ import annotations
 
 from checker.blobs import BlobReply, BlobRequest, Holding
-from checker.encoding import Reader
 from checker.json_form import j_int, j_text, members, p_bytes
-from checker.kinds_of_bytes import agrees, need
+from checker.kinds_of_bytes import message_answer
 from checker.kinds_of_messages import j_refusal
-from checker.limits import MAX_LEVELS, BadVector, Reject
+from checker.limits import BadVector
 from checker.messages import Refusal
 
 
@@ -38,11 +37,4 @@ def check_blobs(given, when):
     if when not in KINDS:
         raise BadVector(f"an unknown kind: {when!r}")
     kind, form = KINDS[when]
-    data = p_bytes(members(given, "bytes")["bytes"])
-    try:
-        found = kind.decode(data)
-    except Reject as reason:
-        return {"reject": str(reason)}
-    need(agrees(Reader(data).item(-MAX_LEVELS)), "another implementation of CBOR reads the same")
-    need(kind.decode(found.encode()) == found, "what is written reads as the same")
-    return {when: form(found), "same": found.encode() == data}
+    return message_answer(kind, form, when, p_bytes(members(given, "bytes")["bytes"]))

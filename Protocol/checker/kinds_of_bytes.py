@@ -16,7 +16,7 @@ from checker.identity import (
     conflict_id, device_id, digest, facts_key, keyed_row, new_row, rule_conflict_id, sha256, stream_id)
 from checker.json_form import (
     j_changeset, j_fields, j_lasting, j_value, members, p_bytes, p_dot, p_fields, p_hex, p_int, p_text, p_time, p_value)
-from checker.limits import MAX_NUMBER, MAX_SEQ, BadVector, Reject
+from checker.limits import MAX_LEVELS, MAX_NUMBER, MAX_SEQ, BadVector, Reject
 from checker.runs import Header, expand, run_hash
 
 
@@ -29,6 +29,17 @@ def need(condition: bool, what: str) -> None:
 def agrees(item: tuple) -> bool:
     """Whether cbor2 finds in the item's bytes what the item holds; it knows nothing of shortest forms."""
     return same_item(item, cbor2.loads(encode(item)))
+
+
+def message_answer(kind, form, name: str, data: bytes) -> dict:
+    """What is expected of a message's bytes: its form, and whether it is written so."""
+    try:
+        found = kind.decode(data)
+    except Reject as reason:
+        return {"reject": str(reason)}
+    need(agrees(Reader(data).item(-MAX_LEVELS)), "another implementation of CBOR reads the same")
+    need(kind.decode(found.encode()) == found, "what is written reads as the same")
+    return {name: form(found), "same": found.encode() == data}
 
 
 def same_item(item: tuple, found) -> bool:

@@ -198,10 +198,10 @@ public struct BlobDriver {
     ) throws {
         var all = outline.unsent.map { ($0, Kind.unsent) } + lacking.map { ($0, Kind.lacking) }
         if !all.isEmpty || outline.asksAgain {
-            // What is left of a message.
-            let room = Limits.blobAsks - all.count % Limits.blobAsks
-            all += outline.sent.prefix(room % Limits.blobAsks == 0 ? 0 : room).map { ($0, .sent) }
-            if all.isEmpty { all = outline.sent.prefix(Limits.blobAsks).map { ($0, .sent) } }
+            // What is left of the last message.
+            let taken = all.count % Limits.blobAsks
+            let room = taken > 0 || all.isEmpty ? Limits.blobAsks - taken : 0
+            all += outline.sent.prefix(room).map { ($0, .sent) }
         }
         for start in stride(from: 0, to: all.count, by: Limits.blobAsks) {
             let asked = all[start..<min(start + Limits.blobAsks, all.count)]

@@ -11,10 +11,7 @@ extension HubStore {
     /// - Parameter publicKey: of the device that signed the request.
     /// - Throws: `Refusal` for who is not let in.
     package func blobs(_ request: BlobRequest, from publicKey: [UInt8]) throws -> BlobReply {
-        guard let granted = try scopes(ofKey: publicKey) else {
-            throw Refusal(
-                .revoked, "this device isn't enrolled here; enrol it with a token of this hub")
-        }
+        let granted = try granted(to: publicKey)
         let sender = DeviceID(publicKey: publicKey)
         let isRevoked = try revocation(of: sender) != nil
         func isReadable(_ name: BlobName) -> Bool { !isRevoked && mayRead(name.scope, granted) }

@@ -12,10 +12,7 @@ extension HubStore {
     /// - Parameter publicKey: of the device that signed the request.
     package func exchange(_ request: SyncRequest, from publicKey: [UInt8]) throws -> SyncReply {
         for part in request.parts { try takeBack(part) }
-        guard let granted = try scopes(ofKey: publicKey) else {
-            throw Refusal(
-                .revoked, "this device isn't enrolled here; enrol it with a token of this hub")
-        }
+        let granted = try granted(to: publicKey)
         let device = DeviceID(publicKey: publicKey)
         if let cut = try revocation(of: device) {
             return try handOver(request, from: publicKey, cut)
@@ -55,7 +52,7 @@ extension HubStore {
                     "this hub knows nothing of a scope \(part.scope): if others do, update the hub")
             )
         }
-        let isReadable = granted.contains(part.scope) || granted.contains(Grant.anyScope)
+        let isReadable = mayRead(part.scope, granted)
         let strays = try part.runs.filter { try replica.scope(of: $0) ?? part.scope != part.scope }
         let runs = part.runs.filter { !strays.contains($0) }
         // Who may read a scope no more still hands over what was recorded while it could.

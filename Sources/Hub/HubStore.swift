@@ -250,6 +250,21 @@ package final class HubStore {
         return Array(scopesText: scopes)
     }
 
+    /// The scopes of the device that signed a request, be it revoked.
+    ///
+    /// - Throws: `Refusal` for a stranger.
+    func granted(to publicKey: [UInt8]) throws -> [String] {
+        guard let granted = try scopes(ofKey: publicKey) else {
+            throw Refusal(
+                .revoked, "this device isn't enrolled here; enrol it with a token of this hub")
+        }
+        return granted
+    }
+
+    func mayRead(_ scope: String, _ granted: [String]) -> Bool {
+        scope == Forum.scope || granted.contains(scope) || granted.contains(Grant.anyScope)
+    }
+
     /// All devices, by name.
     package func devices() throws -> [EnrolledDevice] {
         try replica.connection.rows(

@@ -95,7 +95,7 @@ extension Records {
         return assignment.kind == .add ? amount : -amount
     }
 
-    private func naturalKey(_ table: Table, _ text: String) throws -> [Value] {
+    func naturalKey(_ table: Table, _ text: String) throws -> [Value] {
         if let key = Forum.naturalKey(in: table, named: text) { return [.text(key)] }
         let parts = text.split(separator: "/").map(String.init)
         return [

@@ -43,11 +43,9 @@ extension Records {
     ) throws -> (photos: [AddedPhoto], receipt: WriteReceipt) {
         let subjectTable = try table(tableName)
         // A visit begins with whatever is recorded of it first.
-        let isVisit = subjectTable == Forum.visit && key.contains("/")
-        let visitKey = isVisit ? try visitKey(key) : nil
-        let subject =
-            try visitKey.map { replica.schema.rowID(in: subjectTable, key: $0) }
-            ?? row(in: subjectTable, key)
+        let visit = subjectTable == Forum.visit ? try naturalRow(in: subjectTable, key) : nil
+        let visitKey = try visit.map { _ in try naturalKey(subjectTable, key) }
+        let subject = try visit ?? row(in: subjectTable, key)
         guard try !replica.isAboutErased(subjectTable, subject) else {
             throw RecordError(
                 "\(key) was erased: nothing more is kept about them. Add the photo to a visit, an item or a site"
@@ -61,7 +59,7 @@ extension Records {
             throw RecordError(
                 "\(file) is no picture that is known here (\(kinds)). No photo was added")
         }
-        let scope = try replica.scope(of: subject, dividing: Forum.photo)
+        let scope = try replica.scope(dividedBy: subject) ?? Replica.scope
         var kept: [(file: String, digest: Digest, size: UInt64)] = []
         for file in files {
             let (digest, size) = try replica.blobs.add(file: file, scope: scope)
@@ -82,16 +80,6 @@ extension Records {
             }
         }
         return (photos, receipt)
-    }
-
-    private func visitKey(_ text: String) throws -> [Value] {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 2 else {
-            throw RecordError("a visit is named ITEM/DELEGATION, not \(text)")
-        }
-        return try [row(in: Forum.item, parts[0]), row(in: Forum.delegation, parts[1])].map {
-            .blob($0.identifier.bytes)
-        }
     }
 
     /// Photos in the order of their subjects.

@@ -39,7 +39,6 @@ public struct BlobFolder: Sendable {
 
     private static let sentSuffix = ".sent"
     private static let partSuffix = ".part"
-    private static let copyBytes = 1 << 20
 
     // MARK: Names
 
@@ -160,53 +159,15 @@ public struct BlobFolder: Sendable {
         guard let file = file(holding: name) else {
             throw .invalid("\(name.digest) isn't in \(path)")
         }
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw StoreError.system(file) }
-        defer { close(descriptor) }
-        return try Self.read(descriptor, from: offset, count: count, file)
-    }
-
-    private static func read(
-        _ descriptor: Int32, from offset: UInt64, count: Int, _ file: String
-    ) throws(StoreError) -> [UInt8] {
-        var failed = false
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let got = pread(
-                    descriptor, buffer.baseAddress! + filled, count - filled,
-                    off_t(offset) + off_t(filled))
-                if got < 0, errno == EINTR { continue }
-                guard got > 0 else {
-                    failed = got < 0
-                    return
-                }
-                filled += got
-            }
-        }
-        if failed { throw StoreError.system(file) }
-        return bytes
-    }
-
-    /// Whether a file's bytes are those that `digest` stands for.
-    private static func digest(of file: String) throws(StoreError) -> Digest {
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw StoreError.system(file) }
-        defer { close(descriptor) }
-        var stream = DigestStream()
-        var offset: UInt64 = 0
-        while true {
-            let bytes = try read(descriptor, from: offset, count: copyBytes, file)
-            if bytes.isEmpty { return stream.digest }
-            stream.update(bytes)
-            offset += UInt64(bytes.count)
-        }
+        guard let pieces = FilePieces(file) else { throw StoreError.system(file) }
+        return try pieces.bytes(from: offset, count: count)
     }
 
     /// The blobs that are whole by their length, and hold other bytes than they were kept with.
     public func damaged() -> [Entry] {
         entries().filter { entry in
             guard entry.isWhole else { return false }
-            let found = try? Self.digest(of: path(of: entry))
+            let found = try? FilePieces.digest(of: path(of: entry))
             return found != entry.name.digest
         }
     }
@@ -219,13 +180,11 @@ public struct BlobFolder: Sendable {
     public func add(file source: String, scope: String) throws(StoreError) -> (
         digest: Digest, size: UInt64
     ) {
-        let input = open(source, O_RDONLY | O_CLOEXEC)
-        guard input >= 0 else {
+        guard var input = FilePieces(source) else {
             throw .invalid("\(source) can't be read: \(String(cString: strerror(errno)))")
         }
-        defer { close(input) }
         var status = stat()
-        guard fstat(input, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        guard fstat(input.descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw .invalid("\(source) is no file")
         }
         guard status.st_size > 0 else { throw .invalid("\(source) is empty") }
@@ -245,12 +204,10 @@ public struct BlobFolder: Sendable {
         }
         var stream = DigestStream()
         var size: UInt64 = 0
-        while true {
-            let bytes = try Self.read(input, from: size, count: Self.copyBytes, source)
-            if bytes.isEmpty { break }
+        while let bytes = try input.next() {
             stream.update(bytes)
-            try Self.write(bytes, output, at: size, partial)
-            size += UInt64(bytes.count)
+            try FilePieces.write(bytes, to: output, at: size, partial)
+            size = input.offset
             // It may have grown since.
             guard size <= Limits.blobBytes else {
                 throw .invalid("\(source) grows while it is read")
@@ -258,7 +215,9 @@ public struct BlobFolder: Sendable {
         }
         let name = BlobName(scope: scope, digest: stream.digest)
         if let held = whole(name) {
-            if try Self.digest(of: path(of: held)) == name.digest { return (name.digest, size) }
+            if try FilePieces.digest(of: path(of: held)) == name.digest {
+                return (name.digest, size)
+            }
             // What its own disk has damaged.
             unlink(path(of: held))
         }
@@ -299,10 +258,10 @@ public struct BlobFolder: Sendable {
         let output = open(partial, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         guard output >= 0 else { throw StoreError.system(partial) }
         defer { close(output) }
-        try Self.write(part.bytes, output, at: part.offset, partial)
+        try FilePieces.write(part.bytes, to: output, at: part.offset, partial)
         entry.held += UInt64(part.bytes.count)
         guard entry.isWhole else { return .held(entry.held, of: entry.size) }
-        guard try Self.digest(of: partial) == part.name.digest else {
+        guard try FilePieces.digest(of: partial) == part.name.digest else {
             unlink(partial)
             return .otherBytes
         }
@@ -330,22 +289,6 @@ public struct BlobFolder: Sendable {
         return folder
     }
 
-    private static func write(
-        _ bytes: [UInt8], _ descriptor: Int32, at offset: UInt64, _ file: String
-    ) throws(StoreError) {
-        var written = 0
-        while written < bytes.count {
-            let count = bytes.withUnsafeBytes { buffer in
-                pwrite(
-                    descriptor, buffer.baseAddress! + written, bytes.count - written,
-                    off_t(offset) + off_t(written))
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw StoreError.system(file) }
-            written += count
-        }
-    }
-
     private static func rename(_ file: String, to name: String) throws(StoreError) {
         guard Foundation.rename(file, name) == 0 else { throw StoreError.system(name) }
         try FileSwap.syncFolder(of: name)
@@ -355,10 +298,8 @@ public struct BlobFolder: Sendable {
 
     /// The first bytes of a file; `nil` for one that can't be read.
     public static func head(ofFile path: String, count: Int) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        return try? read(descriptor, from: 0, count: count, path)
+        guard let pieces = FilePieces(path) else { return nil }
+        return try? pieces.bytes(from: 0, count: count)
     }
 
     public static func isFolder(_ path: String) -> Bool {
@@ -368,7 +309,7 @@ public struct BlobFolder: Sendable {
 
     /// Writes a blob that is whole to a new file: it is there whole, or not at all.
     public func write(_ name: BlobName, to target: String) throws(StoreError) {
-        guard let size = whole(name)?.size else {
+        guard let source = whole(name), var pieces = FilePieces(path(of: source)) else {
             throw .invalid("\(name.digest) isn't in \(path)")
         }
         guard access(target, F_OK) != 0 else { throw .exists(path: target) }
@@ -379,14 +320,13 @@ public struct BlobFolder: Sendable {
             close(output)
             unlink(partial)
         }
-        var offset: UInt64 = 0
-        while offset < size {
-            let bytes = try self.bytes(of: name, from: offset, count: Self.copyBytes)
-            guard !bytes.isEmpty else {
-                throw .damaged(path: path, detail: "\(name.digest) was cut short")
-            }
-            try Self.write(bytes, output, at: offset, partial)
-            offset += UInt64(bytes.count)
+        var size: UInt64 = 0
+        while let bytes = try pieces.next() {
+            try FilePieces.write(bytes, to: output, at: size, partial)
+            size = pieces.offset
+        }
+        guard size == source.size else {
+            throw .damaged(path: path, detail: "\(name.digest) was cut short")
         }
         guard fsync(output) == 0 else { throw StoreError.system(partial) }
         try Self.rename(partial, to: target)
@@ -441,11 +381,11 @@ public struct BlobFolder: Sendable {
             throw StoreError.system(file)
         }
         defer { close(descriptor) }
-        let zeros = [UInt8](repeating: 0, count: Self.copyBytes)
+        let zeros = [UInt8](repeating: 0, count: FilePieces.pieceBytes)
         var offset: UInt64 = 0
         while offset < entry.held {
             let count = min(entry.held - offset, UInt64(zeros.count))
-            try Self.write(Array(zeros.prefix(Int(count))), descriptor, at: offset, file)
+            try FilePieces.write(Array(zeros.prefix(Int(count))), to: descriptor, at: offset, file)
             offset += count
         }
         guard fsync(descriptor) == 0 else { throw StoreError.system(file) }

@@ -77,6 +77,8 @@ extension Replica {
 
     /// Takes away what lies here of people who have been erased, and of scopes that were taken off this disk.
     package func removeForgottenBlobs() throws(StoreError) {
+        // A hub takes no scope off its disk.
+        if keepsFeed, try erasedPeople().isEmpty { return }
         let entries = blobs.entries()
         guard !entries.isEmpty else { return }
         let (named, ofErased) = (try namedBlobs(), try blobsOfErased())

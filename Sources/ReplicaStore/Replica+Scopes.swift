@@ -40,12 +40,6 @@ extension Replica {
         return found
     }
 
-    /// The scope in which a row of a table lies that is divided by the row `division`.
-    public func scope(of division: RowID, dividing table: Table) throws(StoreError) -> String {
-        guard table.isDivided else { return Self.scope }
-        return try scope(dividedBy: division) ?? Self.scope
-    }
-
     /// The id of the row that a natural key names, of a table in which it doesn't say where the row lies.
     public func rowID(
         in table: Table, key: [Value], dividedBy division: RowID?

@@ -64,7 +64,7 @@ struct BlobRequests {
     ) throws -> (name: BlobName, row: RowID) {
         let file = forum.folder.file("picture")
         try Data(bytes).write(to: URL(filePath: file))
-        let scope = try laptop.replica.scope(of: subject, dividing: Forum.photo)
+        let scope = try laptop.replica.scope(dividedBy: subject) ?? Forum.scope
         let digest = try laptop.replica.blobs.add(file: file, scope: scope).digest
         let row = try laptop.replica.write { transaction in
             try transaction.upsert(
