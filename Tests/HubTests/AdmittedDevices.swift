@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// What a lost laptop had recorded, and the operator lets count after all.
-@Suite("Admitted changes", .timeLimit(.minutes(10)))
+@Suite("Admitted changes", .timeLimit(.minutes(20)))
 struct AdmittedDevices {
     private let forum: TrustedForum
     private let text = Forum.note.declared("text")

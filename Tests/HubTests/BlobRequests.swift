@@ -11,7 +11,7 @@ import SyncProtocol
 import Testing
 
 /// Photos at a hub: who may have which, and what becomes of them.
-@Suite("Blobs", .timeLimit(.minutes(5)))
+@Suite("Blobs", .timeLimit(.minutes(20)))
 struct BlobRequests {
     private let forum: TrustedForum
     private static let (kz, uz) = ("delegation/KZ", "delegation/UZ")

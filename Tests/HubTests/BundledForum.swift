@@ -11,7 +11,7 @@ import SyncProtocol
 import Testing
 
 /// Files in place of a network: between laptops, to the hub and back.
-@Suite("Bundles", .timeLimit(.minutes(5)))
+@Suite("Bundles", .timeLimit(.minutes(20)))
 struct BundledForum {
     private let forum: TrustedForum
     private static let (kz, uz) = ("delegation/KZ", "delegation/UZ")

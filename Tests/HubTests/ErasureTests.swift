@@ -9,7 +9,7 @@ import SyncProtocol
 import Testing
 
 /// People who are forgotten: nobody finds what was said of them, and all else is as it was.
-@Suite("Erasure", .timeLimit(.minutes(10)))
+@Suite("Erasure", .timeLimit(.minutes(20)))
 struct ErasureTests {
     private let forum: TrustedForum
     /// What only the person who is erased has: in no other text of these tests.

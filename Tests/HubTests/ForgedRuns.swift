@@ -10,7 +10,7 @@ import Testing
 
 /// Runs that are not as their device signed them, or that it may not write: nothing becomes of them, they
 /// are told in words, and what is honest gets through behind them.
-@Suite("Forged runs", .timeLimit(.minutes(10)))
+@Suite("Forged runs", .timeLimit(.minutes(20)))
 struct ForgedRuns {
     private let forum: TrustedForum
     private let author: TrustedLaptop

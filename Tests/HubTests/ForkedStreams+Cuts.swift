@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// Lost laptops whose disks were copied: what the cuts of their branches do to what others recorded.
-@Suite("Forked streams that end", .timeLimit(.minutes(10)))
+@Suite("Forked streams that end", .timeLimit(.minutes(20)))
 struct ForkedStreamsThatEnd {
     private let forum: TrustedForum
 

@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// Whole disks that were copied: two files write under one name, and all of it counts, once.
-@Suite("Forked streams", .timeLimit(.minutes(10)))
+@Suite("Forked streams", .timeLimit(.minutes(20)))
 struct ForkedStreams {
     private let forum: TrustedForum
 

@@ -9,7 +9,7 @@ import SyncProtocol
 import Testing
 
 /// What a device's certificates let it write: at the hub, on its own laptop, and on others.
-@Suite("Grants", .timeLimit(.minutes(5)))
+@Suite("Grants", .timeLimit(.minutes(20)))
 struct GrantTests {
     private let forum: TrustedForum
 

@@ -7,7 +7,7 @@ import SyncProtocol
 import Testing
 
 /// What newer builds write reaches older ones: nothing of it is lost, and nothing else waits for it.
-@Suite("Later builds", .timeLimit(.minutes(10)))
+@Suite("Later builds", .timeLimit(.minutes(20)))
 struct LaterBuilds {
     private let forum: TrustedForum
 

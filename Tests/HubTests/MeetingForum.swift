@@ -11,7 +11,7 @@ import SyncProtocol
 import Testing
 
 /// Laptops that meet without a hub, as the bytes that travel between them.
-@Suite("Meetings", .timeLimit(.minutes(5)))
+@Suite("Meetings", .timeLimit(.minutes(20)))
 struct MeetingForum {
     private let forum: TrustedForum
     private static let pin = [UInt8](repeating: 7, count: 32)

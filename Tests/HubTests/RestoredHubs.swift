@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// Hubs that went back in time: laptops bring back what they hold, and the hub's own words with it.
-@Suite("Restored hubs", .timeLimit(.minutes(10)))
+@Suite("Restored hubs", .timeLimit(.minutes(20)))
 struct RestoredHubs {
     private let forum: TrustedForum
     private let backup: String

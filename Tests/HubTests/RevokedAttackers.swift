@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// Laptops that were revoked, and that bring whatever they like.
-@Suite("Revoked devices that attack", .timeLimit(.minutes(10)))
+@Suite("Revoked devices that attack", .timeLimit(.minutes(20)))
 struct RevokedAttackers {
     private let forum: TrustedForum
     private let text = Forum.note.declared("text")

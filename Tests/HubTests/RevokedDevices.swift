@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// Laptops that are lost, and what they had recorded: it does no harm, and none of it is gone.
-@Suite("Revoked devices", .timeLimit(.minutes(10)))
+@Suite("Revoked devices", .timeLimit(.minutes(20)))
 struct RevokedDevices {
     private let forum: TrustedForum
 

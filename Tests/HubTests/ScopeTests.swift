@@ -9,7 +9,7 @@ import SyncProtocol
 import Testing
 
 /// Delegations see what is theirs, and write there alone.
-@Suite("Scopes", .timeLimit(.minutes(5)))
+@Suite("Scopes", .timeLimit(.minutes(20)))
 struct ScopeTests {
     private let forum: TrustedForum
     private static let (kz, uz) = ("delegation/KZ", "delegation/UZ")

@@ -8,7 +8,7 @@ import SyncProtocol
 import Testing
 
 /// By which TLS keys laptops know their hub, from its own words.
-@Suite("Stated pins", .timeLimit(.minutes(10)))
+@Suite("Stated pins", .timeLimit(.minutes(20)))
 struct StatedPins {
     private let forum: TrustedForum
 
