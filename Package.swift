@@ -37,6 +37,13 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: rules)
 }
 
+/// Tests that compute nothing themselves that an optimiser would help: they are compiled in less time.
+func plainTests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies,
+        swiftSettings: rules + [.unsafeFlags(["-Onone"])])
+}
+
 func system(_ name: String, pkgConfig: String, package: String) -> Target {
     .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
 }
@@ -163,12 +170,12 @@ let package = Package(
             ], path: "tools/simulator/world", swiftSettings: rules),
         program("karvan-simulate", ["Simulation"], path: "tools/simulator/program"),
 
-        tests(
+        plainTests(
             "CurlTransportTests", ["CurlTransport", "AntiEntropy", "SyncProtocol", "Causality"]),
         tests(
             "FieldRecordsTests",
             ["FieldRecords", "RecordSchema", "SyncProtocol", "Merge", "Causality", "CSQLite"]),
-        tests(
+        plainTests(
             "HubTests",
             [
                 "TestSupport", "Hub", "AntiEntropy", "FieldRecords", "ReplicaStore", "ReplicaSync",
@@ -188,7 +195,7 @@ let package = Package(
         tests("CausalityTests", ["TestSupport", "Causality"]),
         tests("MergeTests", ["TestSupport", "Merge", "Causality"]),
         tests("SyncProtocolTests", ["TestSupport", "SyncProtocol", "Merge", "Causality"]),
-        tests(
+        plainTests(
             "ProtocolTests",
             [
                 "TestSupport", "ConflictInspection", "ReplicaStore", "RecordSchema",
@@ -200,11 +207,8 @@ let package = Package(
                 "TestSupport", "ConflictInspection", "Recording", "ReplicaStore", "FieldRecords",
                 "RecordSchema", "SyncProtocol", "Merge", "Causality",
             ]),
-        // Not on the programs that it starts: their linking is not the tests'. It computes nothing that an
-        // optimiser would help.
-        .testTarget(
-            name: "ProgramTests", dependencies: ["ProgramOutput", crypto],
-            swiftSettings: rules + [.unsafeFlags(["-Onone"])]),
+        // Not on the programs that it starts: their linking is not the tests'.
+        plainTests("ProgramTests", ["ProgramOutput", crypto]),
         tests("FuzzTests", ["FuzzTargets"]),
         tests("QRCodeTests", ["QRCodes"]),
         tests(
