@@ -1,4 +1,4 @@
-"""13 §2: what a device and a hub say of blobs."""
+"""13 §2 and §5: what a device and a hub say of blobs, and what bundles have of them."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from checker.limits import FORMAT, MAX_SCOPE, Reject
 from checker.messages import Refusal, array, several
 
 DIGEST, MAX_ASKS, MAX_PART, MAX_BLOB = 32, 256, 262_144, 33_554_432
-ASK, PART, REQUEST, HOLDING, REPLY = 3, 5, 3, 3, 3
+ASK, PART, REQUEST, HOLDING, REPLY, HOLDINGS, HELD = 3, 5, 3, 3, 3, 2, 2
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,46 @@ class Part:
     def item(self) -> tuple:
         return array(("text", self.scope), ("blob", self.digest), ("int", self.size), ("int", self.offset),
                      ("blob", self.data))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Part":
+        """As a piece in a bundle."""
+        r = Reader(data)
+        found = cls.read(r)
+        r.end()
+        return found
+
+    def encode(self) -> bytes:
+        return encode(self.item())
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """Digests and sizes of blobs of a scope that a hub has."""
+    scope: bytes
+    blobs: tuple[tuple[bytes, int], ...]
+
+    @staticmethod
+    def read_blob(r: Reader) -> tuple[bytes, int]:
+        further = r.at_least(HELD)
+        found = r.exact(DIGEST), r.unsigned()
+        r.pass_over(further)
+        return found
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Holdings":
+        r = Reader(data)
+        further = r.at_least(HOLDINGS)
+        found = cls(r.text(MAX_SCOPE), tuple(cls.read_blob(r) for _ in range(r.array())))
+        if not found.blobs:
+            raise Reject("invalid")
+        r.pass_over(further)
+        r.end()
+        return found
+
+    def encode(self) -> bytes:
+        blobs = (array(("blob", digest), ("int", size)) for digest, size in self.blobs)
+        return encode(array(("text", self.scope), array(*blobs)))
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from checker import ed25519, hpke
+from checker.blobs import Holdings, Part
 from checker.encoding import NULL, Reader, encode
 from checker.identity import device_id, digest, sha256
 from checker.limits import FORMAT, MAX_SCOPE, MAX_SCOPES, MAX_SEQ, TAG, Reject
 from checker.messages import Run, Stub, array, several
 
 MAGIC = bytes.fromhex("8b4b564e0d0a1a0a")
-HEAD, CONTENTS, FOOT, MAX_PASSED = 1, 2, 3, 127
+HEAD, CONTENTS, FOOT, PIECE, HOLDINGS, MAX_PASSED = 1, 2, 3, 16, 17, 127
 MAX_PAYLOAD = 4_194_304
 LIMITS = {HEAD: 65_536, CONTENTS: MAX_PAYLOAD, FOOT: 4_096}
 MAX_RECIPIENTS = 256
@@ -250,18 +251,36 @@ def foot_message(hash_: bytes, last: bool) -> bytes:
 
 @dataclass(frozen=True)
 class Contents:
-    """08 §3."""
+    """08 §3, and 13 §5."""
     list: List
     batches: tuple[Batch, ...]
+    pieces: tuple[Part, ...] = ()
+    holdings: tuple[Holdings, ...] = ()
 
     @staticmethod
-    def decode(plaintexts: Iterable[bytes]) -> "Contents":
+    def decode(plaintexts: Iterable[tuple[int, bytes]]) -> "Contents":
         """Each frame is opened when what stands before it was read."""
-        rest = iter(plaintexts)
-        return Contents(List.decode(next(rest)), tuple(map(Batch.decode, rest)))
+        listed, found = [], {CONTENTS: [], PIECE: [], HOLDINGS: []}
+        for kind, plaintext in plaintexts:
+            if kind == CONTENTS and not listed:
+                listed.append(List.decode(plaintext))
+            else:
+                form = {CONTENTS: Batch, PIECE: Part, HOLDINGS: Holdings}[kind]
+                found[kind].append(form.decode(plaintext))
+        return Contents(listed[0], *map(tuple, found.values()))
 
-    def plaintexts(self) -> list[bytes]:
-        return [part.encode() for part in (self.list, *self.batches)]
+    def plaintexts(self) -> list[tuple[int, bytes]]:
+        kinds = (CONTENTS, (self.list, *self.batches)), (PIECE, self.pieces), (HOLDINGS, self.holdings)
+        return [(kind, part.encode()) for kind, parts in kinds for part in parts]
+
+
+def numbered(frames_of_kinds: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes, bytes]]:
+    """08 §3: each with its kind and its nonce."""
+    counts: dict[int, int] = {}
+    for kind, payload in frames_of_kinds:
+        n = counts.get(kind, 0)
+        counts[kind] = n + 1
+        yield kind, (0 if kind == CONTENTS else kind).to_bytes(1, "big") + n.to_bytes(11, "big"), payload
 
 
 @dataclass(frozen=True)
@@ -269,22 +288,23 @@ class File:
     """08 §1: a file that is whole, by its checks and its hash; its contents are sealed still."""
     head: Head
     aad: bytes  # SHA-256 of the head's payload
-    sealed: tuple[bytes, ...]
+    sealed: tuple[tuple[int, bytes], ...]  # kind and payload of each frame
     foot: Foot
 
     @staticmethod
     def decode(data: bytes) -> "File":
         """08 §5, down to `trailing`."""
-        head, aad, sealed = None, b"", []
+        head, aad, sealed, has_contents = None, b"", [], False
         for at, kind, payload in frames(data):
             if kind > MAX_PASSED:
                 raise Reject("later")
-            if (head is None) != (kind == HEAD) or kind == 0 or kind == FOOT and not sealed:
+            if (head is None) != (kind == HEAD) or kind == 0 or kind == FOOT and not has_contents:
                 raise Reject("order")
             if kind == HEAD:
                 head, aad = Head.decode(payload), sha256(payload)
-            elif kind == CONTENTS:
-                sealed.append(payload)
+            elif kind in (CONTENTS, PIECE, HOLDINGS):
+                sealed.append((kind, payload))
+                has_contents = has_contents or kind == CONTENTS
             elif kind == FOOT:
                 foot = Foot.decode(payload)
                 if foot.hash != sha256(data[:at]):
@@ -297,13 +317,13 @@ class File:
     def signed(self) -> bool:
         return ed25519.verifies(self.foot.signature, self.foot.message, self.head.sender)
 
-    def plaintexts(self, content_key: bytes) -> Iterator[bytes]:
-        """08 §3, §5: one frame of contents after another."""
-        for n, payload in enumerate(self.sealed):
+    def plaintexts(self, content_key: bytes) -> Iterator[tuple[int, bytes]]:
+        """08 §3, §5: one sealed frame after another, with its kind."""
+        for kind, nonce, payload in numbered(self.sealed):
             try:
                 if len(payload) < TAG:
                     raise InvalidTag
-                yield ChaCha20Poly1305(content_key).decrypt(n.to_bytes(12, "big"), payload, self.aad)
+                yield kind, ChaCha20Poly1305(content_key).decrypt(nonce, payload, self.aad)
             except InvalidTag:
                 raise Reject("sealed") from None
 
@@ -323,8 +343,7 @@ def write(head: Head, content_key: bytes, contents: Contents, last: bool, sign) 
     """08 §1–§4: a whole file, signed by what makes the sender's signature of a message."""
     start = head.encode()
     data = MAGIC + frame(HEAD, start)
-    for n, plaintext in enumerate(contents.plaintexts()):
-        sealed = ChaCha20Poly1305(content_key).encrypt(n.to_bytes(12, "big"), plaintext, sha256(start))
-        data += frame(CONTENTS, sealed)
+    for kind, nonce, plaintext in numbered(contents.plaintexts()):
+        data += frame(kind, ChaCha20Poly1305(content_key).encrypt(nonce, plaintext, sha256(start)))
     signature = sign(foot_message(sha256(data), last))
     return data + frame(FOOT, Foot(sha256(data), last, signature).encode())

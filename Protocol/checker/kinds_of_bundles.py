@@ -6,6 +6,7 @@ from checker.bundles import (
 from checker.encoding import Reader
 from checker.identity import device_id
 from checker.json_form import j_hash, j_int, j_text, members, p_bytes, p_hex, p_int, p_text
+from checker.kinds_of_blobs import j_holdings, j_part, p_holdings, p_part
 from checker.kinds_of_bytes import agrees, library_verifies, need
 from checker.kinds_of_messages import j_run, j_stub, p_stub
 from checker.kinds_of_trust import p_ms, signer
@@ -49,9 +50,12 @@ def p_recipient(x) -> Recipient:
 
 def j_bundle(file: File, contents: Contents) -> dict:
     head = file.head
+    blobs = {"pieces": [j_part(piece) for piece in contents.pieces],
+             "holdings": [j_holdings(holdings) for holdings in contents.holdings]}
     return {"sender": head.sender.hex(), "made": j_int(head.made), "series": head.series.hex(),
             "part": j_int(head.part), "last": file.foot.last, "recipients": [x.device.hex() for x in head.recipients],
-            "list": j_list(contents.list), "frames": [j_batch(batch) for batch in contents.batches]}
+            "list": j_list(contents.list), "frames": [j_batch(batch) for batch in contents.batches],
+            **{name: some for name, some in blobs.items() if some}}
 
 
 def held_against(file: File, content_key: bytes, contents: Contents) -> None:
@@ -60,7 +64,8 @@ def held_against(file: File, content_key: bytes, contents: Contents) -> None:
          "the library goes by the same equation")
     need(Head.decode(file.head.encode()) == file.head, "the head that is written reads as the same")
     need(Contents.decode(contents.plaintexts()) == contents, "the contents that are written read as the same")
-    for payload in [file.head.encode(), *file.plaintexts(content_key), file.foot.encode()]:
+    plaintexts = [plaintext for _, plaintext in file.plaintexts(content_key)]
+    for payload in [file.head.encode(), *plaintexts, file.foot.encode()]:
         need(agrees(Reader(payload).item(-MAX_LEVELS)), "another implementation of CBOR reads the same")
 
 
@@ -76,13 +81,15 @@ def check_bundles(given, when):
             held_against(file, key, contents)
             return j_bundle(file, contents)
         case "write":
-            members(given, "seed contentKey root made series part recipients list frames last")
+            members(given, "seed contentKey root made series part recipients list frames last", "pieces holdings")
             (sender, sign), key = signer(p_hex(given["seed"], 32)), p_hex(given["contentKey"], KEY)
             if not isinstance(given["last"], bool):
                 raise BadVector(f"neither true nor false: {given['last']!r}")
             head = Head(sender, p_hex(given["root"], 32), p_ms(given["made"]), p_hex(given["series"], 16),
                         p_int(given["part"]), tuple(map(p_recipient, given["recipients"])))
-            contents = Contents(p_list(given["list"]), tuple(map(p_batch, given["frames"])))
+            contents = Contents(p_list(given["list"]), tuple(map(p_batch, given["frames"])),
+                                tuple(map(p_part, given.get("pieces", []))),
+                                tuple(map(p_holdings, given.get("holdings", []))))
             data = write(head, key, contents, given["last"], sign)
             file = File.decode(data)
             found = file.head, file.foot.last, file.signed, Contents.decode(file.plaintexts(key))

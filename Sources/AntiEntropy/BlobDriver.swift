@@ -124,6 +124,8 @@ public struct BlobDriver {
 
     private let port: any BlobPort
     private let hub: any BlobHubPort
+    /// What people call it.
+    private let hubName: String
     private let goesOn: () -> Bool
     private let observe: (Progress) -> Void
 
@@ -132,13 +134,16 @@ public struct BlobDriver {
     private static let idleLimit = 3
 
     /// - Parameters:
+    ///   - hub: or a laptop that serves.
+    ///   - hubName: what people call it.
     ///   - goesOn: asked before each request; `false` interrupts.
     ///   - observe: called after each answer.
     public init(
-        port: any BlobPort, hub: any BlobHubPort, goesOn: @escaping () -> Bool = { true },
-        observe: @escaping (Progress) -> Void = { _ in }
+        port: any BlobPort, hub: any BlobHubPort, hubName: String = "the hub",
+        goesOn: @escaping () -> Bool = { true }, observe: @escaping (Progress) -> Void = { _ in }
     ) {
-        (self.port, self.hub, self.goesOn, self.observe) = (port, hub, goesOn, observe)
+        (self.port, self.hub, self.hubName) = (port, hub, hubName)
+        (self.goesOn, self.observe) = (goesOn, observe)
     }
 
     /// - Throws: what the replica throws; a failure of the network is an outcome.
@@ -184,7 +189,7 @@ public struct BlobDriver {
             (reply.taken == nil) == (request.part == nil)
         else {
             throw TransportFailure.notOurHub(
-                "the hub's answer about photos doesn't fit the question")
+                "what \(hubName) answers about photos doesn't fit the question")
         }
         return reply
     }
@@ -247,7 +252,7 @@ public struct BlobDriver {
         }
         guard holding.size <= Limits.blobBytes else {
             progress.refusals.append(
-                Refusal(.tooLarge, "the hub has a photo of \(holding.size) bytes"))
+                Refusal(.tooLarge, "\(hubName) has a photo of \(holding.size) bytes"))
             return
         }
         // What lies here may be of what another size was said of.
@@ -310,7 +315,7 @@ public struct BlobDriver {
             next.move(to: holding.size == next.blob.size ? holding.held : 0)
             guard next.idleCount < Self.idleLimit else {
                 progress.refusals.append(
-                    Refusal(.retry, "the hub takes a photo in, and doesn't get further with it"))
+                    Refusal(.retry, "\(hubName) takes a photo in, and doesn't get further with it"))
                 return
             }
             uploads.insert(next, at: 0)
@@ -338,7 +343,7 @@ public struct BlobDriver {
             return keeping(next, &progress)
         }
         guard UInt64(holding.bytes.count) <= holding.size - next.offset else {
-            throw TransportFailure.notOurHub("the hub gave more of a photo than there is")
+            throw TransportFailure.notOurHub("\(hubName) gave more of a photo than there is")
         }
         let part = BlobPart(
             name: next.blob.name, size: holding.size, offset: next.offset, bytes: holding.bytes)
@@ -362,7 +367,7 @@ public struct BlobDriver {
     private func keeping(_ transfer: Transfer, _ progress: inout Progress) -> Transfer? {
         if transfer.idleCount < Self.idleLimit { return transfer }
         progress.refusals.append(
-            Refusal(.retry, "the hub has a photo, and doesn't get further with it"))
+            Refusal(.retry, "\(hubName) has a photo, and doesn't get further with it"))
         return nil
     }
 }

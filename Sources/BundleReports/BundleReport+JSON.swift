@@ -12,6 +12,8 @@ extension BundleExchange.Written {
             ("files", .array(files.map(\.json))), ("for", .string(recipient.name)),
             ("device", .string("\(recipient.device)")),
             ("changes", .integer(Int64(clamping: changesetCount))),
+            ("photos", .integer(Int64(blobCount))),
+            ("photo_bytes", .integer(Int64(clamping: blobBytes))),
         ])
     }
 }
@@ -33,7 +35,19 @@ extension BundleExchange.Taken {
             ("aside", .integer(Int64(tally.asideCount))),
             ("waiting", .array(tally.waiting.map(\.json))),
             ("refused", .array(tally.refused.map(\.json))),
+            ("photos", blobs.json),
             ("last_part", .bool(summary.isLast)),
+        ])
+    }
+}
+
+extension BundleExchange.BlobTally {
+    fileprivate var json: JSONValue {
+        .object([
+            ("new", .integer(Int64(newCount))), ("new_bytes", .integer(Int64(clamping: newBytes))),
+            ("known", .integer(Int64(knownCount))), ("unnamed", .integer(Int64(unnamedCount))),
+            ("partial", .integer(Int64(partialCount))), ("refused", .integer(Int64(refusedCount))),
+            ("confirmed", .integer(Int64(confirmedCount))),
         ])
     }
 }
@@ -72,6 +86,13 @@ extension BundleExchange.Shown {
                         })
                 } ?? .null
             ),
+            ("photos", scopes == nil ? .null : .integer(Int64(blobs.count))),
+            (
+                "photo_bytes",
+                scopes == nil
+                    ? .null : .integer(Int64(clamping: blobs.values.reduce(0) { $0 &+ $1 }))
+            ),
+            ("new_photos", scopes == nil ? .null : .integer(Int64(newBlobCount))),
         ])
     }
 }

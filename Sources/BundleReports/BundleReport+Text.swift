@@ -12,15 +12,18 @@ extension BundleExchange.Written {
         let place =
             names.count == 1 ? names[0] : "\(names[0]) and \(names.count - 1) more behind it"
         let whom = recipient.isHub ? "the hub" : recipient.name
+        let photos =
+            blobCount == 0 ? "" : "\(Count.photos(blobCount)) (\(ByteCount.text(blobBytes)))"
         let what =
             changesetCount == 0
-            ? "nothing that \(whom) lacks, as far as is known here"
-            : "\(Count.changes(changesetCount)) for \(whom)"
+            ? photos.isEmpty
+                ? "nothing that \(whom) lacks, as far as is known here" : "\(photos) for \(whom)"
+            : "\(Count.changes(changesetCount))\(photos.isEmpty ? "" : " and \(photos)") for \(whom)"
         var lines = ["\(place): \(what), \(Count.bytes(bytes))."]
         if names.count > 1 { lines += names.dropFirst().map { "  \($0)" } }
         if isByHub {
             lines.append("It also tells \(whom) what of its changes has arrived here.")
-        } else if changesetCount > 0, recipient.isHub {
+        } else if changesetCount > 0 || blobCount > 0, recipient.isHub {
             lines.append(
                 "They count as sent when the hub says so: in its next answer, or in a bundle that it "
                     + "gives back.")
@@ -42,7 +45,9 @@ extension BundleExchange.Taken {
         if tally.asideCount > 0 {
             parts.append("\(Count.runs(tally.asideCount)) kept aside: they count nowhere")
         }
+        parts += blobs.parts
         var text = "\(path), by \(sender), \(made): " + parts.joined(separator: ", ") + "."
+        text += blobs.advice
         for (code, next) in Self.advice(isHub: isHub) {
             let some = (tally.waiting + tally.refused).filter { $0.refusal.code == code }
             guard let first = some.first else { continue }
@@ -56,6 +61,46 @@ extension BundleExchange.Taken {
         }
         if !summary.isLast {
             text += "\nIt is part \(summary.head.part) of several: import the others too."
+        }
+        return text
+    }
+}
+
+extension BundleExchange.BlobTally {
+    /// What came of photos, as far as there is anything to say.
+    fileprivate var parts: [String] {
+        var parts: [String] = []
+        if newCount > 0 {
+            parts.append("\(Count.photos(newCount)) received (\(ByteCount.text(newBytes)))")
+        }
+        if knownCount > 0 {
+            parts.append(
+                "\(Count.photos(knownCount)) \(knownCount == 1 ? "was" : "were") here already")
+        }
+        if confirmedCount > 0 {
+            parts.append(
+                "\(Count.photos(confirmedCount)) \(confirmedCount == 1 ? "counts" : "count") as sent now"
+            )
+        }
+        return parts
+    }
+
+    fileprivate var advice: String {
+        var text = ""
+        if partialCount > 0 {
+            text +=
+                "\n\(Count.photos(partialCount)) not whole yet: import the other files of the series, from "
+                + "the first one on."
+        }
+        if refusedCount > 0 {
+            text +=
+                "\n\(Count.photos(refusedCount)) not taken: the bytes aren't those of the photo. Have the "
+                + "bundle made again."
+        }
+        if unnamedCount > 0 {
+            text +=
+                "\n\(Count.photos(unnamedCount)) not taken: no record here names "
+                + "\(unnamedCount == 1 ? "it" : "them"). Once the record is here, import this again."
         }
         return text
     }
@@ -88,6 +133,8 @@ enum Count {
     static func changes(_ count: UInt64) -> String { "\(count) change\(count == 1 ? "" : "s")" }
 
     static func runs(_ count: Int) -> String { "\(count) run\(count == 1 ? "" : "s")" }
+
+    static func photos(_ count: Int) -> String { "\(count) photo\(count == 1 ? "" : "s")" }
 
     static func bytes(_ count: UInt64) -> String {
         switch count {
@@ -126,6 +173,12 @@ extension BundleExchange.Shown {
                     ? ", all of them here" : ", \(scope.newCount) of them not here"
             lines.append(
                 "\(TextTable.printable(scope.scope)): \(Count.changes(scope.changesetCount))\(new)")
+        }
+        if !blobs.isEmpty {
+            let new =
+                newBlobCount == 0 ? ", all of them here" : ", \(newBlobCount) of them not here"
+            let bytes = ByteCount.text(blobs.values.reduce(0) { $0 &+ $1 })
+            lines.append("photos: \(blobs.count), \(bytes)\(new)")
         }
         return lines
     }

@@ -47,27 +47,27 @@ public enum BundleReport {
         if let problem { throw problem }
     }
 
-    /// What became of each file. A hub keeps nothing that waits for others: what does is brought again once these
-    /// have come, whatever order the files were named in.
+    /// What became of each file. A hub keeps nothing that waits for others, and nobody a photo without its record: what
+    /// does is brought again once these have come, whatever order the files were named in.
     private static func results(
         of files: [String], _ replica: Replica, _ take: (String) throws -> BundleExchange.Taken
     ) throws -> [(file: String, Result<BundleExchange.Taken, any Error>)] {
         var found: [String: Result<BundleExchange.Taken, any Error>] = [:]
-        var rest = files
+        var rest = inSeries(files)
         while !rest.isEmpty {
             var (again, hasMoved): ([String], Bool) = ([], false)
             for file in rest {
                 var result = Result { try take(file) }
                 if case .success(var taken) = result {
-                    hasMoved = hasMoved || taken.tally.newCount > 0
-                    if replica.servesFeed,
-                        taken.tally.waiting.contains(where: { $0.refusal.code == .gap })
-                    {
+                    hasMoved = hasMoved || taken.tally.newCount > 0 || taken.blobs.newCount > 0
+                    let hasGaps = taken.tally.waiting.contains { $0.refusal.code == .gap }
+                    if replica.servesFeed && hasGaps || taken.blobs.unnamedCount > 0 {
                         again.append(file)
                     }
                     if case .success(let before)? = found[file] {
                         taken.tally.newCount += before.tally.newCount
                         taken.tally.knownCount = before.tally.knownCount
+                        taken.blobs.add(before.blobs)
                     }
                     result = .success(taken)
                 }
@@ -76,6 +76,19 @@ public enum BundleReport {
             rest = hasMoved ? again : []
         }
         return files.map { ($0, found[$0]!) }
+    }
+
+    /// Files of one series in the order of their parts, at the places where files of that series stand: a shell names
+    /// the second before the first.
+    private static func inSeries(_ files: [String]) -> [String] {
+        let heads = files.map { try? BundleInput(path: $0).head() }
+        var ordered = files
+        for series in Set(heads.compactMap { $0?.series }) {
+            let places = files.indices.filter { heads[$0]?.series == series }
+            let sorted = places.sorted { heads[$0]!.part < heads[$1]!.part }
+            for (place, file) in zip(places, sorted) { ordered[place] = files[file] }
+        }
+        return ordered
     }
 
     public static func lines(

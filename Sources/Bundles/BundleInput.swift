@@ -12,6 +12,17 @@ public final class BundleInput {
     private var used = 0
     private static let bufferBytes = 256 << 10
 
+    /// What lies in a bundle, frame by frame.
+    public enum Content: Sendable {
+        /// What the sender holds; the first of all.
+        case list(BundleList)
+        case runs(BundledRuns)
+        /// Bytes of a blob.
+        case piece(BlobPart)
+        /// What a hub has of blobs.
+        case holdings(BlobHoldings)
+    }
+
     /// What a bundle says of itself to whoever can't open it.
     public struct Summary: Hashable, Sendable {
         public var head: BundleHead
@@ -63,26 +74,30 @@ public final class BundleInput {
         }
     }
 
+    /// What a file says of itself at its beginning, whole or not.
+    ///
+    /// - Throws: ``BundleFileError``.
+    public func head() throws(BundleFileError) -> BundleHead { try read { $0.head } }
+
     /// Hands out what is in it, once all of it was read, opened and found to be what it should be.
     ///
     /// - Parameters:
     ///   - key: of one of the recipients.
     ///   - isWelcome: asked before anything is opened.
-    ///   - list: takes what the sender holds.
-    ///   - runs: takes the runs of each frame.
+    ///   - take: takes what lies in each frame.
     /// - Throws: ``BundleFileError``, and what the closures throw.
     @discardableResult
     public func open(
         by key: DeviceKey, isWelcome: (BundleHead) throws -> Void,
-        list: (BundleHead, BundleList) throws -> Void, runs: (BundledRuns) throws -> Void
+        take: (Content) throws -> Void
     ) throws -> Summary {
         let whole = try check()
         try isWelcome(whole.head)
         // What the first reading of the contents finds nobody has taken in yet.
-        let before = try visit(key, whole, list: { _, _ in }, runs: { _ in })
+        let before = try visit(key, whole) { _ in }
         let after: BundleFoot
         do {
-            after = try visit(key, whole, list: list, runs: runs)
+            after = try visit(key, whole, take)
         } catch is BundleFileError {
             // The stick was pulled, or is another one now.
             throw BundleFileError.bundle(path: path, changed)
@@ -94,28 +109,31 @@ public final class BundleInput {
     private var changed: BundleError { BundleError(.changed, at: 0) }
 
     private func visit(
-        _ key: DeviceKey, _ whole: Summary, list: (BundleHead, BundleList) throws -> Void,
-        runs: (BundledRuns) throws -> Void
+        _ key: DeviceKey, _ whole: Summary, _ take: (Content) throws -> Void
     ) throws -> BundleFoot {
         var problem: (any Error)?
         let foot = try read { reader throws in
             guard reader.head == whole.head else { throw changed }
             let contentKey = try reader.head.contentKey(by: key)
             while true {
+                let content: Content
                 switch try reader.next() {
                 case .end(let foot): return Optional(foot)
+                case .contents(let payload) where reader.contentsCount == 1:
+                    content = .list(try reader.openList(payload, by: contentKey))
                 case .contents(let payload):
-                    let isFirst = reader.contentsCount == 1
-                    let opened = isFirst ? try reader.openList(payload, by: contentKey) : nil
-                    let some = isFirst ? nil : try reader.openRuns(payload, by: contentKey)
-                    do {
-                        if let opened { try list(reader.head, opened) }
-                        if let some { try runs(some) }
-                    } catch {
-                        // Not of the file: it goes out as it is.
-                        problem = error
-                        return nil
-                    }
+                    content = .runs(try reader.openRuns(payload, by: contentKey))
+                case .piece(let payload):
+                    content = .piece(try reader.openPiece(payload, by: contentKey))
+                case .holdings(let payload):
+                    content = .holdings(try reader.openHoldings(payload, by: contentKey))
+                }
+                do {
+                    try take(content)
+                } catch {
+                    // Not of the file: it goes out as it is.
+                    problem = error
+                    return nil
                 }
             }
         }

@@ -32,6 +32,8 @@ public final class BundleOutput {
     private let series: Identifier
     private var finished: [PartialFile] = []
     private var part: Part?
+    /// What head and list of a file take.
+    private var startBytes: UInt64 = 0
 
     /// Begins the first file.
     ///
@@ -59,21 +61,54 @@ public final class BundleOutput {
     /// - Parameter runs: not empty, and at most a batch.
     /// - Throws: ``BundleFileError``; then nothing is left of any file.
     public func add(_ runs: BundledRuns) throws(BundleFileError) {
+        if !hasRoom(for: runs), path != nil { try beginNext() }
+        try write { $0.frame(runs) }
+    }
+
+    /// Begins another file where what is left of this one has no room for a blob, and another has.
+    ///
+    /// - Parameter size: of the whole blob, in bytes.
+    /// - Throws: ``BundleFileError``; then nothing is left of any file.
+    public func makeRoom(forBlob size: UInt64) throws(BundleFileError) {
+        let pieces = size / UInt64(Limits.blobPartBytes) + 1
+        let needed = pieces * BundleWriter.size(ofPiece: Limits.blobPartBytes)
+        if !hasRoom(for: needed), needed + startBytes <= limitBytes { try beginNext() }
+    }
+
+    /// - Throws: ``BundleFileError``; then nothing is left of any file.
+    public func add(_ piece: BlobPart) throws(BundleFileError) {
+        if !hasRoom(for: BundleWriter.size(ofPiece: piece.bytes.count)) { try beginNext() }
+        try write { $0.frame(piece) }
+    }
+
+    /// - Parameter holdings: at most ``SyncProtocol/BlobHoldings/limit`` of them.
+    /// - Throws: ``BundleFileError``; then nothing is left of any file.
+    public func add(_ holdings: BlobHoldings) throws(BundleFileError) {
+        if !hasRoom(for: BundleWriter.size(of: holdings)) { try beginNext() }
+        try write { $0.frame(holdings) }
+    }
+
+    private func write(
+        _ frame: (inout BundleWriter) -> [UInt8]
+    ) throws(BundleFileError) {
         guard var part else { preconditionFailure("it has ended") }
-        if !hasRoom(for: runs), path != nil {
-            try end(isLast: false)
-            try begin()
-            return try add(runs)
-        }
-        try part.file.write(part.writer.frame(runs))
+        try part.file.write(frame(&part.writer))
         self.part = part
+    }
+
+    private func hasRoom(for byteCount: UInt64) -> Bool {
+        guard let part else { return false }
+        return part.file.byteCount <= startBytes || part.file.byteCount + byteCount <= limitBytes
+    }
+
+    private func beginNext() throws(BundleFileError) {
+        try end(isLast: false)
+        try begin()
     }
 
     /// Whether ``add(_:)`` would put these into the file that is begun.
     public func hasRoom(for runs: BundledRuns) -> Bool {
-        guard let part else { return false }
-        return part.writer.contentsCount <= 1
-            || part.file.byteCount + UInt64(BundleWriter.size(of: runs.runs)) <= limitBytes
+        hasRoom(for: UInt64(BundleWriter.size(of: runs.runs)))
     }
 
     /// Ends the last file, and gives all of them their names: the first one last, so that whoever finds it
@@ -119,6 +154,7 @@ public final class BundleOutput {
         var start: [UInt8] = []
         var writer = BundleWriter(head: head, key: key, contentKey: contentKey) { start = $0 }
         try file.write(start + writer.frame(list))
+        startBytes = file.byteCount
         part = Part(file: file, writer: writer)
     }
 

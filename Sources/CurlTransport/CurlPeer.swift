@@ -2,7 +2,7 @@ public import AntiEntropy
 public import SyncProtocol
 
 /// A laptop that serves others, over HTTP.
-public final class CurlPeer: PeerPort {
+public final class CurlPeer: PeerPort, BlobHubPort {
     /// Where a laptop serves when nothing else was said.
     public static let port = 8_642
 
@@ -53,11 +53,23 @@ public final class CurlPeer: PeerPort {
     }
 
     public func meet(_ meeting: Meeting) throws(TransportFailure) -> [UInt8] {
-        let body = meeting.encode()
-        let signature = RequestSignature(
-            hub: statement.device.statement.publicKey, path: Meeting.path, body: body,
-            key: identity)
-        let answer = try channel.post(body, to: Meeting.path, signature: signature)
+        let answer = try post(meeting.encode(), to: Meeting.path)
         return try answer.reply(from: channel.url) { bytes throws(CBORError) in bytes }
+    }
+
+    /// - Returns: `nil` from a laptop that gives no blobs.
+    public func blobs(_ request: BlobRequest) throws(TransportFailure) -> BlobReply? {
+        let answer = try post(request.encode(), to: BlobRequest.path)
+        if answer.status == 404 { return nil }
+        return try answer.reply(from: channel.url) { bytes throws(CBORError) in
+            try BlobReply(decoding: bytes)
+        }
+    }
+
+    /// Signed for this laptop and this path.
+    private func post(_ body: [UInt8], to path: String) throws(TransportFailure) -> Answer {
+        let signature = RequestSignature(
+            hub: statement.device.statement.publicKey, path: path, body: body, key: identity)
+        return try channel.post(body, to: path, signature: signature)
     }
 }

@@ -15,6 +15,8 @@ package actor PeerService {
     private let statement: Mutex<[UInt8]>
     private let logger: Logger
     private let onMeeting: @Sendable (PeerMeeting) -> Void
+    /// Who has met it so far, by public key.
+    private var guests: [[UInt8]: PeerExchange.Guest] = [:]
     private let executor = QueueExecutor()
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -49,6 +51,9 @@ package actor PeerService {
             HubServerRoute(.post, Meeting.path) { body, signature in
                 await self.meet(body, signature: signature)
             },
+            HubServerRoute(.post, BlobRequest.path) { body, signature in
+                await self.blobs(body, signature: signature)
+            },
         ]
     }
 
@@ -66,6 +71,7 @@ package actor PeerService {
         return HubAnswer.of("meet", logger, by: "the other laptop") {
             let (bundle, met) = try exchange.answer(
                 body, signature: signature.flatMap(RequestSignature.init(headerValue:)))
+            guests[met.peer.publicKey] = met.guest
             let meeting = PeerMeeting(
                 name: met.peer.name, givenCount: met.givenCount, takenCount: met.taken.newCount)
             logger.info(
@@ -79,6 +85,17 @@ package actor PeerService {
             return bundle
         }
     }
+
+    private func blobs(_ body: [UInt8], signature: String?) -> HubAnswer {
+        HubAnswer.of("blobs", logger, by: "the other laptop") {
+            let met = try exchange.answerBlobs(
+                body, signature: signature.flatMap(RequestSignature.init(headerValue:)),
+                guests: guests)
+            let meeting = PeerMeeting(met)
+            if meeting.givenBlobCount + meeting.takenBlobCount > 0 { onMeeting(meeting) }
+            return met.reply.encode()
+        }
+    }
 }
 
 /// What one round of a meeting came to.
@@ -89,4 +106,19 @@ package struct PeerMeeting: Sendable {
     package var givenCount: UInt64
     /// Changesets that are new here.
     package var takenCount: UInt64
+    /// Blobs of which the last bytes went to it.
+    package var givenBlobCount = 0
+    /// Blobs that are whole here with what it brought.
+    package var takenBlobCount = 0
+}
+
+extension PeerMeeting {
+    init(_ met: PeerExchange.BlobsMet) {
+        self.init(name: met.peer.name, givenCount: 0, takenCount: 0)
+        givenBlobCount = zip(met.request.asks, met.reply.holdings).count { ask, holding in
+            guard let holding, let offset = ask.offset, !holding.bytes.isEmpty else { return false }
+            return offset + UInt64(holding.bytes.count) == holding.size
+        }
+        if case .held(let holding)? = met.reply.taken, holding.isWhole { takenBlobCount = 1 }
+    }
 }

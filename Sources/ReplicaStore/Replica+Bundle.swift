@@ -20,7 +20,7 @@ public struct BundleRecipient: Hashable, Sendable {
 
     public var device: DeviceID { DeviceID(publicKey: publicKey) }
 
-    func mayRead(_ scope: String) -> Bool {
+    package func mayRead(_ scope: String) -> Bool {
         isHub || scope == Replica.scope || scopes.contains(scope)
             || scopes.contains(Grant.anyScope)
     }
@@ -335,10 +335,8 @@ extension Replica {
     }
 
     private func note(_ list: BundleList, by sender: [UInt8]) throws(StoreError) {
-        let isOurHub = try sender == hubLink()?.publicKey
-        if isOurHub {
-            // A hub that went back in time may have lost since what it says it has.
-            guard let epoch = list.epoch, try isKnown(epoch, list) else { return }
+        if try sender == hubLink()?.publicKey {
+            guard try countsAsHeld(list, by: sender) else { return }
         } else {
             try connection.run("DELETE FROM sy_peer_head WHERE peer = ?", .blob(sender))
         }
@@ -346,6 +344,13 @@ extension Replica {
             guard let record = try holder(of: stub) else { continue }
             try noteHead(stub.lastSeq, of: record, at: sender)
         }
+    }
+
+    /// Whether what a bundle says of its sender says what the hub of this replica holds.
+    func countsAsHeld(_ list: BundleList, by sender: [UInt8]) throws(StoreError) -> Bool {
+        // A hub that went back in time may have lost since what it says it has.
+        guard try sender == hubLink()?.publicKey, let epoch = list.epoch else { return false }
+        return try isKnown(epoch, list)
     }
 
     /// Whether a hub's feed has this epoch, as far as is known here: where a hub began anew, and has not said as what

@@ -18,6 +18,9 @@ public struct BundleExchange {
 
         public var files: [File]
         public var changesetCount: UInt64
+        public var blobCount = 0
+        /// Of all these blobs.
+        public var blobBytes: UInt64 = 0
     }
 
     /// Writes what somebody lacks into a file, or into several.
@@ -26,18 +29,45 @@ public struct BundleExchange {
     ///   - path: of the first; nothing lies there yet.
     ///   - recipient: whom it is for: it says what goes in.
     ///   - others: who may open it too: all that is in it, they may read.
+    ///   - blobs: which go along.
     ///   - limitBytes: what one file may have.
     ///   - epoch: of the feed, where the replica is a hub's.
     /// - Throws: ``Bundles/BundleFileError``; ``ReplicaStore/StoreError``.
     public func write(
         to path: String, for recipient: BundleRecipient, and others: [BundleRecipient] = [],
-        _ extent: BundleExtent = .news, limitBytes: UInt64 = Limits.bundleBytes,
-        epoch: Identifier? = nil
+        _ extent: BundleExtent = .news, blobs: BundledBlobs = .none,
+        limitBytes: UInt64 = Limits.bundleBytes, epoch: Identifier? = nil
     ) throws -> Written {
         let output = try output(to: path, for: recipient, and: others, limitBytes, epoch)
         let count = try replica.bundleRuns(for: recipient, extent) { try output.add($0) }
-        let files = try output.finish().map { Written.File(path: $0.path, byteCount: $0.byteCount) }
-        return Written(files: files, changesetCount: count)
+        var written = Written(files: [], changesetCount: count)
+        if replica.servesFeed {
+            for holdings in try replica.bundledHoldings(for: recipient) { try output.add(holdings) }
+        }
+        for entry in try replica.bundledBlobs(for: recipient, blobs) {
+            try add(entry, to: output)
+            written.blobCount += 1
+            written.blobBytes += entry.size
+        }
+        written.files = try output.finish().map {
+            Written.File(path: $0.path, byteCount: $0.byteCount)
+        }
+        return written
+    }
+
+    private func add(_ entry: BlobFolder.Entry, to output: BundleOutput) throws {
+        try output.makeRoom(forBlob: entry.size)
+        var piece = BlobPart(name: entry.name, size: entry.size, offset: 0, bytes: [])
+        while piece.offset < entry.size {
+            piece.bytes = try replica.blobs.bytes(
+                of: entry.name, from: piece.offset, count: Limits.blobPartBytes)
+            guard !piece.bytes.isEmpty else {
+                throw StoreError.damaged(
+                    path: replica.blobs.path, detail: "\(entry.name.digest) was cut short")
+            }
+            try output.add(piece)
+            piece.offset += UInt64(piece.bytes.count)
+        }
     }
 
     /// What somebody lacks, as one bundle in memory.
@@ -103,6 +133,7 @@ public struct BundleExchange {
         /// What its sender held.
         public var list: BundleList
         public var tally: Tally
+        public var blobs: BlobTally
     }
 
     /// What became of its runs.
@@ -151,34 +182,59 @@ public struct BundleExchange {
 
     /// Takes in a bundle, once all of it was read and found whole.
     ///
-    /// - Parameter take: takes runs; without it, as a device does.
+    /// - Parameters:
+    ///   - take: takes runs; without it, as a device does.
+    ///   - wanted: the blobs that are taken, once the runs before them were; without it those that are named.
     /// - Throws: ``Bundles/BundleFileError``, when nothing was taken in; ``ReplicaStore/StoreError``.
     public func read(
-        _ path: String, take: ((BundledRuns) throws -> [IngestResult])? = nil
+        _ path: String, take: ((BundledRuns) throws -> [IngestResult])? = nil,
+        wanted: (() throws -> Set<BlobName>)? = nil
     ) throws -> Taken {
-        try read(BundleInput(path: path), take: take)
+        try read(BundleInput(path: path), take: take, wanted: wanted)
     }
 
     /// - Parameter guest: a sender that has shown a true certificate, whether it lies in the records or not.
     func read(
         _ input: BundleInput, by guest: [UInt8]? = nil,
-        take: ((BundledRuns) throws -> [IngestResult])? = nil
+        take: ((BundledRuns) throws -> [IngestResult])? = nil,
+        wanted: (() throws -> Set<BlobName>)? = nil
     ) throws -> Taken {
         var taken = Tally()
         var sent: BundleList?
+        var sender: [UInt8] = []
+        var blobs: BlobTaking?
+        var holdings: [BlobHoldings] = []
         let summary = try input.open(
-            by: replica.key(), isWelcome: { try checkIsWelcome($0, input.path, guest) },
-            list: { _, list in sent = list }
-        ) { bundled in
-            let results = try take?(bundled) ?? replica.take(bundled)
-            for (run, result) in zip(bundled.runs, results) { taken.add(run, result) }
+            by: replica.key(),
+            isWelcome: { head in
+                try checkIsWelcome(head, input.path, guest)
+                sender = head.sender
+            }
+        ) { content in
+            switch content {
+            case .list(let list): sent = list
+            case .runs(let bundled):
+                let results = try take?(bundled) ?? replica.take(bundled)
+                for (run, result) in zip(bundled.runs, results) { taken.add(run, result) }
+            case .piece(let piece):
+                var taking =
+                    try blobs
+                    ?? BlobTaking(
+                        folder: replica.blobs, sender: DeviceID(publicKey: sender),
+                        wanted: wanted?() ?? replica.namedBlobs())
+                try taking.take(piece)
+                blobs = taking
+            case .holdings(let some): holdings.append(some)
+            }
         }
         guard let sent else { preconditionFailure("a whole bundle without a list") }
         let pendingCount = try replica.pending().count
         taken.newCount += try replica.finishBundle(sent, by: summary.head.sender)
         taken.confirmedCount = pendingCount - min(pendingCount, try replica.pending().count)
         taken.waiting = try taken.waiting.filter { try !replica.holds($0.run) }
-        return Taken(summary: summary, list: sent, tally: taken)
+        var tally = blobs?.tally ?? BlobTally()
+        tally.confirmedCount = try replica.note(holdings, with: sent, by: sender)
+        return Taken(summary: summary, list: sent, tally: taken, blobs: tally)
     }
 
     private func checkIsWelcome(_ head: BundleHead, _ path: String, _ guest: [UInt8]?) throws {

@@ -67,9 +67,18 @@ public struct PeerExchange {
 
     // MARK: Serving
 
+    /// What somebody has shown who came.
+    public struct Guest: Sendable {
+        var root: DeviceID
+        var hub: Certificate
+        var device: Certificate
+    }
+
     /// What became of one meeting.
     public struct Met: Sendable {
         public var peer: BundleRecipient
+        /// For what it asks after this.
+        public var guest: Guest
         /// Changesets in the bundle for it.
         public var givenCount: UInt64
         /// What became of those that it brought.
@@ -83,12 +92,10 @@ public struct PeerExchange {
     public func answer(
         _ body: [UInt8], signature: RequestSignature?
     ) throws -> (bundle: [UInt8], met: Met) {
-        guard let signature,
-            signature.isValid(hub: replica.publicKey, path: Meeting.path, body: body)
-        else { throw Refusal(.revoked, "the request isn't signed for this laptop") }
+        let sender = try sender(signature, of: body, at: Meeting.path)
         let meeting = try Meeting(decoding: body)
         var peer = try guest(root: meeting.root, by: meeting.device, of: meeting.hub)
-        guard peer.publicKey == signature.publicKey else {
+        guard peer.publicKey == sender else {
             throw Refusal(.revoked, "the request is signed by another device than it names")
         }
         var taken = BundleExchange.Tally()
@@ -103,8 +110,51 @@ public struct PeerExchange {
             limitBytes: UInt64(Limits.messageBytes - Self.spareBytes))
         return (
             written.bytes,
-            Met(peer: peer, givenCount: written.changesetCount, taken: taken)
+            Met(
+                peer: peer,
+                guest: Guest(root: meeting.root, hub: meeting.hub, device: meeting.device),
+                givenCount: written.changesetCount, taken: taken)
         )
+    }
+
+    /// - Returns: the key of the device that signed a request.
+    private func sender(
+        _ signature: RequestSignature?, of body: [UInt8], at path: String
+    ) throws -> [UInt8] {
+        guard let signature, signature.isValid(hub: replica.publicKey, path: path, body: body)
+        else { throw Refusal(.revoked, "the request isn't signed for this laptop") }
+        return signature.publicKey
+    }
+
+    /// What became of a request about blobs.
+    public struct BlobsMet: Sendable {
+        public var peer: BundleRecipient
+        public var request: BlobRequest
+        public var reply: BlobReply
+    }
+
+    /// Answers who has met this replica before about blobs: what the hub answers, of what is named here.
+    ///
+    /// - Parameters:
+    ///   - signature: as it came.
+    ///   - guests: who has met it since it began to serve, by public key.
+    /// - Throws: `Refusal`, `CBORError`; ``ReplicaStore/StoreError``.
+    public func answerBlobs(
+        _ body: [UInt8], signature: RequestSignature?, guests: [[UInt8]: Guest]
+    ) throws -> BlobsMet {
+        let sender = try sender(signature, of: body, at: BlobRequest.path)
+        let request = try BlobRequest(decoding: body)
+        guard let known = guests[sender] else {
+            throw Refusal(.revoked, "this laptop hasn't met the one that asks: it comes once more")
+        }
+        let peer = try guest(root: known.root, by: known.device, of: known.hub)
+        let reply = try BlobAnswers(
+            replica, for: peer.device, mayRead: peer.mayRead,
+            isWanted: { name in
+                try peer.mayRead(name.scope) && !replica.namedBlobs(among: [name]).isEmpty
+            }
+        ).reply(to: request)
+        return BlobsMet(peer: peer, request: request, reply: reply)
     }
 
     /// For the last frame's end and the foot.

@@ -25,6 +25,68 @@ public struct BlobPart: Hashable, Sendable {
     public init(name: BlobName, size: UInt64, offset: UInt64, bytes: [UInt8]) {
         (self.name, self.size, self.offset, self.bytes) = (name, size, offset, bytes)
     }
+
+    /// As it lies in a bundle.
+    package func encode() -> [UInt8] {
+        var encoder = CBOREncoder(reserving: 256 + bytes.count)
+        encoder.blobPart(self)
+        return encoder.bytes
+    }
+
+    package init(decoding bytes: [UInt8]) throws(CBORError) {
+        var decoder = CBORDecoder(bytes)
+        self = try decoder.blobPart()
+        try decoder.finish()
+    }
+}
+
+/// Blobs of one scope that a hub holds whole, as it says in a bundle.
+public struct BlobHoldings: Hashable, Sendable {
+    public struct Blob: Hashable, Sendable {
+        public var digest: Digest
+        /// In bytes.
+        public var size: UInt64
+
+        public init(digest: Digest, size: UInt64) { (self.digest, self.size) = (digest, size) }
+    }
+
+    public var scope: String
+    /// Not empty; as many as a frame has room for.
+    public var blobs: [Blob]
+
+    /// So many have room in one frame.
+    public static let limit = 65_536
+
+    public init(scope: String, blobs: [Blob]) { (self.scope, self.blobs) = (scope, blobs) }
+
+    package func encode() -> [UInt8] {
+        var encoder = CBOREncoder(reserving: 128 + blobs.count * 44)
+        encoder.array(2)
+        encoder.text(scope)
+        encoder.array(blobs.count)
+        for blob in blobs {
+            encoder.array(2)
+            encoder.blob(blob.digest.bytes)
+            encoder.unsigned(blob.size)
+        }
+        return encoder.bytes
+    }
+
+    package init(decoding bytes: [UInt8]) throws(CBORError) {
+        var decoder = CBORDecoder(bytes)
+        let further = try decoder.array(atLeast: 2)
+        scope = try decoder.text(limit: Limits.scopeBytes)
+        blobs = []
+        for _ in 0..<(try decoder.array()) {
+            let further = try decoder.array(atLeast: 2)
+            let digest = try decoder.digest()
+            blobs.append(Blob(digest: digest, size: try decoder.unsigned()))
+            try decoder.skip(further)
+        }
+        guard !blobs.isEmpty else { throw decoder.error(.invalid) }
+        try decoder.skip(further)
+        try decoder.finish()
+    }
 }
 
 /// What a device brings of one blob, and asks of others.
@@ -61,15 +123,7 @@ public struct BlobRequest: Hashable, Sendable {
             encoder.blobName(ask.name)
             if let offset = ask.offset { encoder.unsigned(offset) } else { encoder.null() }
         }
-        if let part {
-            encoder.array(5)
-            encoder.blobName(part.name)
-            encoder.unsigned(part.size)
-            encoder.unsigned(part.offset)
-            encoder.blob(part.bytes)
-        } else {
-            encoder.null()
-        }
+        if let part { encoder.blobPart(part) } else { encoder.null() }
         return encoder.bytes
     }
 
@@ -169,6 +223,14 @@ extension CBOREncoder {
     fileprivate mutating func blobName(_ name: BlobName) {
         text(name.scope)
         blob(name.digest.bytes)
+    }
+
+    fileprivate mutating func blobPart(_ part: BlobPart) {
+        array(5)
+        blobName(part.name)
+        unsigned(part.size)
+        unsigned(part.offset)
+        blob(part.bytes)
     }
 
     fileprivate mutating func holding(_ holding: BlobReply.Holding) {

@@ -10,6 +10,10 @@ package enum BundleFrame {
         case head = 1
         case contents = 2
         case foot = 3
+        /// Bytes of a blob.
+        case piece = 16
+        /// Blobs that a hub has.
+        case holdings = 17
 
         static let critical: UInt8 = 128
     }
@@ -18,7 +22,7 @@ package enum BundleFrame {
         switch Kind(rawValue: kind) {
         case .head: Limits.bundleHeadBytes
         case .foot: Limits.bundleFootBytes
-        case .contents, nil: Limits.messageBytes
+        case .contents, .piece, .holdings, nil: Limits.messageBytes
         }
     }
 
@@ -47,10 +51,10 @@ package struct BundleWriter {
     private let contentKey: ContentKey
     private let headDigest: Digest
     private var hash = SHA256()
-    private var index: UInt64 = 0
+    private var counts: [BundleFrame.Kind: UInt64] = [:]
 
     /// How many frames with contents were made.
-    package var contentsCount: UInt64 { index }
+    package var contentsCount: UInt64 { counts[.contents] ?? 0 }
 
     /// - Parameters:
     ///   - head: its sender is `key`, and `contentKey` is sealed in it.
@@ -69,20 +73,31 @@ package struct BundleWriter {
 
     /// The bytes of the next frame. The first is the list.
     package mutating func frame(_ list: BundleList) -> [UInt8] {
-        precondition(index == 0, "the list comes first")
+        precondition(contentsCount == 0, "the list comes first")
         return frame(plain: list.encode())
     }
 
     package mutating func frame(_ runs: BundledRuns) -> [UInt8] {
-        precondition(index > 0, "the list comes first")
+        precondition(contentsCount > 0, "the list comes first")
         return frame(plain: runs.encode())
     }
 
+    package mutating func frame(_ piece: BlobPart) -> [UInt8] {
+        frame(plain: piece.encode(), kind: .piece)
+    }
+
+    package mutating func frame(_ holdings: BlobHoldings) -> [UInt8] {
+        frame(plain: holdings.encode(), kind: .holdings)
+    }
+
     /// Whatever lies in it.
-    package mutating func frame(plain: [UInt8]) -> [UInt8] {
+    package mutating func frame(
+        plain: [UInt8], kind: BundleFrame.Kind = .contents
+    ) -> [UInt8] {
+        let index = counts[kind] ?? 0
         let bytes = BundleFrame.bytes(
-            .contents, contentKey.seal(plain, index: index, head: headDigest))
-        index += 1
+            kind, contentKey.seal(plain, kind: kind, index: index, head: headDigest))
+        counts[kind] = index + 1
         hash.update(data: bytes)
         return bytes
     }
@@ -99,14 +114,30 @@ package struct BundleWriter {
             + ContentKey.tagBytes + footBytes
     }
 
+    /// How many bytes the frame takes at most that has so many of a blob, and the foot behind it.
+    package static func size(ofPiece count: Int) -> UInt64 { size(ofPlain: count + 256) }
+
+    /// How many bytes a frame with holdings takes at most, and the foot behind it.
+    package static func size(of holdings: BlobHoldings) -> UInt64 {
+        size(ofPlain: holdings.blobs.count * 44 + 128)
+    }
+
+    private static func size(ofPlain count: Int) -> UInt64 {
+        UInt64(count + BundleFrame.headBytes + ContentKey.tagBytes + footBytes)
+    }
+
     private static let footBytes = BundleFrame.headBytes + 2 + 32 + 1 + 1 + 66
 }
 
 /// Reads one bundle from its beginning to its end, frame by frame: at most one lies in memory.
 package struct BundleReader {
     package enum Frame {
-        /// Sealed; see ``open(_:)-swift.method``.
+        /// Sealed; see ``openList(_:by:)`` and ``openRuns(_:by:)``.
         case contents([UInt8])
+        /// Sealed; see ``openPiece(_:by:)``.
+        case piece([UInt8])
+        /// Sealed; see ``openHoldings(_:by:)``.
+        case holdings([UInt8])
         /// The end: all before it is as its sender signed it.
         case end(BundleFoot)
     }
@@ -117,7 +148,7 @@ package struct BundleReader {
     private let headDigest: Digest
     private let read: (Int) throws -> [UInt8]
     private var hash = SHA256()
-    private var index: UInt64 = 0
+    private var counts: [BundleFrame.Kind: UInt64] = [:]
     private var hasEnded = false
 
     /// Reads up to the head.
@@ -183,11 +214,15 @@ package struct BundleReader {
             switch BundleFrame.Kind(rawValue: kind) {
             case .head: throw BundleError(.order, at: start)
             case .foot: return .end(try end(payload, at: start))
-            case .contents:
+            case let known?:
                 hash.update(data: bytes)
                 hash.update(data: payload)
-                index += 1
-                return .contents(payload)
+                counts[known, default: 0] += 1
+                return switch known {
+                case .piece: .piece(payload)
+                case .holdings: .holdings(payload)
+                default: .contents(payload)
+                }
             case nil:
                 guard (4..<BundleFrame.Kind.critical).contains(kind) else {
                     throw BundleError(kind == 0 ? .order : .later, at: start)
@@ -199,7 +234,7 @@ package struct BundleReader {
     }
 
     private mutating func end(_ payload: [UInt8], at start: UInt64) throws -> BundleFoot {
-        guard index > 0 else { throw BundleError(.order, at: start) }
+        guard contentsCount > 0 else { throw BundleError(.order, at: start) }
         let foot = try Self.decode(at: start) { () throws(CBORError) in
             try BundleFoot(decoding: payload)
         }
@@ -212,32 +247,50 @@ package struct BundleReader {
         return foot
     }
 
-    /// What lies in the frame that came last, if that is the first of them.
+    /// What lies in the frame that came last, if that is the first with contents.
     package func openList(_ payload: [UInt8], by key: ContentKey) throws(BundleError) -> BundleList
     {
-        let plain = try open(payload, by: key)
-        return try Self.decode(at: offset - UInt64(payload.count + BundleFrame.headBytes)) {
-            () throws(CBORError) in try BundleList(decoding: plain)
+        try open(payload, .contents, by: key) { plain throws(CBORError) in
+            try BundleList(decoding: plain)
         }
     }
 
-    /// What lies in the frame that came last, if that is not the first.
+    /// What lies in the frame that came last, if that is a further one with contents.
     package func openRuns(_ payload: [UInt8], by key: ContentKey) throws(BundleError) -> BundledRuns
     {
-        let plain = try open(payload, by: key)
-        return try Self.decode(at: offset - UInt64(payload.count + BundleFrame.headBytes)) {
-            () throws(CBORError) in try BundledRuns(decoding: plain)
+        try open(payload, .contents, by: key) { plain throws(CBORError) in
+            try BundledRuns(decoding: plain)
+        }
+    }
+
+    /// What lies in the frame that came last, if that is a piece.
+    package func openPiece(_ payload: [UInt8], by key: ContentKey) throws(BundleError) -> BlobPart {
+        try open(payload, .piece, by: key) { plain throws(CBORError) in
+            try BlobPart(decoding: plain)
+        }
+    }
+
+    /// What lies in the frame that came last, if that has holdings.
+    package func openHoldings(
+        _ payload: [UInt8], by key: ContentKey
+    ) throws(BundleError) -> BlobHoldings {
+        try open(payload, .holdings, by: key) { plain throws(CBORError) in
+            try BlobHoldings(decoding: plain)
         }
     }
 
     /// How many frames with contents were read.
-    package var contentsCount: UInt64 { index }
+    package var contentsCount: UInt64 { counts[.contents] ?? 0 }
 
-    private func open(_ payload: [UInt8], by key: ContentKey) throws(BundleError) -> [UInt8] {
-        guard let plain = key.open(payload, index: index - 1, head: headDigest) else {
-            throw BundleError(
-                .sealed, at: offset - UInt64(payload.count + BundleFrame.headBytes))
+    private func open<Result>(
+        _ payload: [UInt8], _ kind: BundleFrame.Kind, by key: ContentKey,
+        _ decode: ([UInt8]) throws(CBORError) -> Result
+    ) throws(BundleError) -> Result {
+        let start = offset - UInt64(payload.count + BundleFrame.headBytes)
+        let index = (counts[kind] ?? 0) - 1
+        guard let plain = key.open(payload, kind: kind, index: index, head: headDigest) else {
+            throw BundleError(.sealed, at: start)
         }
-        return plain
+        return try Self.decode(at: start) { () throws(CBORError) in try decode(plain) }
     }
 }

@@ -57,20 +57,25 @@ public struct ContentKey: Sendable {
     }
 
     /// - Parameters:
-    ///   - index: of the contents frame, from 0: it is the nonce.
+    ///   - kind: of the frame.
+    ///   - index: of the frame among those of its kind, from 0: both are the nonce.
     ///   - head: SHA-256 of the bundle's head.
-    package func seal(_ plain: [UInt8], index: UInt64, head: Digest) -> [UInt8] {
+    package func seal(
+        _ plain: [UInt8], kind: BundleFrame.Kind = .contents, index: UInt64, head: Digest
+    ) -> [UInt8] {
         do {
             let box = try ChaChaPoly.seal(
-                plain, using: key, nonce: Self.nonce(index), authenticating: head.bytes)
+                plain, using: key, nonce: Self.nonce(kind, index), authenticating: head.bytes)
             return Array(box.ciphertext) + Array(box.tag)
         } catch {
             preconditionFailure("sealing a frame threw \(error)")
         }
     }
 
-    func open(_ sealed: [UInt8], index: UInt64, head: Digest) -> [UInt8]? {
-        guard sealed.count >= Self.tagBytes, let nonce = try? Self.nonce(index),
+    func open(
+        _ sealed: [UInt8], kind: BundleFrame.Kind, index: UInt64, head: Digest
+    ) -> [UInt8]? {
+        guard sealed.count >= Self.tagBytes, let nonce = try? Self.nonce(kind, index),
             let box = try? ChaChaPoly.SealedBox(
                 nonce: nonce, ciphertext: sealed.dropLast(Self.tagBytes),
                 tag: sealed.suffix(Self.tagBytes)),
@@ -79,8 +84,11 @@ public struct ContentKey: Sendable {
         return Array(plain)
     }
 
-    private static func nonce(_ index: UInt64) throws -> ChaChaPoly.Nonce {
-        try ChaChaPoly.Nonce(
-            data: [0, 0, 0, 0] + withUnsafeBytes(of: index.bigEndian) { Array($0) })
+    private static func nonce(
+        _ kind: BundleFrame.Kind, _ index: UInt64
+    ) throws -> ChaChaPoly.Nonce {
+        let first = kind == .contents ? 0 : kind.rawValue
+        return try ChaChaPoly.Nonce(
+            data: [first, 0, 0, 0] + withUnsafeBytes(of: index.bigEndian) { Array($0) })
     }
 }

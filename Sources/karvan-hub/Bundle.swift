@@ -28,7 +28,8 @@ struct HubBundleExport: ParsableCommand {
         abstract:
             "Write what a laptop lacks, and what of its changes has arrived, into a new file.",
         discussion: """
-            What it lacks is told by the last bundle that came from it; --all leaves out nothing that it may read.
+            What it lacks is told by the last bundle that came from it; --all leaves out nothing that it may read. \
+            It also tells the laptop which of its photos have arrived; those of others go along with --photos all.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -44,6 +45,8 @@ struct HubBundleExport: ParsableCommand {
         name: .customLong("part-size"),
         help: "The most bytes for one file; what has no room goes into further files")
     var partSize = Limits.bundleBytes
+    @Option(help: "Which photos go along: all (that the laptop may read), none.")
+    var photos = HubPhotoExtent.none
 
     func validate() throws {
         guard partSize >= 1 << 20 else {
@@ -56,11 +59,18 @@ struct HubBundleExport: ParsableCommand {
         defer { store.close() }
         let recipient = try store.bundleRecipient(named: recipient)
         let written = try BundleExchange(store.replica).write(
-            to: file, for: recipient, all ? .everything : .news, limitBytes: partSize,
+            to: file, for: recipient, all ? .everything : .news,
+            blobs: photos == .all ? .all : .none, limitBytes: partSize,
             epoch: try store.replica.feedEnd().epoch)
         try common.print(
             written.text(for: recipient, isByHub: true), written.json(for: recipient))
     }
+}
+
+/// Which photos the hub gives along.
+enum HubPhotoExtent: String, ExpressibleByArgument, CaseIterable {
+    case all
+    case none
 }
 
 struct HubBundleImport: ParsableCommand {
@@ -82,7 +92,8 @@ struct HubBundleImport: ParsableCommand {
             files, isJSON: common.json, program: "karvan-hub", store.replica,
             failure: { CommandFailure(describing: $0) }
         ) { path in
-            let taken = try BundleExchange(store.replica).read(path) { try store.take($0) }
+            let taken = try BundleExchange(store.replica).read(
+                path, take: { try store.take($0) }, wanted: { try store.wantedBlobs() })
             try store.decide(after: taken.list)
             return taken
         }

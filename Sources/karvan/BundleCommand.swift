@@ -49,6 +49,11 @@ struct BundleExport: ParsableCommand {
         name: .customLong("part-size"),
         help: "The most bytes for one file; what has no room goes into further files")
     var partSize = Limits.bundleBytes
+    @Option(
+        help:
+            "Which photos go along: own (those that the hub isn't known to have), all (that are here), none; of what the recipient may read."
+    )
+    var photos = PhotoExtent.own
 
     func validate() throws {
         guard !all || since == nil else {
@@ -71,7 +76,7 @@ struct BundleExport: ParsableCommand {
             }
         let written = try exchange.write(
             to: file, for: recipient, and: hub.map { $0 == recipient ? [] : [$0] } ?? [], extent,
-            limitBytes: partSize)
+            blobs: photos.bundled, limitBytes: partSize)
         try common.print(
             written.text(for: recipient), written.json(for: recipient))
     }

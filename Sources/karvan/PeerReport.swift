@@ -1,3 +1,4 @@
+internal import AntiEntropy
 internal import CurlTransport
 internal import ProgramOutput
 internal import ReplicaStore
@@ -7,8 +8,12 @@ internal import SyncProtocol
 /// What a visit to a laptop nearby came to, in true words.
 struct PeerReport {
     var visit: PeerExchange.Visit
+    /// `nil` where no photos were to go.
+    var photos: PeerPhotos?
     /// Changesets that the hub isn't known to hold.
     var pending: UInt64
+    /// Photos that the hub isn't known to hold.
+    var unsentPhotoCount: Int
 
     private static func changes(_ count: UInt64) -> String {
         "\(count) change\(count == 1 ? "" : "s")"
@@ -31,18 +36,25 @@ struct PeerReport {
                         separator: "; ")
             )
         }
-        var text = "Met \(visit.peer.name): " + parts.joined(separator: ", ") + "."
-        text +=
-            pending == 0
-            ? " The hub has all that is here."
-            : " \(Self.changes(pending)) \(pending == 1 ? "waits" : "wait") for the hub, from whichever "
-                + "laptop meets it first."
-        return text
+        return "Met \(visit.peer.name): " + parts.joined(separator: ", ") + "."
+            + (photos?.text ?? "") + " " + waiting
+    }
+
+    private var waiting: String {
+        let photos = "\(unsentPhotoCount) photo\(unsentPhotoCount == 1 ? "" : "s")"
+        let what =
+            [pending > 0 ? Self.changes(pending) : "", unsentPhotoCount > 0 ? photos : ""]
+            .filter { !$0.isEmpty }.joined(separator: " and ")
+        guard !what.isEmpty else { return "The hub has all that is here." }
+        let verb = pending + UInt64(unsentPhotoCount) == 1 ? "waits" : "wait"
+        return "\(what) \(verb) for the hub, from whichever laptop meets it first."
     }
 
     /// What is not the same on both sides after all; `nil` when all is.
     var failure: CommandFailure? {
-        guard visit.untakenCount > 0 || visit.isCutShort else { return nil }
+        guard visit.untakenCount > 0 || visit.isCutShort else {
+            return photos?.failure(after: text)
+        }
         let what =
             visit.untakenCount > 0
             ? "\(Self.changes(visit.untakenCount)) or more it doesn't take: it may not know yet that it may read "
@@ -65,9 +77,65 @@ struct PeerReport {
             ("waiting_runs", .integer(Int64(tally.waiting.count))),
             ("refused_runs", .integer(Int64(tally.refused.count))),
             ("waiting", number(pending)),
+            ("photos", photos?.json ?? .null),
+            ("photos_waiting", .integer(Int64(unsentPhotoCount))),
             ("round_trips", .integer(Int64(visit.roundTrips))),
             ("bytes_out", .integer(Int64(statistics.sentBytes))),
             ("bytes_in", .integer(Int64(statistics.receivedBytes))),
+        ])
+    }
+}
+
+/// What became of photos in a visit.
+struct PeerPhotos {
+    var outcome: BlobDriver.Outcome
+    var progress: BlobDriver.Progress
+    /// What people call the other laptop.
+    var peer: String
+
+    /// Empty where none moved and none was held back.
+    var text: String {
+        var parts: [String] = []
+        if progress.sentCount > 0 {
+            parts.append("\(progress.sentCount) given (\(ByteCount.text(progress.sentBytes)))")
+        }
+        if progress.receivedCount > 0 {
+            let bytes = ByteCount.text(progress.receivedBytes)
+            parts.append("\(progress.receivedCount) received (\(bytes))")
+        }
+        if outcome == .unknownToHub, progress.unsentCount > 0 {
+            parts.append("\(progress.unsentCount) not given, for \(peer) takes none yet: update it")
+        } else if let refusal = progress.refusals.first {
+            parts.append("\(progress.unsentCount) not given: \(refusal.explanation)")
+        }
+        return parts.isEmpty ? "" : " Photos: " + parts.joined(separator: ", ") + "."
+    }
+
+    /// - Parameter text: what is said of changes.
+    func failure(after text: String) -> CommandFailure? {
+        let facts = [("photos_ungiven", JSONValue.integer(Int64(progress.unsentCount)))]
+        switch outcome {
+        case .completed, .unknownToHub: return nil
+        case .interrupted:
+            return CommandFailure(
+                .stopped,
+                "\(text) Stopped before all photos had gone: the next visit goes on there",
+                facts: facts)
+        case .failed(let reason):
+            guard var failure = CommandFailure(describing: reason) else { return nil }
+            failure.message = "\(text) But not all photos have gone: \(failure.message)"
+            failure.facts += facts
+            return failure
+        }
+    }
+
+    var json: JSONValue {
+        .object([
+            ("given", .integer(Int64(progress.sentCount))),
+            ("given_bytes", .integer(Int64(clamping: progress.sentBytes))),
+            ("received", .integer(Int64(progress.receivedCount))),
+            ("received_bytes", .integer(Int64(clamping: progress.receivedBytes))),
+            ("ungiven", .integer(Int64(progress.unsentCount))),
         ])
     }
 }

@@ -115,9 +115,11 @@ struct Serve: ParsableCommand {
     }
 
     private static func line(_ meeting: PeerMeeting) -> String {
-        meeting.takenCount + meeting.givenCount == 0
-            ? "\(meeting.name): nothing new either way."
-            : "\(meeting.name): \(meeting.takenCount) received, \(meeting.givenCount) given."
+        meeting.takenBlobCount + meeting.givenBlobCount > 0
+            ? "\(meeting.name): photos, \(meeting.takenBlobCount) received, \(meeting.givenBlobCount) given."
+            : meeting.takenCount + meeting.givenCount == 0
+                ? "\(meeting.name): nothing new either way."
+                : "\(meeting.name): \(meeting.takenCount) received, \(meeting.givenCount) given."
     }
 
     private static func json(_ meeting: PeerMeeting) -> JSONValue {
@@ -125,6 +127,8 @@ struct Serve: ParsableCommand {
             ("peer", .string(meeting.name)),
             ("received", .integer(Int64(clamping: meeting.takenCount))),
             ("given", .integer(Int64(clamping: meeting.givenCount))),
+            ("photos_received", .integer(Int64(meeting.takenBlobCount))),
+            ("photos_given", .integer(Int64(meeting.givenBlobCount))),
         ])
     }
 

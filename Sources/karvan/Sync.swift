@@ -22,7 +22,8 @@ struct Sync: ParsableCommand {
             time. Those that others took are fetched with --photos all.
 
             Where no hub can be reached, a laptop nearby that runs `karvan serve` can be: --peer gives the address \
-            that stands on its screen. Each gives the other what it lacks.
+            that stands on its screen. Each gives the other what it lacks, with the photos of this laptop that the \
+            hub hasn't got yet; --photos all brings those of the other here, too.
 
             A hub that has another address than before: karvan sync --hub https://new.example.org:8443
             """)
@@ -174,9 +175,28 @@ struct Sync: ParsableCommand {
         // Whoever is to be forgotten is, whatever else came of this.
         defer { _ = try? replica.emptyFreePages() }
         let visit = try exchange.visit(peer.statement, over: peer) { !StopSignal.isStopped }
-        let report = PeerReport(visit: visit, pending: try replica.pending().count)
+        let moved = try movePhotos(replica, with: visit.peer, over: peer)
+        let report = PeerReport(
+            visit: visit, photos: moved, pending: try replica.pending().count,
+            unsentPhotoCount: try replica.blobStanding().unsent.count)
         if let failure = report.failure { throw failure }
         try common.print(report.text, report.json(peer.statistics))
+    }
+
+    /// Gives a laptop nearby photos, and fetches its own where that is asked for.
+    ///
+    /// - Returns: `nil` where none are to go.
+    private func movePhotos(
+        _ replica: Replica, with peer: BundleRecipient, over port: CurlPeer
+    ) throws -> PeerPhotos? {
+        guard photos != .none else { return nil }
+        let line = SyncProgressLine(replica.environment, isQuiet: common.json)
+        let driver = BlobDriver(
+            port: PeerBlobs(replica, with: peer, offering: photos.bundled), hub: port,
+            hubName: peer.name, goesOn: { !StopSignal.isStopped }, observe: line.moved)
+        let (outcome, progress) = try driver.run(photos == .all ? .sendAndFetch : .send)
+        line.end()
+        return PeerPhotos(outcome: outcome, progress: progress, peer: peer.name)
     }
 
     /// What people type, with what goes without saying.
@@ -347,6 +367,15 @@ enum PhotoExtent: String, ExpressibleByArgument, CaseIterable {
     case own
     case all
     case none
+
+    /// Of a bundle.
+    var bundled: BundledBlobs {
+        switch self {
+        case .own: .unsent
+        case .all: .all
+        case .none: .none
+        }
+    }
 }
 
 /// SIGINT and SIGTERM end a sync, an import and whatever waits for the network, within a moment.

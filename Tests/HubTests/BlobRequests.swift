@@ -18,65 +18,6 @@ struct BlobRequests {
 
     init() throws { forum = try TrustedForum() }
 
-    private static func delegation(_ code: String) -> RowID {
-        Forum.schema.rowID(in: Forum.delegation, key: [.text(code)])
-    }
-
-    private static func person(_ badge: String) -> RowID {
-        Forum.schema.rowID(in: Forum.person, key: [.text(badge)])
-    }
-
-    private static func visit(_ code: String) -> RowID {
-        let item = Forum.schema.rowID(in: Forum.item, key: [.text("V1")])
-        return Forum.schema.rowID(
-            in: Forum.visit,
-            key: [.blob(item.identifier.bytes), .blob(delegation(code).identifier.bytes)])
-    }
-
-    /// A coordinator that has told everybody of two delegations, a visit of each, and a person.
-    private func office() throws -> TrustedLaptop {
-        let office = try forum.member("HQ", for: [])
-        try office.replica.write { transaction in
-            let item = try transaction.upsert(Forum.item, key: [.text("V1")], []).id
-            for code in ["KZ", "UZ"] {
-                let division = try transaction.upsert(Forum.delegation, key: [.text(code)], []).id
-                try transaction.upsert(
-                    Forum.visit,
-                    key: [.blob(item.identifier.bytes), .blob(division.identifier.bytes)],
-                    [(Forum.visit.declared("outcome"), .text("\(code) came"))])
-            }
-            try transaction.upsert(
-                Forum.person, key: [.text("KZ-001")],
-                [(Forum.person.declared("name_latin"), .text("Aida"))])
-        }
-        try forum.sync(office)
-        return office
-    }
-
-    private func photo(_ size: Int, _ first: UInt8) -> [UInt8] {
-        (0..<size).map { UInt8(truncatingIfNeeded: $0 >> 8 &+ $0) ^ first }
-    }
-
-    /// Records a photo, and keeps its bytes beside the replica.
-    @discardableResult
-    private func add(
-        _ bytes: [UInt8], to table: RecordSchema.Table, _ subject: RowID, at laptop: TrustedLaptop
-    ) throws -> (name: BlobName, row: RowID) {
-        let file = forum.folder.file("picture")
-        try Data(bytes).write(to: URL(filePath: file))
-        let scope = try laptop.replica.scope(dividedBy: subject) ?? Forum.scope
-        let digest = try laptop.replica.blobs.add(file: file, scope: scope).digest
-        let row = try laptop.replica.write { transaction in
-            try transaction.upsert(
-                Forum.photo,
-                key: [
-                    .integer(Int64(table.id)), .blob(subject.identifier.bytes), .blob(digest.bytes),
-                ], []
-            ).id
-        }.result
-        return (BlobName(scope: scope, digest: digest), row)
-    }
-
     /// The hub as a port, for one device.
     private final class Line: BlobHubPort {
         let hub: HubStore
@@ -128,10 +69,12 @@ struct BlobRequests {
     }
 
     @Test func `who may read a scope has its photos, and nobody else`() throws {
-        let office = try office()
-        let (ofKZ, ofAll) = (photo(300_000, 1), photo(1_000, 2))
-        let theirs = try add(ofKZ, to: Forum.visit, Self.visit("KZ"), at: office).name
-        let everybodys = try add(ofAll, to: Forum.person, Self.person("KZ-001"), at: office).name
+        let office = try forum.office()
+        let (ofKZ, ofAll) = (TrustedForum.photo(300_000, 1), TrustedForum.photo(1_000, 2))
+        let theirs = try forum.add(ofKZ, to: Forum.visit, TrustedForum.visit("KZ"), at: office).name
+        let everybodys = try forum.add(
+            ofAll, to: Forum.person, TrustedForum.person("KZ-001"), at: office
+        ).name
         #expect(theirs.scope == Self.kz && everybodys.scope == Forum.scope)
         try forum.sync(office)
         #expect(try move(office).sentCount == 2)
@@ -155,7 +98,8 @@ struct BlobRequests {
             try transaction.upsert(
                 Forum.photo,
                 key: [
-                    .integer(Int64(Forum.visit.id)), .blob(Self.visit("UZ").identifier.bytes),
+                    .integer(Int64(Forum.visit.id)),
+                    .blob(TrustedForum.visit("UZ").identifier.bytes),
                     .blob(theirs.digest.bytes),
                 ], [])
         }
@@ -166,14 +110,17 @@ struct BlobRequests {
     }
 
     @Test func `a stranger is refused whatever it asks`() throws {
-        let office = try office()
-        let name = try add(photo(9, 1), to: Forum.person, Self.person("KZ-001"), at: office).name
+        let office = try forum.office()
+        let name = try forum.add(
+            TrustedForum.photo(9, 1), to: Forum.person, TrustedForum.person("KZ-001"), at: office
+        ).name
         try forum.sync(office)
         try move(office)
         let stranger = try forum.laptop("stranger")
         for request in [
             BlobRequest(), BlobRequest(asks: [BlobRequest.Ask(name)]),
-            BlobRequest(part: BlobPart(name: name, size: 9, offset: 0, bytes: photo(9, 1))),
+            BlobRequest(
+                part: BlobPart(name: name, size: 9, offset: 0, bytes: TrustedForum.photo(9, 1))),
         ] {
             do {
                 _ = try forum.hub.blobs(request, from: stranger.replica.publicKey)
@@ -185,14 +132,16 @@ struct BlobRequests {
     }
 
     @Test func `a laptop that was revoked gets nothing, and what it took can be admitted`() throws {
-        let office = try office()
-        let everybodys = try add(photo(90, 3), to: Forum.person, Self.person("KZ-001"), at: office)
-            .name
+        let office = try forum.office()
+        let everybodys = try forum.add(
+            TrustedForum.photo(90, 3), to: Forum.person, TrustedForum.person("KZ-001"), at: office
+        )
+        .name
         try forum.sync(office)
         try move(office)
         let lost = try forum.member("lost", for: [])
-        let bytes = photo(300_000, 4)
-        let name = try add(bytes, to: Forum.visit, Self.visit("KZ"), at: lost).name
+        let bytes = TrustedForum.photo(300_000, 4)
+        let name = try forum.add(bytes, to: Forum.visit, TrustedForum.visit("KZ"), at: lost).name
         try forum.revoke(lost)
         let batch = try lost.replica.outgoingBatch(of: Self.kz, asksForBodies: false)
         _ = try forum.exchange(lost, batch.runs, in: Self.kz)
@@ -208,14 +157,18 @@ struct BlobRequests {
     }
 
     @Test func `an erasure takes what runs name that count nowhere`() throws {
-        let office = try office()
+        let office = try forum.office()
         let lost = try forum.member("lost", for: [])
         forum.pass(1_000)
         let before = forum.now
         forum.pass(1_000)
-        let portrait = try add(photo(5_000, 5), to: Forum.person, Self.person("KZ-001"), at: lost)
-            .name
-        let hall = try add(photo(6_000, 6), to: Forum.visit, Self.visit("KZ"), at: lost).name
+        let portrait = try forum.add(
+            TrustedForum.photo(5_000, 5), to: Forum.person, TrustedForum.person("KZ-001"), at: lost
+        )
+        .name
+        let hall = try forum.add(
+            TrustedForum.photo(6_000, 6), to: Forum.visit, TrustedForum.visit("KZ"), at: lost
+        ).name
         try forum.sync(lost)
         try move(lost)
         try forum.sync(office)
@@ -226,7 +179,7 @@ struct BlobRequests {
         #expect(try office.replica.namedBlobs().isEmpty)
         try office.replica.write { transaction in
             try transaction.upsert(
-                Forum.erasure, key: [.blob(Self.person("KZ-001").identifier.bytes)], [])
+                Forum.erasure, key: [.blob(TrustedForum.person("KZ-001").identifier.bytes)], [])
         }
         for _ in 0..<2 {
             try forum.sync(office)
@@ -235,13 +188,13 @@ struct BlobRequests {
         for replica in [forum.hub.replica, office.replica] {
             #expect(replica.blobs.entries().map(\.name) == [hall], "\(replica.path)")
         }
-        #expect(try offer(photo(5_000, 5), as: portrait, from: office) == .scope)
+        #expect(try offer(TrustedForum.photo(5_000, 5), as: portrait, from: office) == .scope)
     }
 
     @Test func `nobody spoils what another brings, or learns of it`() throws {
-        let office = try office()
-        let bytes = photo(600_000, 7)
-        let name = try add(bytes, to: Forum.visit, Self.visit("KZ"), at: office).name
+        let office = try forum.office()
+        let bytes = TrustedForum.photo(600_000, 7)
+        let name = try forum.add(bytes, to: Forum.visit, TrustedForum.visit("KZ"), at: office).name
         try forum.sync(office)
         let other = try forum.member("UZ", as: "recorder", for: [Self.uz])
         func bring(_ range: Range<Int>, _ laptop: TrustedLaptop, size: Int = 600_000) throws
@@ -271,16 +224,16 @@ struct BlobRequests {
     }
 
     @Test func `the hub takes what a record names, byte for byte, and nothing else`() throws {
-        let office = try office()
-        let bytes = photo(1_000, 3)
-        let name = try add(bytes, to: Forum.visit, Self.visit("KZ"), at: office).name
+        let office = try forum.office()
+        let bytes = TrustedForum.photo(1_000, 3)
+        let name = try forum.add(bytes, to: Forum.visit, TrustedForum.visit("KZ"), at: office).name
         // Before the record is there.
         #expect(try offer(bytes, as: name, from: office) == .scope)
         try forum.sync(office)
         let elsewhere = BlobName(scope: Forum.scope, digest: name.digest)
         #expect(try offer(bytes, as: elsewhere, from: office) == .scope)
         #expect(try offer(bytes, as: name, from: office, size: Limits.blobBytes + 1) == .tooLarge)
-        #expect(try offer(photo(1_000, 4), as: name, from: office) == .poison)
+        #expect(try offer(TrustedForum.photo(1_000, 4), as: name, from: office) == .poison)
         #expect(forum.hub.replica.blobs.entries().isEmpty)
         // A viewer of another scope that shows the bytes may bring them: he learns nothing by it.
         let other = try forum.member("UZ", as: "viewer", for: [Self.uz])
@@ -290,11 +243,12 @@ struct BlobRequests {
     }
 
     @Test func `one range's room is shared by all that is asked for`() throws {
-        let office = try office()
+        let office = try forum.office()
         let sizes = [200_000, 100_000, 9]
         let names = try sizes.enumerated().map { number, size in
-            try add(
-                photo(size, UInt8(number)), to: Forum.person, Self.person("KZ-001"), at: office
+            try forum.add(
+                TrustedForum.photo(size, UInt8(number)), to: Forum.person,
+                TrustedForum.person("KZ-001"), at: office
             ).name
         }
         try forum.sync(office)
@@ -312,30 +266,35 @@ struct BlobRequests {
     }
 
     @Test func `an erasure takes the photos of whom it is about, wherever they lie`() throws {
-        let office = try office()
+        let office = try forum.office()
         let other = try forum.member("L2", for: [])
-        let (portrait, group) = (photo(70_000, 5), photo(80_000, 6))
-        let person = Self.person("KZ-001")
-        let ofHer = try add(portrait, to: Forum.person, person, at: office)
-        let ofVisit = try add(group, to: Forum.visit, Self.visit("KZ"), at: office).name
+        let (portrait, group) = (TrustedForum.photo(70_000, 5), TrustedForum.photo(80_000, 6))
+        let person = TrustedForum.person("KZ-001")
+        let ofHer = try forum.add(portrait, to: Forum.person, person, at: office)
+        let ofVisit = try forum.add(group, to: Forum.visit, TrustedForum.visit("KZ"), at: office)
+            .name
         // A hidden record names one too; the same bytes are of somebody else as well, and stay.
-        let hidden = try add(photo(500, 7), to: Forum.person, person, at: office)
-        let shared = try add(photo(600, 8), to: Forum.person, person, at: office).name
+        let hidden = try forum.add(TrustedForum.photo(500, 7), to: Forum.person, person, at: office)
+        let shared = try forum.add(TrustedForum.photo(600, 8), to: Forum.person, person, at: office)
+            .name
         try office.replica.write { transaction in
             try transaction.upsert(Forum.site, key: [.text("S1")], [])
         }
         let site = Forum.schema.rowID(in: Forum.site, key: [.text("S1")])
-        try add(photo(600, 8), to: Forum.site, site, at: office)
+        try forum.add(TrustedForum.photo(600, 8), to: Forum.site, site, at: office)
         try office.replica.write { try $0.delete(Forum.photo, hidden.row) }
         try forum.sync(office)
         try move(office)
         try forum.sync(other)
         #expect(try move(other).receivedCount == 3)
         // What is half there goes too.
-        let half = try add(photo(300_000, 9), to: Forum.person, person, at: office).name
+        let half = try forum.add(
+            TrustedForum.photo(300_000, 9), to: Forum.person, person, at: office
+        ).name
         try forum.sync(office)
         let part = BlobPart(
-            name: half, size: 300_000, offset: 0, bytes: Array(photo(300_000, 9).prefix(1_000)))
+            name: half, size: 300_000, offset: 0,
+            bytes: Array(TrustedForum.photo(300_000, 9).prefix(1_000)))
         _ = try forum.hub.blobs(BlobRequest(part: part), from: office.replica.publicKey)
         #expect(
             forum.hub.replica.blobs.part(half, from: office.replica.device.description)?.held
@@ -366,25 +325,27 @@ struct BlobRequests {
     }
 
     @Test func `what a deleted record named stays, and comes back with it`() throws {
-        let office = try office()
-        let (name, row) = try add(photo(900, 1), to: Forum.visit, Self.visit("KZ"), at: office)
+        let office = try forum.office()
+        let (name, row) = try forum.add(
+            TrustedForum.photo(900, 1), to: Forum.visit, TrustedForum.visit("KZ"), at: office)
         try forum.sync(office)
         try move(office)
         try office.replica.write { try $0.delete(Forum.photo, row) }
         try forum.sync(office)
         #expect(try holding(name, for: office) == nil)
         #expect(try office.replica.blobStanding().heldCount == 0)
-        try add(photo(900, 1), to: Forum.visit, Self.visit("KZ"), at: office)
+        try forum.add(
+            TrustedForum.photo(900, 1), to: Forum.visit, TrustedForum.visit("KZ"), at: office)
         try forum.sync(office)
         #expect(try holding(name, for: office)?.size == 900)
         #expect(try office.replica.blobStanding().heldCount == 1)
     }
 
     @Test func `a scope that is lost goes once its photos are with the hub`() throws {
-        let office = try office()
+        let office = try forum.office()
         let lead = try forum.member("KZ", as: "lead", for: [Self.kz])
-        let bytes = photo(5_000, 1)
-        let name = try add(bytes, to: Forum.visit, Self.visit("KZ"), at: lead).name
+        let bytes = TrustedForum.photo(5_000, 1)
+        let name = try forum.add(bytes, to: Forum.visit, TrustedForum.visit("KZ"), at: lead).name
         try forum.sync(lead)
         let device = try #require(
             try forum.hub.devices().first { $0.device == lead.replica.device.description })
@@ -400,11 +361,11 @@ struct BlobRequests {
     }
 
     @Test func `a hub that went back in time is offered again what it lost`() throws {
-        let office = try office()
+        let office = try forum.office()
         let backup = forum.folder.file("backup")
         _ = try forum.hub.backUp(to: backup)
-        let bytes = photo(40_000, 2)
-        let name = try add(bytes, to: Forum.visit, Self.visit("KZ"), at: office).name
+        let bytes = TrustedForum.photo(40_000, 2)
+        let name = try forum.add(bytes, to: Forum.visit, TrustedForum.visit("KZ"), at: office).name
         try forum.sync(office)
         #expect(try move(office).sentCount == 1)
         try forum.restoreHub(backup)

@@ -394,9 +394,8 @@ struct BundledForum {
         try forum.sync(one)
         let path = try exportHub(for: two, "all")
         var senders: [DeviceID?] = []
-        try BundleInput(path: path).open(
-            by: two.replica.key(), isWelcome: { _ in }, list: { _, _ in }
-        ) { bundled in
+        try BundleInput(path: path).open(by: two.replica.key(), isWelcome: { _ in }) { content in
+            guard case .runs(let bundled) = content else { return }
             for run in bundled.runs {
                 senders.append(forum.hub.replica.device(of: run.header.stream))
             }

@@ -58,11 +58,14 @@ import Testing
             "list", "person", "--at", "2099-01-01T00:00Z",
             members: "table at by_receipt last_received rows"),
         Printed("history", "person", "AZ-014", members: "table id name deleted operations"),
-        Printed("bundle", "export", "b.karvan", members: "files for device changes"),
+        Printed(
+            "bundle", "export", "b.karvan", members: "files for device changes photos photo_bytes"),
         Printed("bundle", "import", "b.karvan", members: "bundles"),
         Printed(
             "bundle", "show", "b.karvan",
-            members: "file by sender made for series part last_part bytes scopes"),
+            members:
+                "file by sender made for series part last_part bytes scopes photos photo_bytes new_photos"
+        ),
         Printed("sql", "SELECT badge, role FROM person LIMIT 3", members: "rows"),
         Printed(
             "status",

@@ -3,21 +3,6 @@ import Testing
 
 /// Laptops in a bus: one network, no hub.
 @Suite struct StoriesNearby {
-    /// A laptop that serves the others, on a port of its own.
-    private func serve(_ forum: Forum, _ laptop: String) throws -> (Child, address: String) {
-        let child = try Child(
-            "karvan", ["serve", "--listen", "127.0.0.1:0", "--json"], in: forum.directory,
-            environment: ["KARVAN_REPLICA": forum.path("\(laptop).sqlite").path])
-        var address: String?
-        _ = becomesTrue(withinSeconds: 30) {
-            let line = child.printed.split(separator: "}").first.map { $0 + "}" } ?? ""
-            let object = try? JSONSerialization.jsonObject(with: Data(line.utf8))
-            address = ((object as? [String: Any])?["addresses"] as? [String])?.first
-            return address != nil || child.isEnded
-        }
-        return (child, try #require(address, "\(child.printed)"))
-    }
-
     private func visit(
         _ forum: Forum, _ laptop: String, _ address: String, _ more: String...
     ) throws -> Finished {
@@ -28,7 +13,7 @@ import Testing
 
     @Test func `a day without a hub, and one of three brings it all`() throws {
         let forum = try Forum(prepared: ["L1", "L2", "L3"])
-        let (server, address) = try serve(forum, "L1")
+        let (server, address) = try forum.serve("L1")
         try forum.must("L1", "visit", "V12", "KZ", "--arrived", "11:10")
         try forum.must("L2", "visit", "V12", "KZ", "--arrived", "11:25")
         try forum.must("L3", "attend", "P07", "AZ-014")
@@ -68,7 +53,7 @@ import Testing
         for number in 0..<count {
             try forum.must("L1", "attend", "P07", "AZ-014", "--door", "one-\(number)")
             try forum.must("L2", "attend", "P07", "AZ-015", "--door", "two-\(number)")
-            let (server, address) = try serve(forum, "L1")
+            let (server, address) = try forum.serve("L1")
             let caller = try Child(
                 "karvan", ["sync", "--peer", address, "--timeout", "5"], in: forum.directory,
                 environment: ["KARVAN_REPLICA": forum.path("L2.sqlite").path])
@@ -76,7 +61,7 @@ import Testing
             (number % 2 == 0 ? server : caller).signal(SIGKILL)
             _ = try caller.finish(limitSeconds: 30)
         }
-        let (server, address) = try serve(forum, "L1")
+        let (server, address) = try forum.serve("L1")
         let last = try visit(forum, "L2", address)
         #expect(last.status == 0, "\(last)")
         server.signal(SIGINT)
@@ -91,7 +76,7 @@ import Testing
 
     @Test func `what goes wrong is said, and nothing is told to strangers`() throws {
         let forum = try Forum(prepared: ["L1", "L2"])
-        let (server, address) = try serve(forum, "L1")
+        let (server, address) = try forum.serve("L1")
         defer { server.signal(SIGKILL) }
 
         let nobody = try visit(forum, "L2", "127.0.0.1:1", "--timeout", "2")

@@ -1,33 +1,8 @@
-import Crypto
 import Foundation
 import Testing
 
 /// Photos of a day in the field: their bytes arrive, whatever the line does, where they may be seen and nowhere else.
 @Suite(.timeLimit(.minutes(10))) struct StoriesOfPhotos {
-    /// A picture as cameras make them, as far as a hub can tell: a head, and bytes that don't compress.
-    private func picture(_ name: String, _ size: Int, in forum: Forum) throws -> String {
-        var generator = SystemRandomNumberGenerator()
-        var bytes = Data([0xff, 0xd8, 0xff, 0xe0])
-        while bytes.count < size {
-            withUnsafeBytes(of: generator.next()) { bytes.append(contentsOf: $0) }
-        }
-        try bytes.prefix(size).write(to: forum.path(name))
-        return SHA256.hash(data: bytes.prefix(size)).map { String(format: "%02x", $0) }.joined()
-    }
-
-    /// The hashes of what lies beside a store, by what the bytes are.
-    private func held(_ store: String, _ forum: Forum) throws -> Set<String> {
-        let folder = forum.path("\(store).sqlite-blobs")
-        guard let names = FileManager.default.enumerator(atPath: folder.path) else { return [] }
-        var found: Set<String> = []
-        for case let name as String in names {
-            let file = folder.appending(path: name)
-            guard let bytes = FileManager.default.contents(atPath: file.path) else { continue }
-            found.insert(SHA256.hash(data: bytes).map { String(format: "%02x", $0) }.joined())
-        }
-        return found
-    }
-
     private func run(_ forum: Forum, _ laptop: String, _ arguments: String...) throws -> Finished {
         try Programs.run(
             "karvan", arguments, in: forum.directory,
@@ -47,8 +22,8 @@ import Testing
             try forum.must(code, "enrol", forum.url, token)
             try forum.must(code, "sync")
         }
-        let bus = try picture("bus.jpg", 1_000_000, in: forum)
-        let hall = try picture("hall.jpg", 3_000, in: forum)
+        let bus = try forum.picture("bus.jpg", 1_000_000)
+        let hall = try forum.picture("hall.jpg", 3_000)
         let added = try forum.must(
             "KZ", "--as", "Aida", "photo", "add", "visit", "V12/KZ", "bus.jpg", "hall.jpg",
             "--caption", "Bus 3 at the gate")
@@ -61,12 +36,12 @@ import Testing
         // The records come at once, the bytes when they are asked for.
         let told = try forum.must("hq", "sync")
         #expect(told.contains("2 of others aren't here: `karvan sync --photos all`"), "\(told)")
-        #expect(try held("hq", forum) == [])
+        #expect(try forum.heldPhotos("hq") == [])
         let kept = try run(forum, "hq", "photo", "save", hall)
         #expect(kept.status == 65 && kept.errors.contains("sync --photos all"), "\(kept)")
         let fetched = try forum.must("hq", "sync", "--photos", "all")
         #expect(fetched.contains("Photos: 2 received (1.0 MB)."), "\(fetched)")
-        for store in ["KZ", "hub", "hq"] { #expect(try held(store, forum) == [bus, hall]) }
+        for store in ["KZ", "hub", "hq"] { #expect(try forum.heldPhotos(store) == [bus, hall]) }
         try forum.must("hq", "photo", "save", hall, "saved.jpg")
         #expect(
             FileManager.default.contentsEqual(
@@ -77,7 +52,7 @@ import Testing
         // Another delegation has neither record nor bytes.
         try forum.must("UZ", "sync", "--photos", "all")
         #expect(try photos("UZ", forum).isEmpty)
-        #expect(try held("UZ", forum) == [])
+        #expect(try forum.heldPhotos("UZ") == [])
         // Without photos, where a line is paid for by the byte.
         try forum.must("L1", "sync", "--photos", "none")
         #expect(
@@ -86,7 +61,7 @@ import Testing
 
     @Test func `what is no picture, or nobody's, is told before anything is kept`() throws {
         let forum = try Forum(prepared: ["hq"])
-        _ = try picture("bus.jpg", 1_000, in: forum)
+        _ = try forum.picture("bus.jpg", 1_000)
         try Data("not a picture".utf8).write(to: forum.path("notes.jpg"))
         let before = try forum.stateHash("hq")
         for (arguments, words) in [
@@ -102,7 +77,7 @@ import Testing
             #expect(finished.status == 65 && finished.errors.contains(words), "\(finished)")
         }
         #expect(try forum.stateHash("hq") == before)
-        #expect(try held("hq", forum) == [])
+        #expect(try forum.heldPhotos("hq") == [])
     }
 
     /// The line breaks again and again within a photo: no more is lost than a range each time.
@@ -124,7 +99,7 @@ import Testing
             (NetworkFault.Kind.reset, Way.toHub, 900_000), (.close, .toHub, 700_000),
             (.truncate, .toLaptop, 2_200), (.flip, .toHub, 500_000), (.stall, .toHub, 400_000),
         ] {
-            let digest = try picture("\(kind).jpg", 2_000_000, in: forum)
+            let digest = try forum.picture("\(kind).jpg", 2_000_000)
             digests.insert(digest)
             try forum.must("L1", "photo", "add", "item", "V12", "\(kind).jpg")
             proxy.arm(NetworkFault(kind: kind, way: way, byte: byte))
@@ -146,7 +121,7 @@ import Testing
             proxy.arm(nil)
             try forum.must("L1", "sync")
             carried += proxy.disarm().counts[Way.toHub.rawValue]
-            #expect(try held("hub", forum) == digests)
+            #expect(try forum.heldPhotos("hub") == digests)
             // A range of 256 KiB, and what TLS and HTTP add.
             #expect(
                 (2_000_000..<2_000_000 + 262_144 + 60_000).contains(carried), "\(kind): \(carried)")
@@ -161,11 +136,11 @@ import Testing
         let cut = try run(forum, "hq", "sync", "--photos", "all")
         #expect(cut.status == 69 && cut.errors.contains("All changes are with the hub"), "\(cut)")
         var carried = proxy.disarm().counts[Way.toLaptop.rawValue]
-        #expect(try held("hq", forum) != digests)
+        #expect(try forum.heldPhotos("hq") != digests)
         proxy.arm(nil)
         try forum.must("hq", "sync", "--photos", "all")
         carried += proxy.disarm().counts[Way.toLaptop.rawValue]
-        #expect(try held("hq", forum) == digests)
+        #expect(try forum.heldPhotos("hq") == digests)
         #expect((10_000_000..<10_000_000 + 262_144 + 200_000).contains(carried), "\(carried)")
     }
 
@@ -173,7 +148,7 @@ import Testing
     @Test func `records go between two pieces of a photo`() throws {
         let forum = try Forum(prepared: ["hq", "L1", "L2"])
         try forum.connect("hq", "L1", "L2")
-        _ = try picture("bus.jpg", 8_000_000, in: forum)
+        _ = try forum.picture("bus.jpg", 8_000_000)
         try forum.must("L1", "photo", "add", "item", "V12", "bus.jpg")
         let watch = try Laptop("L1", forum).start(["sync", "--watch", "--limit", "64"])
         defer {
@@ -210,18 +185,20 @@ import Testing
     @Test func `an erasure takes photos off the hub and all laptops`() throws {
         let forum = try Forum(prepared: ["hq", "L1"])
         try forum.connect("hq", "L1")
-        let portrait = try picture("portrait.jpg", 300_000, in: forum)
-        let hall = try picture("hall.jpg", 1_000, in: forum)
+        let portrait = try forum.picture("portrait.jpg", 300_000)
+        let hall = try forum.picture("hall.jpg", 1_000)
         try forum.must(
             "L1", "photo", "add", "person", "UZ-020", "portrait.jpg", "--caption", "Kanarya")
         try forum.must("L1", "photo", "add", "item", "V12", "hall.jpg")
         try forum.must("L1", "sync")
         try forum.must("hq", "sync", "--photos", "all")
-        for store in ["hub", "hq", "L1"] { #expect(try held(store, forum) == [portrait, hall]) }
+        for store in ["hub", "hq", "L1"] {
+            #expect(try forum.heldPhotos(store) == [portrait, hall])
+        }
         try forum.must("hq", "erase", "UZ-020")
         for laptop in ["hq", "L1"] { try forum.must(laptop, "sync", "--photos", "all") }
         for store in ["hub", "hq", "L1"] {
-            #expect(try held(store, forum) == [hall])
+            #expect(try forum.heldPhotos(store) == [hall])
             #expect(try forum.must(store, "verify").contains("is whole"))
         }
         let refused = try run(forum, "L1", "photo", "add", "person", "UZ-020", "portrait.jpg")
@@ -233,16 +210,16 @@ import Testing
     @Test func `a backup has the photos, and gives them back`() throws {
         let forum = try Forum(prepared: ["hq", "L1"])
         try forum.connect("hq", "L1")
-        let digest = try picture("bus.jpg", 400_000, in: forum)
+        let digest = try forum.picture("bus.jpg", 400_000)
         try forum.must("L1", "photo", "add", "item", "V12", "bus.jpg")
         let made = try forum.must("L1", "backup", "b.karvan")
         #expect(made.contains("In b.karvan-blobs is 1 photo (400 kB)."), "\(made)")
         try FileManager.default.removeItem(at: forum.path("L1.sqlite-blobs"))
         #expect(try forum.must("L1", "status").contains("1 not on this laptop"))
         try forum.must("L1", "restore", "b.karvan")
-        #expect(try held("L1", forum) == [digest])
+        #expect(try forum.heldPhotos("L1") == [digest])
         try forum.must("L1", "sync")
-        #expect(try held("hub", forum) == [digest])
+        #expect(try forum.heldPhotos("hub") == [digest])
         // A disk that turns bits is noticed, and what the hub has takes the damaged one's place.
         let folder = forum.path("L1.sqlite-blobs/forum")
         let file = folder.appending(path: digest + ".sent")
@@ -253,7 +230,7 @@ import Testing
         #expect(damaged.status == 74 && damaged.errors.contains("photo \(digest)"), "\(damaged)")
         try FileManager.default.removeItem(at: file)
         try forum.must("L1", "sync", "--photos", "all")
-        #expect(try held("L1", forum) == [digest])
+        #expect(try forum.heldPhotos("L1") == [digest])
         #expect(try forum.must("L1", "verify").contains("is whole"))
     }
 }

@@ -41,14 +41,43 @@ extension JSON {
                         "from": $0.offset.map(JSON.number) ?? .null,
                     ]
                 }),
-            "part": request.part.map {
-                [
-                    "scope": .text($0.name.scope), "digest": .hex($0.name.digest.bytes),
-                    "size": .number($0.size), "offset": .number($0.offset),
-                    "bytes": .bytes($0.bytes),
-                ]
-            } ?? .null,
+            "part": request.part.map(JSON.part) ?? .null,
         ]
+    }
+
+    static func part(_ part: BlobPart) -> JSON {
+        [
+            "scope": .text(part.name.scope), "digest": .hex(part.name.digest.bytes),
+            "size": .number(part.size), "offset": .number(part.offset),
+            "bytes": .bytes(part.bytes),
+        ]
+    }
+
+    func blobPart() throws -> BlobPart {
+        let digest = try member("digest").hash()
+        return BlobPart(
+            name: BlobName(scope: try member("scope").text(), digest: digest),
+            size: try number("size"), offset: try number("offset"),
+            bytes: try member("bytes").bytes())
+    }
+
+    static func holdings(_ holdings: BlobHoldings) -> JSON {
+        [
+            "scope": .text(holdings.scope),
+            "blobs": .array(
+                holdings.blobs.map {
+                    ["digest": .hex($0.digest.bytes), "size": .number($0.size)]
+                }),
+        ]
+    }
+
+    func blobHoldings() throws -> BlobHoldings {
+        BlobHoldings(
+            scope: try member("scope").text(),
+            blobs: try member("blobs").items().map {
+                BlobHoldings.Blob(
+                    digest: try $0.member("digest").hash(), size: try $0.number("size"))
+            })
     }
 
     fileprivate static func reply(_ reply: BlobReply) -> JSON {

@@ -21,12 +21,13 @@ enum BundleVectors {
     ]
 
     static func vectors() throws -> [Vector] {
-        try opened() + written() + good() + refusedFrames() + refusedHeads() + refusedContents()
+        try opened() + written() + good() + blobs() + refusedFrames() + refusedHeads()
+            + refusedContents() + refusedBlobs()
     }
 
     // MARK: By hand
 
-    private static func head(part: UInt64 = 1, by key: DeviceKey = Fixed.key(1)) -> BundleHead {
+    static func head(part: UInt64 = 1, by key: DeviceKey = Fixed.key(1)) -> BundleHead {
         var head = BundleHead(
             sender: key.publicKey, root: root, madeMilliseconds: made, series: series, part: part)
         head.recipients = boxes.map { number, enc, box in
@@ -43,13 +44,13 @@ enum BundleVectors {
             storedHeader: draft.header, seal: draft.parts.signature, body: draft.body)
     }
 
-    private static func list(heads: [RunStub] = []) -> BundleList {
+    static func list(heads: [RunStub] = []) -> BundleList {
         BundleList(
             schemaVersion: 6, epoch: nil,
             scopes: [BundleList.Scope(scope: "forum", heads: heads)])
     }
 
-    private struct Frame {
+    struct Frame {
         var kind: UInt8
         var payload: [UInt8]
     }
@@ -72,14 +73,14 @@ enum BundleVectors {
 
     private static let magic: [UInt8] = [0x8b, 0x4b, 0x56, 0x4e, 0x0d, 0x0a, 0x1a, 0x0a]
 
-    private static func item(_ write: (inout CBOREncoder) -> Void) -> [UInt8] {
+    static func item(_ write: (inout CBOREncoder) -> Void) -> [UInt8] {
         MessageVectors.item(write)
     }
 
-    private static func array(_ items: [[UInt8]]) -> [UInt8] { MessageVectors.array(items) }
+    static func array(_ items: [[UInt8]]) -> [UInt8] { MessageVectors.array(items) }
 
     /// What the head says, item by item.
-    private static func items(of head: BundleHead) -> [[UInt8]] {
+    static func items(of head: BundleHead) -> [[UInt8]] {
         [
             MessageVectors.unsigned(1), MessageVectors.blob(head.sender),
             MessageVectors.blob(head.root.bytes), item { $0.integer(head.madeMilliseconds) },
@@ -96,10 +97,14 @@ enum BundleVectors {
     }
 
     /// Contents as they lie below a head.
-    private static func sealed(_ plain: [UInt8], _ index: UInt64, below head: [UInt8]) -> Frame {
+    static func sealed(
+        _ plain: [UInt8], _ index: UInt64, kind: BundleFrame.Kind = .contents,
+        below head: [UInt8]
+    ) -> Frame {
         Frame(
-            kind: 2,
-            payload: contentKey.seal(plain, index: index, head: Digest(sha256: head)))
+            kind: kind.rawValue,
+            payload: contentKey.seal(
+                plain, kind: kind, index: index, head: Digest(sha256: head)))
     }
 
     private static func foot(
@@ -116,7 +121,7 @@ enum BundleVectors {
                 ] + further))
     }
 
-    private static func file(
+    static func file(
         head: [UInt8], _ plains: [[UInt8]], by key: DeviceKey = Fixed.key(1)
     ) -> [UInt8] {
         file(
@@ -124,7 +129,7 @@ enum BundleVectors {
                 + plains.enumerated().map { sealed($1, UInt64($0), below: head) }, by: key)
     }
 
-    private static func file(_ frames: [Frame], by key: DeviceKey = Fixed.key(1)) -> [UInt8] {
+    static func file(_ frames: [Frame], by key: DeviceKey = Fixed.key(1)) -> [UInt8] {
         let bytes = magic + frames.flatMap(frame)
         return bytes + frame(foot(behind: bytes, by: key))
     }
@@ -141,7 +146,7 @@ enum BundleVectors {
 
     // MARK: Vectors
 
-    private static func read(
+    static func read(
         _ name: String, _ bytes: [UInt8], by key: UInt8 = 2, root: DeviceID = root
     ) throws -> Vector {
         try Vector(
@@ -179,28 +184,32 @@ enum BundleVectors {
     }
 
     private static func written() throws -> [Vector] {
-        func vector(_ name: String, _ frames: [BundledRuns], isLast: Bool) throws -> Vector {
-            try Vector(
-                "write: \(name)",
-                given: [
-                    "seed": .hex([UInt8](repeating: 1, count: 32)),
-                    "contentKey": .hex(contentKey.bytes), "root": .hex(root.bytes),
-                    "made": .number(made), "series": .hex(series.bytes), "part": .number(1),
-                    "recipients": .array(
-                        head().recipients.map {
-                            [
-                                "device": .hex($0.device.bytes), "enc": .hex($0.encapsulatedKey),
-                                "box": .hex($0.box),
-                            ]
-                        }),
-                    "list": .list(list(heads: [RunStub(try run(1))])),
-                    "frames": .array(
-                        frames.map {
-                            [
-                                "scope": .text($0.scope), "runs": .array($0.runs.map(JSON.run)),
-                            ]
-                        }), "last": .bool(isLast),
-                ], when: "write", by: .bundles)
+        func vector(
+            _ name: String, _ frames: [BundledRuns], _ pieces: [BlobPart] = [],
+            _ holdings: [BlobHoldings] = [], isLast: Bool
+        ) throws -> Vector {
+            var given: JSON = [
+                "seed": .hex([UInt8](repeating: 1, count: 32)),
+                "contentKey": .hex(contentKey.bytes), "root": .hex(root.bytes),
+                "made": .number(made), "series": .hex(series.bytes), "part": .number(1),
+                "recipients": .array(
+                    head().recipients.map {
+                        [
+                            "device": .hex($0.device.bytes), "enc": .hex($0.encapsulatedKey),
+                            "box": .hex($0.box),
+                        ]
+                    }),
+                "list": .list(list(heads: [RunStub(try run(1))])),
+                "frames": .array(
+                    frames.map {
+                        [
+                            "scope": .text($0.scope), "runs": .array($0.runs.map(JSON.run)),
+                        ]
+                    }), "last": .bool(isLast),
+            ]
+            if !pieces.isEmpty { given["pieces"] = .array(pieces.map(JSON.part)) }
+            if !holdings.isEmpty { given["holdings"] = .array(holdings.map(JSON.holdings)) }
+            return try Vector("write: \(name)", given: given, when: "write", by: .bundles)
         }
         return [
             try vector("without runs", [], isLast: true),
@@ -211,6 +220,7 @@ enum BundleVectors {
                     BundledRuns(
                         scope: "delegation/KZ", runs: [try run(1, scope: "delegation/KZ")]),
                 ], isLast: false),
+            try vector("pieces of a blob and holdings", [], pieces, holdings, isLast: true),
         ]
     }
 

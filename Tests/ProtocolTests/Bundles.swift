@@ -56,6 +56,7 @@ enum BundleKind {
         var reader = try reader(bytes)
         let head = reader.head
         var (list, frames): (JSON, [JSON]) = (.null, [])
+        var (pieces, holdings): ([JSON], [JSON]) = ([], [])
         while true {
             switch try reader.next() {
             case .contents(let payload):
@@ -67,14 +68,22 @@ enum BundleKind {
                         "scope": .text(bundled.scope), "runs": .array(bundled.runs.map(JSON.run)),
                     ])
                 }
+            case .piece(let payload):
+                pieces.append(.part(try reader.openPiece(payload, by: key)))
+            case .holdings(let payload):
+                holdings.append(.holdings(try reader.openHoldings(payload, by: key)))
             case .end(let foot):
-                return [
+                var contents: JSON = [
                     "sender": .hex(head.sender), "made": .number(head.madeMilliseconds),
                     "series": .hex(head.series.bytes), "part": .number(head.part),
                     "last": .bool(foot.isLast),
                     "recipients": .array(head.recipients.map { .hex($0.device.bytes) }),
                     "list": list, "frames": .array(frames),
                 ]
+                // A reader need know nothing of these.
+                if !pieces.isEmpty { contents["pieces"] = .array(pieces) }
+                if !holdings.isEmpty { contents["holdings"] = .array(holdings) }
+                return contents
             }
         }
     }
@@ -98,6 +107,12 @@ enum BundleKind {
         for frame in try given.member("frames").items() {
             let runs = try frame.member("runs").items().map { try $0.sealedRun() }
             bytes += writer.frame(BundledRuns(scope: try frame.member("scope").text(), runs: runs))
+        }
+        for piece in try given["pieces"]?.items() ?? [] {
+            bytes += writer.frame(try piece.blobPart())
+        }
+        for holdings in try given["holdings"]?.items() ?? [] {
+            bytes += writer.frame(try holdings.blobHoldings())
         }
         return ["bytes": .bytes(bytes + writer.foot(isLast: try given.member("last").bool()))]
     }

@@ -20,8 +20,15 @@ indirect enum JSON: Equatable, Sendable {
 
     /// The member of that name; `nil` where there is none.
     subscript(name: String) -> JSON? {
-        guard case .object(let members) = self else { return nil }
-        return members.first { $0.name == name }?.value
+        get {
+            guard case .object(let members) = self else { return nil }
+            return members.first { $0.name == name }?.value
+        }
+        set {
+            guard case .object(var members) = self, let newValue else { return }
+            members.removeAll { $0.name == name }
+            self = .object(members + [Member(name, newValue)])
+        }
     }
 
     /// Leaves out what is `nil`.

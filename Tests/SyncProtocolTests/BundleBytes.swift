@@ -48,6 +48,8 @@ import Testing
         var list: BundleList?
         var runs: [BundledRuns] = []
         var isLast = false
+        var pieces: [BlobPart] = []
+        var holdings: [BlobHoldings] = []
     }
 
     private static func read(_ bytes: [UInt8], by key: DeviceKey = friend) throws -> Contents {
@@ -66,6 +68,10 @@ import Testing
                 } else {
                     contents.runs.append(try reader.openRuns(payload, by: contentKey))
                 }
+            case .piece(let payload):
+                contents.pieces.append(try reader.openPiece(payload, by: contentKey))
+            case .holdings(let payload):
+                contents.holdings.append(try reader.openHoldings(payload, by: contentKey))
             case .end(let foot):
                 contents.isLast = foot.isLast
                 return contents

@@ -8,7 +8,7 @@ struct BundleTarget: FuzzTarget {
     let allocationLimit = 8
 
     private enum Piece: UInt8, CaseIterable {
-        case head, list, runs, file, frames
+        case head, list, runs, file, frames, blob, holdings
     }
 
     private static let key = DeviceKey(seed: [UInt8](repeating: 1, count: 32))!
@@ -36,6 +36,13 @@ struct BundleTarget: FuzzTarget {
         ) { file = $0 }
         file += writer.frame(list)
         file += writer.frame(runs)
+        let blob = BlobPart(
+            name: BlobName(scope: "forum", digest: Digest(sha256: [1, 2, 3])), size: 5, offset: 2,
+            bytes: [1, 2, 3])
+        let holdings = BlobHoldings(
+            scope: "forum", blobs: [BlobHoldings.Blob(digest: blob.name.digest, size: 5)])
+        file += writer.frame(blob)
+        file += writer.frame(holdings)
         file += writer.foot(isLast: true)
         return [
             ("head", [Piece.head.rawValue] + Self.head().encode()),
@@ -43,6 +50,8 @@ struct BundleTarget: FuzzTarget {
             ("runs", [Piece.runs.rawValue] + runs.encode()),
             ("file", [Piece.file.rawValue] + file),
             ("frames", [Piece.frames.rawValue] + list.encode()),
+            ("blob", [Piece.blob.rawValue] + blob.encode()),
+            ("holdings", [Piece.holdings.rawValue] + holdings.encode()),
         ]
     }
 
@@ -71,6 +80,16 @@ struct BundleTarget: FuzzTarget {
             let contents = Self.read(Self.sealing(rest))
             try hold(contents?.isWhole ?? false, "a file that was signed is not whole")
             return contents?.list != nil
+        case .blob:
+            guard let blob = try? BlobPart(decoding: rest) else { return false }
+            let again = blob.encode()
+            try hold((try? BlobPart(decoding: again)) == blob, "a piece of a blob changes")
+            try hold(again.count <= rest.count, "a piece of a blob grows")
+        case .holdings:
+            guard let holdings = try? BlobHoldings(decoding: rest) else { return false }
+            let again = holdings.encode()
+            try hold((try? BlobHoldings(decoding: again)) == holdings, "holdings change")
+            try hold(again.count <= rest.count, "holdings grow")
         }
         return true
     }
@@ -107,6 +126,10 @@ struct BundleTarget: FuzzTarget {
                 } else {
                     _ = try? reader.openRuns(payload, by: contentKey)
                 }
+            case .piece(let payload):
+                if let contentKey { _ = try? reader.openPiece(payload, by: contentKey) }
+            case .holdings(let payload):
+                if let contentKey { _ = try? reader.openHoldings(payload, by: contentKey) }
             case .end:
                 contents.isWhole = true
                 return contents
