@@ -87,17 +87,7 @@ extension Replica {
         }
         guard try transaction == nil || canSend(row, found, places, access) else { return }
         let isErased = try isErased(row, found, access)
-        // A value that another program may have overwritten is read from the log.
-        let logged: (UInt32, Dot) throws(StoreError) -> Value? = {
-            [unowned self] column, dot throws(StoreError) in
-            let isNoted = noted.contains(0) || noted.contains(column)
-            guard isNoted || found == nil else { return nil }
-            let operation = try operation(dot, table: table, row: row, cell: CellKey(column))
-            guard let value = operation?.action.value else {
-                throw rows.damaged("the op \(dot) is not in the log")
-            }
-            return value
-        }
+        let logged = logged(table, row, noted, isFound: found != nil)
         guard let transaction else {
             return try setAside(table, row, found, noted, access, logged)
         }
@@ -120,6 +110,48 @@ extension Replica {
         }
         if !isWritten { try putBack(table, row, access, logged) }
         try forget(table, row)
+    }
+
+    /// A value that another program may have overwritten is read from the log.
+    private func logged(
+        _ table: UInt32, _ row: RowID, _ noted: Set<UInt32>, isFound: Bool
+    ) -> (UInt32, Dot) throws(StoreError) -> Value? {
+        { [unowned self] column, dot throws(StoreError) in
+            guard !isFound || noted.contains(0) || noted.contains(column) else { return nil }
+            let operation = try operation(dot, table: table, row: row, cell: CellKey(column))
+            guard let value = operation?.action.value else {
+                throw rows.damaged("the op \(dot) is not in the log")
+            }
+            return value
+        }
+    }
+
+    /// All live ops of a row, as the log has them where another program wrote what nobody has taken in yet: a full
+    /// disk keeps that from becoming a change.
+    func load(
+        _ table: UInt32, _ row: RowID, _ clock: RowClock?
+    ) throws(StoreError) -> RowState {
+        let noted = try notedColumns(table, row)
+        guard !noted.isEmpty, let access = rows.access(table) else {
+            return try rows.load(table, row, clock)
+        }
+        let isFound = try access.values(row) != nil
+        return try rows.load(
+            table, row, clock, logged: logged(table, row, noted, isFound: isFound))
+    }
+
+    private func notedColumns(
+        _ table: UInt32, _ row: RowID
+    ) throws(StoreError) -> Set<UInt32> {
+        guard try connection.value("SELECT 1 FROM sy_dirty LIMIT 1") != nil else { return [] }
+        let found = try connection.rows(
+            "SELECT col FROM sy_dirty WHERE tbl = ? AND id = ?", .integer(Int64(table)),
+            .blob(row.identifier.bytes))
+        return Set(
+            found.compactMap { row in
+                guard case .integer(let column) = row[0] else { return nil }
+                return UInt32(exactly: column)
+            })
     }
 
     /// Whether a row is about a person who has been erased.

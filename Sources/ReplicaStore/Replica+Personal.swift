@@ -39,7 +39,7 @@ extension Replica {
             if let value = value(column) { return value }
             guard let row else { return nil }
             // Of a row that is hidden as well.
-            if known == nil { known = try rows.load(table.id, row, try rows.clock(table.id, row)) }
+            if known == nil { known = try load(table.id, row, try rows.clock(table.id, row)) }
             guard let known else { return nil }
             return RegisterFold(known[CellKey(column.id)], policy: column.policy).shown?.action
                 .value

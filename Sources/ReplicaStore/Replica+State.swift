@@ -18,7 +18,7 @@ public struct OpenConflict: Hashable, Sendable {
 extension Replica {
     /// All live ops of a row.
     public func state(_ table: UInt32, _ row: RowID) throws(StoreError) -> RowState {
-        try read { () throws(StoreError) in try rows.load(table, row, try rows.clock(table, row)) }
+        try read { () throws(StoreError) in try load(table, row, try rows.clock(table, row)) }
     }
 
     /// The cells with an open conflict, in the order of (table, row, column): from an index.
@@ -81,7 +81,7 @@ extension Replica {
         _ body: (UInt32, RowID, RowState) throws(StoreError) -> Void
     ) throws(StoreError) {
         try rows.forEachClock { table, row, clock throws(StoreError) in
-            try body(table, row, try rows.load(table, row, clock))
+            try body(table, row, try load(table, row, clock))
         }
     }
 

@@ -50,6 +50,28 @@ import Testing
         #expect(try a.query("SELECT count FROM note") == [[.integer(2)]])
     }
 
+    /// A full disk may keep it from being taken in, and a reader doesn't try to.
+    @Test func `until it is taken in, what is read is what the log says`() throws {
+        let bench = try Bench()
+        let (note, person) = try prepare(bench)
+        let a = try bench.open("a")
+        let before = (
+            try a.stateHash(), try a.state(Sample.note.id, note),
+            try a.state(Sample.person.id, person)
+        )
+        try a.withLock {
+            try bench.shell("a", "DELETE FROM person; UPDATE note SET title = 'two', count = 9")
+        }
+        #expect(try a.state(Sample.person.id, person) == before.2)
+        #expect(try a.state(Sample.note.id, note) == before.1)
+        #expect(try a.stateHash() == before.0)
+        try a.takeForeignWrites()
+        #expect(try a.state(Sample.person.id, person) != before.2)
+        #expect(try a.stateHash() != before.0)
+        a.close()
+        _ = try settle(bench)
+    }
+
     @Test func `what the shell wrote is taken in before a run that arrives, and neither is lost`()
         throws
     {

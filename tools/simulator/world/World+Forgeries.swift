@@ -49,12 +49,13 @@ extension World {
             return ""
         }
         guard let run = random.pick(runs) else { return [] }
+        // Its keys stay: a hash that is changed is put right where header and body are read, and the run is whole.
         var parts = [run.headerBytes, run.signature, run.body]
         let part = random.below(parts.count)
         guard !parts[part].isEmpty else { return [] }
         parts[part][random.below(parts[part].count)] ^= 1 << UInt8(random.below(8))
         let forged = try? SealedRun(
-            headerBytes: parts[0], signature: parts[1], body: parts[2])
+            headerBytes: parts[0], signature: parts[1], body: parts[2], keys: run.keys)
         return forged.map { [$0] } ?? []
     }
 
