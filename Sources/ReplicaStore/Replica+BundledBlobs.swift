@@ -41,12 +41,16 @@ extension Replica {
 
     /// Notes which blobs the hub of this replica holds, by a bundle that it made; by anybody else's nothing.
     ///
-    /// - Parameter list: of the same bundle.
+    /// - Parameters:
+    ///   - list: of the same bundle.
+    ///   - madeMilliseconds: when it said so: since then the hub may have said otherwise, and is asked again early.
     /// - Returns: of how many that wasn't known.
     public func note(
-        _ holdings: [BlobHoldings], with list: BundleList, by sender: [UInt8]
+        _ holdings: [BlobHoldings], with list: BundleList, by sender: [UInt8],
+        madeMilliseconds: Int64
     ) throws(StoreError) -> Int {
         guard !holdings.isEmpty, try countsAsHeld(list, by: sender) else { return 0 }
+        let told = max(min(madeMilliseconds, environment.wallMilliseconds()), 0)
         var count = 0
         for scope in holdings {
             for blob in scope.blobs {
@@ -54,7 +58,7 @@ extension Replica {
                 guard let entry = blobs.entry(name), entry.isWhole, entry.size == blob.size,
                     !entry.isSent
                 else { continue }
-                try blobs.markSent(name, at: environment.wallMilliseconds())
+                try blobs.markSent(name, at: told)
                 count += 1
             }
         }

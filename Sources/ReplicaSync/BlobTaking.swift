@@ -73,13 +73,25 @@ struct BlobTaking {
             standings[name] = .refused
             return
         }
-        switch try folder.take(piece, from: sender.description, isSent: false) {
+        switch try folder.take(rest(of: piece), from: sender.description, isSent: false) {
         case .otherBytes: standings[name] = .refused
         case .held(let held, let size) where held == size:
             standings[name] = .new
             newBytes += size
         case .held: standings[name] = .partial
         }
+    }
+
+    /// What lies behind the first bytes that the sender has brought, by whatever way: these may end within a piece.
+    private func rest(of piece: BlobPart) -> BlobPart {
+        guard let part = folder.part(piece.name, from: sender.description),
+            part.size == piece.size, part.held > piece.offset,
+            part.held - piece.offset < piece.bytes.count
+        else { return piece }
+        var rest = piece
+        rest.bytes.removeFirst(Int(part.held - piece.offset))
+        rest.offset = part.held
+        return rest
     }
 
     var tally: BundleExchange.BlobTally {

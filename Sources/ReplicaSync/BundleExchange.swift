@@ -233,7 +233,8 @@ public struct BundleExchange {
         taken.confirmedCount = pendingCount - min(pendingCount, try replica.pending().count)
         taken.waiting = try taken.waiting.filter { try !replica.holds($0.run) }
         var tally = blobs?.tally ?? BlobTally()
-        tally.confirmedCount = try replica.note(holdings, with: sent, by: sender)
+        tally.confirmedCount = try replica.note(
+            holdings, with: sent, by: sender, madeMilliseconds: summary.head.madeMilliseconds)
         return Taken(summary: summary, list: sent, tally: taken, blobs: tally)
     }
 

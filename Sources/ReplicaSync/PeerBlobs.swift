@@ -25,7 +25,9 @@ public final class PeerBlobs: BlobPort {
             unsent: offered.map { entry in
                 BlobOutline.Blob(name: entry.name, size: entry.size, held: entry.held)
             },
-            lacking: try replica.blobStanding().lacking.map { name in
+            // Of other scopes the other one is not even asked: a digest tells that there is a photo.
+            lacking: try replica.blobStanding().lacking.filter { peer.mayRead($0.scope) }.map {
+                name in
                 let part = replica.blobs.entry(name, from: sender)
                 return BlobOutline.Blob(name: name, size: part?.size ?? 0, held: part?.held ?? 0)
             })

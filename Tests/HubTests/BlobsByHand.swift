@@ -214,6 +214,31 @@ struct BlobsByHand {
         #expect(try self.bytes(person, at: friend.replica) == bytes)
     }
 
+    /// A line broke within a photo; then a stick brings it, in pieces that begin elsewhere.
+    @Test func `a stick goes on within a piece, where a line broke`() throws {
+        let (office, visit, _) = try photographed()
+        try forum.sync(office)
+        let bytes = TrustedForum.photo(700_000, 1)
+        for held in [1_000, 262_144, 300_000] {
+            let part = BlobPart(
+                name: visit, size: 700_000, offset: 0,
+                bytes: Array(bytes.prefix(min(held, 262_144))))
+            _ = try forum.hub.blobs(BlobRequest(part: part), from: office.replica.publicKey)
+            if held > 262_144 {
+                let more = BlobPart(
+                    name: visit, size: 700_000, offset: 262_144, bytes: Array(bytes[262_144..<held])
+                )
+                _ = try forum.hub.blobs(BlobRequest(part: more), from: office.replica.publicKey)
+            }
+            let sender = office.replica.device.description
+            #expect(forum.hub.replica.blobs.part(visit, from: sender)?.held == UInt64(held))
+            #expect(try bringToHub(try export(office, for: nil, "after \(held)")[0]).newCount >= 1)
+            #expect(try self.bytes(visit, at: forum.hub.replica) == bytes)
+            let file = try #require(forum.hub.replica.blobs.file(holding: visit))
+            try FileManager.default.removeItem(atPath: file)
+        }
+    }
+
     @Test func `nobody but the hub of now says what the hub has`() throws {
         let (office, visit, person) = try photographed()
         try forum.sync(office)
@@ -379,6 +404,14 @@ struct BlobsByHand {
         _ = try PeerExchange(lead.replica).visit(port.statement, over: port)
         let reply = try #require(try port.blobs(BlobRequest(asks: asks)))
         #expect(reply.holdings[0] == nil && reply.holdings[1]?.bytes.count == 1_000)
+        // Of what the other may not read it isn't even asked.
+        let outline = try PeerBlobs(
+            lead.replica, with: recipient(office, at: lead.replica), offering: .all
+        ).outline()
+        #expect(outline.lacking.map(\.name) == [person])
+        let back = try PeerBlobs(
+            office.replica, with: recipient(lead, at: office.replica), offering: .all)
+        #expect(try back.outline().unsent.map(\.name) == [person])
         // What is only known by its digest nobody brings.
         let part = BlobPart(name: visited, size: 700_000, offset: 0, bytes: [1])
         guard case .refused(let refused)? = try port.blobs(BlobRequest(part: part))?.taken else {

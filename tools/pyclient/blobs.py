@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from checker.blobs import DIGEST, MAX_BLOB
+from checker.blobs import DIGEST, MAX_BLOB, Holding, Part
 from checker.folds import Life, Register, in_cell
 from checker.identity import sha256
 from checker.model import Changeset
@@ -102,28 +102,33 @@ class Blobs:
 
     def settle(self, temporary: Path, name: Name) -> None:
         os.replace(temporary, self.path(name))
+        for path in self.folder.glob(self.path(name).name + PART + "*"):
+            remove(path)  # first bytes of others
         directory = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(directory)
         finally:
             os.close(directory)
 
-    # First bytes (13 §3)
+    # First bytes (13 §3): of the hub, or of another sender (13 §5), by themselves
 
-    def first_path(self, name: Name, size: int) -> Path:
+    def first_path(self, name: Name, size: int, by: bytes | None = None) -> Path:
         path = self.path(name)
-        return path.with_name(f"{path.name}{PART}{size}")
+        return path.with_name(f"{path.name}{PART}{by.hex() + '-' if by else ''}{size}")
 
-    def first(self, name: Name) -> tuple[int, int] | None:
+    def first(self, name: Name, by: bytes | None = None) -> tuple[int, int] | None:
         """How many of the first bytes of what isn't whole lie there, of how many."""
-        for path in self.folder.glob(self.path(name).name + PART + "*"):
-            return path.stat().st_size, int(path.name.rpartition("-")[2])
+        of = f"{by.hex()}-*" if by else "*"
+        for path in self.folder.glob(self.path(name).name + PART + of):
+            sender, _, size = path.name.rpartition(PART)[2].rpartition("-")
+            if bool(sender) == bool(by):
+                return path.stat().st_size, int(size)
         return None
 
-    def append(self, name: Name, size: int, offset: int, data: bytes) -> bool:
+    def append(self, name: Name, size: int, offset: int, data: bytes, by: bytes | None = None) -> bool:
         """Puts bytes behind the first ones; False where they came whole, and aren't the blob (they go)."""
         self.make_folder()
-        path = self.first_path(name, size)
+        path = self.first_path(name, size, by)
         with open(path, "ab") as file:
             if file.tell() != offset:
                 return True
@@ -138,8 +143,24 @@ class Blobs:
         self.settle(path, name)
         return True
 
-    def begin_anew(self, name: Name, size: int) -> None:
-        remove(self.first_path(name, size))
+    def begin_anew(self, name: Name, size: int, by: bytes | None = None) -> None:
+        remove(self.first_path(name, size, by))
+
+    def take(self, part: Part, by: bytes) -> Holding | None:
+        """13 §2.1, of a sender that may read the scope: what is held after the part, or None where all that he brought
+        is something else, and went."""
+        name = part.scope, part.digest
+        if not self.holds(name):
+            found = self.first(name, by)
+            goes_on = bool(found) and found[1] == part.size
+            if part.offset == (found[0] if goes_on else 0):
+                if found and not goes_on:
+                    self.begin_anew(name, found[1], by)
+                if not self.append(name, part.size, part.offset, part.data, by):
+                    return None
+        if self.holds(name):
+            return Holding(self.size(name), self.size(name), b"")
+        return Holding(*(self.first(name, by) or (0, part.size)), b"")
 
     # What the hub has (13 §3)
 
@@ -149,6 +170,10 @@ class Blobs:
     def note_had(self, name: Name) -> None:
         with self.store.transaction():
             self.store.db.execute("INSERT OR REPLACE INTO at_hub VALUES (?, ?, ?)", (*name, wall()))
+
+    def note_said(self, name: Name) -> bool:
+        """The same by a bundle: the next session asks about it before others. Whether it is new."""
+        return self.store.db.execute("INSERT OR IGNORE INTO at_hub VALUES (?, ?, 0)", name).rowcount > 0
 
     def note_lost(self, name: Name) -> None:
         """The hub hasn't it, whatever it has said."""
@@ -160,6 +185,9 @@ class Blobs:
         named, may_read = self.names(), self.replica.trust.may_read
         found = self.store.db.execute("SELECT scope, digest FROM at_hub WHERE told < ? ORDER BY told", (time,))
         return [name for name in found if name in named and may_read(name[0]) and self.holds(name)]
+
+    def all_held(self) -> list[Name]:
+        return sorted(name for name in self.names() if self.holds(name))
 
     def waiting(self) -> list[Name]:
         """What is named, held, and not known to be at the hub."""

@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from checker.bundles import Contents, File, List, read
+from checker.blobs import MAX_BLOB, Part
+from checker.bundles import Contents, File, List
 from checker.identity import device_id
 from checker.limits import Reject
 
+from pyclient.blobs import Blobs
+from pyclient.bundle_photos import Photos, read
 from pyclient.ingest import ASIDE, DAMAGED, DUPLICATE, REFUSED, Ingest
 from pyclient.peer import Peer
 from pyclient.replica import Replica
@@ -59,6 +62,8 @@ class Taken:
     refused: Counter = field(default_factory=Counter)
     changesets: int = 0
     receipts: int = 0
+    photos: int = 0  # that are whole by it
+    photos_at_hub: int = 0  # which weren't known to be there
 
     @property
     def is_short(self) -> bool:
@@ -80,6 +85,11 @@ def read_file(path: Path, seed: bytes, root: bytes) -> tuple[File, bytes, Conten
 
 def read_bytes(data: bytes, name: Path | str, seed: bytes, root: bytes) -> tuple[File, bytes, Contents]:
     """The same of what came by another way; `name` is what people call it."""
+    return read_all(data, name, seed, root)[:3]
+
+
+def read_all(data: bytes, name: Path | str, seed: bytes, root: bytes) -> tuple[File, bytes, Contents, Photos]:
+    """With its photos."""
     try:
         return read(data, seed, root)
     except Reject as reason:
@@ -117,7 +127,7 @@ class BundleReader:
     def import_bytes(self, data: bytes, name: Path | str, company: Holder | None = None) -> Taken:
         """08 §5, §7: nothing is taken before all was read; what is taken is one transaction. `company` is the one that
         is met (§8), whether or not the records know it."""
-        file, _, contents = read_bytes(data, name, self.replica.seed, self.trust.root)
+        file, _, contents, photos = read_all(data, name, self.replica.seed, self.trust.root)
         with self.store.transaction():
             by = device_id(file.head.sender)
             sender = self.trust.holders().get(by) or (company if company and company.device == by else None)
@@ -126,6 +136,7 @@ class BundleReader:
             found = Taken(name, sender, file.foot.last)
             self.take(found, contents)
             self.note_heads(found, contents.list)
+            self.take_photos(found, photos, contents.list.epoch)
         return found
 
     def take(self, found: Taken, contents: Contents) -> None:
@@ -150,10 +161,39 @@ class BundleReader:
         """08 §7."""
         heads = tuple(head for held in said.scopes for head in held.heads)
         if found.sender.is_hub:
-            if found.sender.device.hex() == self.store.get("hub") and self.peer.is_of_epoch(said.epoch):
+            if self.is_own_hub(found.sender) and self.peer.is_of_epoch(said.epoch):
                 found.receipts = self.peer.note_receipts(heads)
         elif found.sender.device != self.replica.device:
             self.peer.note_said(found.sender.device, heads)
+
+    # 13 §5
+
+    def take_photos(self, found: Taken, photos: Photos, epoch: bytes | None) -> None:
+        """Pieces of what is named, once the runs are there; then what the hub has of that."""
+        blobs = Blobs(self.replica)
+        names = blobs.names() if photos.pieces else set()
+        wanted = {name for name in names if not blobs.holds(name)}
+        for part in photos.pieces:
+            if (part.scope, part.digest) in wanted and part.size <= MAX_BLOB:
+                blobs.take(behind(part, blobs.first((part.scope, part.digest), found.sender.device)),
+                           found.sender.device)
+        found.photos = sum(map(blobs.holds, wanted))
+        if self.is_own_hub(found.sender) and self.peer.is_of_epoch(epoch):
+            for each in photos.holdings:
+                for digest, size in each.items:
+                    name = each.scope, digest
+                    if blobs.holds(name) and blobs.size(name) == size:
+                        found.photos_at_hub += blobs.note_said(name)
+
+    def is_own_hub(self, sender: Holder) -> bool:
+        return sender.is_hub and sender.device.hex() == self.store.get("hub")
+
+
+def behind(part: Part, first: tuple[int, int] | None) -> Part:
+    """What of a piece lies behind the first bytes that are there, where it reaches beyond them: they may have come in
+    other pieces."""
+    begins = first[0] - part.offset if first and first[1] == part.size else 0
+    return replace(part, offset=first[0], data=part.data[begins:]) if 0 < begins < len(part.data) else part
 
 
 def shown(path: Path, replica: Replica | None) -> dict:
@@ -175,7 +215,7 @@ def shown(path: Path, replica: Replica | None) -> dict:
     if not replica or head.root != replica.trust.root or all(
             each.device != replica.device for each in head.recipients):
         return form
-    _, _, contents = read_file(path, replica.seed, replica.trust.root)
+    _, _, contents, photos = read_all(bytes_of(path), path, replica.seed, replica.trust.root)
     held = {each.scope: len(each.heads) for each in contents.list.scopes}
     runs: Counter = Counter()
     for batch in contents.batches:
@@ -183,6 +223,8 @@ def shown(path: Path, replica: Replica | None) -> dict:
     form["epoch"] = contents.list.epoch.hex() if contents.list.epoch else None
     form["scopes"] = {scope.decode(): {"heads": held.get(scope, 0), "runs": runs[scope]}
                       for scope in [*held, *(scope for scope in runs if scope not in held)]}
+    form["photos"] = dict(Counter(scope.decode() for scope, _ in {(x.scope, x.digest) for x in photos.pieces}))
+    form["photos at the hub"] = {each.scope.decode(): len(each.items) for each in photos.holdings}
     return form
 
 
@@ -192,6 +234,10 @@ def words_of(found: Taken) -> list[str]:
     words = [f"{found.path}, by {found.sender.name}: took {found.changesets} changesets; {c[DUPLICATE]} runs were here"]
     if found.receipts:
         words.append(f"the hub has {found.receipts} runs that weren't known to have arrived")
+    if found.photos:
+        words.append(f"took {found.photos} photos")
+    if found.photos_at_hub:
+        words.append(f"the hub has {found.photos_at_hub} photos that weren't known to have arrived")
     if c[ASIDE]:
         words.append(f"{c[ASIDE]} runs were kept aside, for others that they build on, or because they count nowhere")
     for code, n in found.refused.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checker import hpke
-from checker.bundles import FRAME, KEY, MAGIC, Batch, Contents, Foot, Head, Held, List, Recipient, box_info, write
+from checker.bundles import FRAME, KEY, MAGIC, Batch, Contents, Foot, Head, Held, List, Recipient, box_info
 from checker.certificates import Statement
 from checker.encoding import encode
 from checker.limits import MAX_SCOPES, TAG
@@ -16,6 +16,8 @@ from checker.messages import Run, Stub
 from checker.runs import Header
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from pyclient.blobs import Blobs, Name
+from pyclient.bundle_photos import Photos, placed, write
 from pyclient.bundle_read import read_file
 from pyclient.peer import Peer, message, size
 from pyclient.replica import Replica
@@ -36,6 +38,7 @@ class Written:
     holder: Holder
     runs: int
     changesets: int
+    photos: int
 
 
 @dataclass
@@ -52,13 +55,25 @@ class BundleWriter:
         if self.trust.root is None:
             raise UsageError("this replica belongs to no forum yet: join a hub with `enrol URL TOKEN`")
 
-    def export(self, path: Path, to: str, all_: bool, since: Path | None, most: int | None) -> Written:
+    def export(self, path: Path, to: str, all_: bool, since: Path | None, most: int | None,
+               photos: str = "none") -> Written:
         holder = self.recipient(to)
         said = None if since is None else self.said_in(since)
         held, runs = self.gathered(holder, all_, said)
-        files = self.files(path, self.parts(held, batches_of(runs), self.keys(holder), most))
+        names = self.photos(holder, photos)
+        files = self.files(path, self.parts(held, batches_of(runs), self.keys(holder), most, names=names))
         found = [r for _, each in runs for r in each]
-        return Written(files, holder, len(found), sum(r["last"] - r["first"] + 1 for r in found))
+        return Written(files, holder, len(found), sum(r["last"] - r["first"] + 1 for r in found), len(names))
+
+    def photos(self, holder: Holder, which: str) -> list[Name]:
+        """13 §5: of what the recipient may read, what the hub isn't known to have (own), or all."""
+        blobs = Blobs(self.replica)
+        if which == "none":
+            return []
+        blobs.forget_erased()
+        is_other_hub = holder.is_hub and holder.device.hex() != self.store.get("hub")
+        found = blobs.waiting() if which == "own" and not is_other_hub else blobs.all_held()
+        return [name for name in found if holder.is_hub or may_read(holder.last, name[0])]
 
     def gathered(self, holder: Holder, all_: bool, said: tuple[Stub, ...] | None) -> tuple[List, list[tuple]]:
         """What goes in: the list, and the frames as their scope and its runs."""
@@ -185,17 +200,24 @@ class BundleWriter:
     # The files
 
     def parts(self, held: List, batches: list[Batch], keys: dict[bytes, bytes], most: int | None,
-              first_alone: bool = False) -> list[bytes]:
-        """08 §2: one file, or as many as it takes with so many bytes in each; or the first of these alone."""
+              first_alone: bool = False, names: list[Name] | None = None) -> list[bytes]:
+        """08 §2: one file, or as many as it takes with so many bytes in each; or the first of these alone. Photos go
+        behind all runs."""
         series, made = secrets.token_bytes(16), wall()
         start = len(self.head(made, series, 1 << 40, {device: None for device in keys}).encode())
         around = len(MAGIC) + FRAME.size + start + FRAME.size + TAG + len(held.encode()) + FOOT
-        parts, files = split(batches, None if most is None else most - around), []
+        room, files = None if most is None else most - around, []
+        parts = split(batches, room)
+        left = None if room is None else room - sum(FRAME.size + TAG + len(batch.encode()) for batch in parts[-1])
+        here, *further = placed(Blobs(self.replica), names or [], left, room)
+        photos = [[] for _ in parts[1:]] + [here, *further]
+        parts += [[] for _ in further]
         for number, each in enumerate(parts[:1] if first_alone else parts, 1):
             content_key = secrets.token_bytes(KEY)
             boxes = {device: self.box(key, content_key, series, number, device) for device, key in keys.items()}
             head = self.head(made, series, number, boxes)
-            data = write(head, content_key, Contents(held, tuple(each)), number == len(parts), self.replica.sign)
+            data = write(head, content_key, Contents(held, tuple(each)), Photos(tuple(photos[number - 1])),
+                         number == len(parts), self.replica.sign)
             files.append(data)
         return files
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from checker.identity import sha256
 
-from pyclient import fleet, lan_check, photo_check, vectors
+from pyclient import carry_check, fleet, lan_check, photo_check, vectors
 from pyclient.acts import Acts
 from pyclient.blobs import Blobs, Named, read_picture
 from pyclient.bundle_read import BundleReader, shown as seen, words_of
@@ -83,12 +83,15 @@ def sync(args) -> int:
 
 def visit(args) -> int:
     try:
-        found = Visit(opened(args), args.peer, args.timeout).run()
+        found = Visit(opened(args), args.peer, args.timeout, args.photos).run()
     except HubRefused as error:
         return failed(f"the laptop at {args.peer} refused it ({error})", UNAVAILABLE)
     words = [f"met {found.name} in {found.meetings} meetings: brought {found.brought} runs, received "
              f"{found.received} changesets"]
-    if not found.is_done:
+    if found.photos.brought or found.photos.fetched:
+        words.append(f"brought {found.photos.brought}, fetched {found.photos.fetched} photos")
+    words += found.photos.reasons
+    if found.lacks or found.left_out:
         words.append(f"{found.lacks} runs weren't taken there" if found.lacks else "not all came: meet once more")
     print("; ".join(words), file=sys.stdout if found.is_done else sys.stderr)
     return DONE if found.is_done else WAITS
@@ -112,7 +115,8 @@ def serve(args) -> int:
     print(json.dumps(form) if args.json else f"{found.name} serves at {address}", flush=True)
     end.wait(args.seconds)
     found.stop()
-    print(f"{found.counts['meetings']} meetings, received {found.counts['received']} changesets", file=sys.stderr)
+    print(f"{found.counts['meetings']} meetings, received {found.counts['received']} changesets and "
+          f"{found.counts['photos']} photos", file=sys.stderr)
     return DONE
 
 
@@ -281,9 +285,9 @@ def verify(args) -> int:
 
 def bundle_export(args) -> int:
     since = Path(args.since) if args.since else None
-    found = BundleWriter(opened(args)).export(Path(args.file), args.to, args.all, since, args.part_size)
+    found = BundleWriter(opened(args)).export(Path(args.file), args.to, args.all, since, args.part_size, args.photos)
     print(f"{', '.join(map(str, found.files))} for {found.holder.name}: {found.changesets} changesets in {found.runs} "
-          "runs; they count as sent when the hub says so")
+          f"runs, {found.photos} photos; they count as sent when the hub says so")
     return DONE
 
 
@@ -311,7 +315,7 @@ COMMANDS = {
              {"--rounds": {"type": int, "default": 10_000, "help": "stop after so many exchanges"},
               "--hub": {"help": "the hub's new address"},
               "--photos": {"choices": ("own", "all", "none"), "default": "own",
-                           "help": "which go: own (what the hub lacks), all (and what is lacking here), none"},
+                           "help": "which go: own (what the other side lacks), all (and what is lacking here), none"},
               "--peer": {"metavar": "HOST:PORT", "help": "give and take with a laptop that serves there, not with the "
                                                           "hub"}}),
     "serve": (serve, "let other laptops of this network give and take, without a hub", (),
@@ -347,6 +351,8 @@ COMMANDS = {
                                  "help": "a laptop's name, the first digits of its device, or hub (default: hub)"},
                        "--all": {"action": "store_true", "help": "all that the recipient may read"},
                        "--since": {"metavar": "FILE", "help": "what lies behind this bundle, whatever is known"},
+                       "--photos": {"choices": ("own", "all", "none"), "default": "own",
+                                    "help": "which go in: own (what the hub lacks), all, none"},
                        "--part-size": {"type": int, "metavar": "BYTES",
                                        "help": "the most bytes for one file; more go into FILE.2, FILE.3, …"}}),
     "bundle import": (bundle_import, "take in what others have written into files", (),
@@ -395,6 +401,7 @@ def parser() -> argparse.ArgumentParser:
     fleet.add_command(commands)
     lan_check.add_command(commands)
     photo_check.add_command(commands)
+    carry_check.add_command(commands)
     return found
 
 

@@ -33,7 +33,7 @@ class Fleet:
         self.hub = HubProcess(str(Path(args.hub).resolve()), folder)
         self.moves, self.log = Moves(self.rng), []
         self.laptops: list[Laptop] = []
-        self.courier = Courier(self.rng, self.hub, not args.troubles)
+        self.courier = Courier(self.rng, self.hub, not args.troubles, not args.erase)
         self.troubles = Troubles(self.rng, self.hub, args.troubles or [])
         self.meetings = Meetings(self.rng, self.moves, not args.troubles, not args.erase)
         self.photos = Photos(self.rng, self.moves)
@@ -42,6 +42,11 @@ class Fleet:
         self.log.append(words)
         if self.args.verbose:
             print(f"  {words}", flush=True)
+
+    @property
+    def seen(self) -> Counter:
+        """What became of photos."""
+        return self.photos.counts + self.courier.counts + Counter({"in meetings": self.meetings.counts["in meetings"]})
 
     # The beginning
 
@@ -232,13 +237,13 @@ def run(args) -> int:
         try:
             fleet.play()
             print(f"seed {seed}: agreed, {len(fleet.laptops)} laptops, {fleet.meetings.words}, "
-                  f"{fleet.photos.words}, {time.monotonic() - began:.0f} s", flush=True)
+                  f"{told(fleet.seen)}, {time.monotonic() - began:.0f} s", flush=True)
             shutil.rmtree(folder)
         except Broken as error:
             bad += 1
             (folder / "log.txt").write_text("\n".join(fleet.log) + "\n")
             print(f"seed {seed}: BROKEN: {error} (all steps in {folder / 'log.txt'})", flush=True)
-        met, seen = met + fleet.meetings.counts, seen + fleet.photos.counts
+        met, seen = met + fleet.meetings.counts, seen + fleet.seen
     if not bad:
         args.folder.rmdir()
     print(f"{args.seeds - bad} of {args.seeds} fleets agreed, with {counted(met)}, {told(seen)}")

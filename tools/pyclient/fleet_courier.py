@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyclient.fleet_laptops import Broken, HubProcess, Laptop, PythonLaptop
+from pyclient.fleet_photos import Photos, moved
 
 REFUSED = {1, 2, 20, 21, 64, 65, 66, 69, 74, 77}  # a program says that it doesn't do this, and why
 
@@ -17,14 +19,17 @@ class Parcel:
     files: list[Path]
     to: Laptop | None  # the hub, where it is None
     is_whole: bool
+    photos: frozenset[str] = frozenset()  # the rows of those that are in it
 
 
 class Courier:
-    def __init__(self, rng: random.Random, hub: HubProcess, is_smooth: bool):
+    def __init__(self, rng: random.Random, hub: HubProcess, is_smooth: bool, is_plain: bool):
         self.rng, self.hub = rng, hub
+        self.is_plain = is_plain  # nobody is erased, so that photos that come stay
         self.is_smooth = is_smooth  # nothing else goes wrong, so that each act has to be done
         self.parcels: list[Parcel] = []
         self.made = 0
+        self.counts: Counter = Counter()
 
     def one(self, laptop: Laptop, all_: list[Laptop]) -> str:
         if self.parcels and self.rng.random() < 0.35:
@@ -47,7 +52,9 @@ class Courier:
         earlier, small = sorted(laptop.folder.glob(f"*.karvan.of-{laptop.name}")), self.rng.random() < 0.4
         small = small and not by_hub and isinstance(laptop, PythonLaptop)  # the other programs' parts are 1 MiB or more
         since = not by_hub and bool(earlier) and self.rng.random() < 0.15
-        words += ["--part-size", str(self.rng.choice([3_000, 6_000, 20_000]))] if small else []
+        room = self.rng.choice([3_000, 6_000, 20_000, 200_000, 400_000])
+        words += ["--part-size", str(room)] if small else []
+        words += self.which(self.hub if by_hub else laptop, small and room < 20_000)
         words += ["--since", str(self.rng.choice(earlier).with_suffix(""))] if since else []
         who = "the hub" if by_hub else laptop.name
         code, out = self.hub.ask("bundle", "export", *words) if by_hub else said(laptop, "bundle export", *words)
@@ -58,7 +65,20 @@ class Courier:
         if not by_hub:
             path.with_name(f"{path.name}.of-{laptop.name}").touch()
         files = [path, *sorted(laptop.folder.glob(f"{path.name}.[0-9]*"))]
-        return told, Parcel(files, to, not since)
+        held = words[-1] == "all" and words[-2] == "--photos" and not by_hub and self.is_plain and len(files) == 1
+        return told, Parcel(files, to, not since, frozenset(self.held(laptop) if held else ()))
+
+    @staticmethod
+    def held(laptop: Laptop) -> list[str]:
+        return [row for row, each in Photos.listed(laptop).items() if each["held"]]
+
+    def which(self, by: HubProcess | Laptop, is_tight: bool) -> list[str]:
+        """Which photos go in (13 §5); into the smallest parts none do, which would be hundreds of files."""
+        if is_tight:
+            return ["--photos", "none"]
+        if not by.carries("bundle export") or self.rng.random() < 0.3:
+            return []
+        return ["--photos", self.rng.choice(["all", "none"] if by is self.hub else ["own", "all", "all", "none"])]
 
     def carry(self, parcel: Parcel) -> str:
         files, is_whole = list(parcel.files), parcel.is_whole and self.is_smooth
@@ -77,7 +97,17 @@ class Courier:
         code, out = self.take(to, files)
         told = f"{to.name if to else 'the hub'}: bundle import {' '.join(each.name for each in files)}: {code} {out}"
         self.judge(told, code, out, is_whole)
+        self.counts["in bundles"] += moved(out)
+        if to and is_whole and parcel.photos:
+            self.compare_photos(to, parcel, told)
         return told
+
+    def compare_photos(self, to: Laptop, parcel: Parcel, told: str) -> None:
+        """13 §5: what is in it, and is shown there, is held there."""
+        listed = Photos.listed(to)
+        if odd := sorted(row for row in parcel.photos & set(listed) if not listed[row]["held"]):
+            raise Broken(f"{to} lacks the photos {odd} of {parcel.files[0]}: {told}")
+        self.counts["looked for behind bundles"] += len(parcel.photos & set(listed))
 
     def damage(self, parcel: Parcel, path: Path) -> str:
         """08 §5: nothing of a file is taken that isn't whole."""
@@ -96,8 +126,9 @@ class Courier:
     @staticmethod
     def look(to: Laptop, path: Path) -> None:
         """08 §6 item 2: nothing is in it of a scope that the laptop may not read."""
-        scopes = json.loads(to.must("bundle show", str(path)))["scopes"]
-        if to.scopes and (odd := set(scopes) - {"forum", *to.scopes}):
+        form = json.loads(to.must("bundle show", str(path)))
+        scopes = {*form["scopes"], *form["photos"], *form["photos at the hub"]}
+        if to.scopes and (odd := scopes - {"forum", *to.scopes}):
             raise Broken(f"{path} is for {to}, and has {sorted(odd)}")
 
     def take(self, to: Laptop | None, files: list[Path]) -> tuple[int, str]:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -28,6 +29,12 @@ def called(command: list[str], folder: Path, stdin: str | None = None, kill_afte
         if kill_after is None:
             raise Broken(f"{command} took more than {LIMIT} s") from None
     return process.returncode, out, err
+
+
+@lru_cache(maxsize=None)
+def carries_photos(*command: str) -> bool:
+    """Whether a program's command says of itself that it takes photos along."""
+    return "--photos" in called([*command, "--help"], PACKAGE)[1]
 
 
 class HubProcess:
@@ -67,6 +74,9 @@ class HubProcess:
         code, out, err = called([self.program, *words, "--store", "hub.sqlite"], self.folder)
         return code, " / ".join((out + err).strip().splitlines())
 
+    def carries(self, command: str) -> bool:
+        return carries_photos(self.program, *command.split())
+
     def token(self, role: str, scopes: list[str]) -> str:
         named = [word for scope in scopes for word in ("--scope", scope)]
         return json.loads(self.call("token", "create", "--json", "--role", role, *named))["token"]
@@ -89,6 +99,9 @@ class Laptop:
     def call(self, command: str, *words: str, **more):
         first = command.split()
         return called([*self.program, *first, "--replica", self.file, *words], self.folder, **more)
+
+    def carries(self, command: str) -> bool:
+        return carries_photos(*self.program, *command.split())
 
     def must(self, command: str, *words: str) -> str:
         code, out, err = self.call(command, *words)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pyclient.fleet_laptops import Broken, Laptop, PythonLaptop
 from pyclient.fleet_moves import Moves
+from pyclient.fleet_photos import Photos, moved
 
 READY, ENDED = 60, 60
 REFUSED = {1, 2, 20, 21, 64, 65, 66, 69, 74, 77}  # a program says that it doesn't do this, and why
@@ -81,15 +82,16 @@ class Meetings:
         host = self.rng.choice(others)
         more = [each for each in others if each is not host]
         second = self.rng.choice(more) if more and self.rng.random() < 0.2 else None
+        which = [self.which(each, host) for each in (laptop, second) if each]
         with Serving(host) as serving:
             if self.rng.random() < 0.12:
                 return self.broken_off(laptop, host, serving)
             told = self.writes(host)
             if second:
                 with ThreadPoolExecutor(2) as pool:
-                    found = list(pool.map(lambda each: self.visit(each, serving), (laptop, second)))
+                    found = list(pool.map(lambda *each: self.visit(serving, *each), (laptop, second), which))
             else:
-                found = [self.visit(laptop, serving)]
+                found = [self.visit(serving, laptop, which[0])]
             log = serving.words()
         told += "; ".join(words for _, words in found)
         if serving.code or "Traceback" in log:
@@ -98,19 +100,27 @@ class Meetings:
             if code not in REFUSED | {0} or "Traceback" in words or self.is_smooth and code:
                 raise Broken(f"{told}; {each}, {host}: {log}")
             self.counts[f"{each.kind} calls {host.kind}"] += code == 0
+            self.counts["in meetings"] += moved(words)
         if second:
             self.counts["at once"] += 1
         elif found[0][0] == 0:
             self.compare(laptop, host, told)
+            self.compare_photos(laptop, host, which[0], told)
         return told
+
+    def which(self, laptop: Laptop, host: Laptop) -> list[str]:
+        """Which photos go (13 §5)."""
+        if not laptop.carries("bundle export") or self.rng.random() < 0.3:
+            return []
+        return ["--photos", self.rng.choice(["own", "all", "all", "none"])]
 
     def writes(self, host: Laptop) -> str:
         """Recording goes on while a laptop serves."""
         return f"{host.name}, which serves: {self.moves.write(host)}; " if self.rng.random() < 0.3 else ""
 
     @staticmethod
-    def visit(laptop: Laptop, serving: Serving) -> tuple[int, str]:
-        code, out, err = laptop.call("sync", "--peer", serving.address)
+    def visit(serving: Serving, laptop: Laptop, which: list[str]) -> tuple[int, str]:
+        code, out, err = laptop.call("sync", "--peer", serving.address, *which)
         words = " / ".join((out + err).strip().splitlines())
         return code, f"{laptop.name} visits {serving.laptop.name}: {code} {words}"
 
@@ -136,6 +146,15 @@ class Meetings:
         if found[0] != found[1]:
             raise Broken(f"{one} and {other} hold {found} behind a meeting: {told}")
 
+    def compare_photos(self, laptop: Laptop, host: Laptop, which: list[str], told: str) -> None:
+        """Behind a meeting with all photos both hold those that either held, of what both show."""
+        if not (self.is_smooth and self.is_plain and which[1:] == ["all"] and host.carries("bundle export")):
+            return
+        one, other = Photos.listed(laptop), Photos.listed(host)
+        if odd := sorted(row for row in set(one) & set(other) if one[row]["held"] != other[row]["held"]):
+            raise Broken(f"one of {laptop} and {host} holds photos {odd} behind a meeting, the other doesn't: {told}")
+        self.counts["with all photos"] += 1
+
     @property
     def words(self) -> str:
         return words(self.counts)
@@ -144,5 +163,5 @@ class Meetings:
 def words(counts: Counter) -> str:
     pairs = {name: n for name, n in sorted(counts.items()) if " calls " in name and n}
     each = ", ".join(f"{name} {n}" for name, n in pairs.items()) or "none"
-    others = ", ".join(f"{counts[name]} {name}" for name in ("at once", "compared", "killed"))
+    others = ", ".join(f"{counts[name]} {name}" for name in ("at once", "compared", "with all photos", "killed"))
     return f"{sum(pairs.values())} meetings ({each}; {others})"

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -152,6 +153,14 @@ def person(badge: str) -> str:
     return forum().keyed(2, [("text", badge.encode())]).hex()
 
 
+def moved(words: str) -> int:
+    """How many photos a program says that it took from a bundle, or gave and took in a meeting."""
+    found = re.findall(r"(?:brought|fetched|took) (\d+)(?= photos|, fetched)|(\d+) photos? (?:received|given)", words)
+    return sum(int(one or other) for one, other in found)
+
+
 def words(counts: Counter) -> str:
     return (f"{counts['by python']} and {counts['by swift']} photos added in Python and Swift, {counts['shown']} shown "
-            f"at the end, {counts['compared']} compared, {counts['erased']} erased, {counts['killed']} syncs killed")
+            f"at the end, {counts['in bundles']} came in bundles and {counts['in meetings']} in meetings "
+            f"({counts['looked for behind bundles']} looked for behind bundles), "
+            f"{counts['compared']} compared, {counts['erased']} erased, {counts['killed']} syncs killed")

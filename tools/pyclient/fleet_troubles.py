@@ -122,16 +122,19 @@ class Troubles:
     def hubdisks(self, laptop: Laptop, all_: list[Laptop]) -> str:
         """10 §6: the hub's whole disk is put back, and nothing on it tells."""
         self.hub.stop()
-        paths = sorted(self.hub.folder.glob("hub.sqlite*"))
+        folder = self.hub.folder
+        paths = {str(path.relative_to(folder)): path for each in sorted(folder.glob("hub.sqlite*"))
+                 for path in (each, *sorted(each.rglob("*"))) if path.is_file()}
         if not self.hub_disk or self.rng.random() < 0.4:
-            self.hub_disk = {path.name: path.read_bytes() for path in paths}
+            self.hub_disk = {name: path.read_bytes() for name, path in paths.items()}
             what = "a copy of the hub's disk is kept"
         else:
-            for path in paths:
-                if path.name not in self.hub_disk:
+            for name, path in paths.items():
+                if name not in self.hub_disk:
                     path.unlink()
             for name, data in self.hub_disk.items():
-                with open(self.hub.folder / name, "r+b" if (self.hub.folder / name).exists() else "wb") as file:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                with open(folder / name, "r+b" if (folder / name).exists() else "wb") as file:
                     file.write(data)
                     file.truncate()
             what = "the hub's whole disk is put back"

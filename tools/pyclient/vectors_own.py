@@ -1,9 +1,13 @@
 """README "The vectors": what of this client isn't the checker's, held against the vectors."""
 from __future__ import annotations
 
-from checker import hpke
-from checker.bundles import Contents, encryption_key
+from dataclasses import replace
+
+from checker import blobs as checker_blobs, hpke
+from checker.blobs import MAX_PART, Part
+from checker.bundles import KEY, Contents, encryption_key, read as checked
 from checker.encoding import Reader, encode
+from checker.identity import sha256
 from checker.json_form import j_changeset, normal, p_bytes, p_dot, p_hex, p_int, p_op, p_text, p_time
 from checker.kinds_of_bundles import j_bundle, p_batch, p_list
 from checker.kinds_of_trust import p_row
@@ -14,7 +18,9 @@ from checker.runs import Header, run_hash
 
 from pyclient.body_columns import Columns as ColumnsWriter
 from pyclient.body_rows import RowsWriter
-from pyclient.bundle_read import Unread, read_file
+from pyclient.blobs import Blobs, remove
+from pyclient.bundle_photos import Holdings, Photos, read, write
+from pyclient.bundle_read import Unread, read_all, read_file
 from pyclient.bundle_write import BundleWriter, put
 from pyclient.ingest import DAMAGED, DUPLICATE, TAKEN, Damaged, Ingest, Refused
 from pyclient.reading import Columns, Rows
@@ -146,14 +152,12 @@ def bundles(v: dict, replica: Replica) -> int:
     """08 §5, §6: a file as this client reads it, and what this client writes of the same contents, for itself."""
     given, path = v["given"], replica.path.with_name("bundle")
     if v["when"] == "read":
-        put(path, p_bytes(given["bytes"]))
         try:
-            file, _, contents = read_file(path, p_hex(given["seed"], 32), p_hex(given["root"], 32))
-            found = j_bundle(file, contents)
+            file, _, contents, of_photos = read_all(
+                p_bytes(given["bytes"]), path, p_hex(given["seed"], 32), p_hex(given["root"], 32))
+            found = j_bundle(file, joined(contents, of_photos))
         except Unread as error:
             found = {"reject": error.reason}
-        finally:
-            path.unlink()
         expect(normal(found), normal(v["expect"]))
         return 1
     if v["when"] != "write":
@@ -167,7 +171,32 @@ def bundles(v: dict, replica: Replica) -> int:
         expect(read_file(path, replica.seed, replica.trust.root)[2], contents)
     finally:
         path.unlink()
-    return 1
+    return 1 + photos(contents, replica)
+
+
+def joined(contents: Contents, photos: Photos) -> Contents:
+    """As the checker has them, which doesn't part photos from the rest."""
+    told = (checker_blobs.Holdings(each.scope, each.items) for each in photos.holdings)
+    return replace(contents, pieces=photos.pieces, holdings=tuple(told))
+
+
+def photos(contents: Contents, replica: Replica) -> int:
+    """13 §5: the same with pieces and holdings behind it; and of pieces a photo comes."""
+    data, by, key = bytes(range(250)) * 1_100, replica.device, bytes(range(KEY))
+    cut = [Part(BASE, sha256(data), len(data), at, data[at:at + MAX_PART]) for at in range(0, len(data), MAX_PART)]
+    told = Holdings(BASE, ((sha256(data), len(data)), (sha256(b""), 2**64 - 1)))
+    with_photos, writer = Photos(tuple(cut), (told, Holdings(bytes(64), told.items[:1]))), BundleWriter(replica)
+    box = writer.box(hpke.public(encryption_key(replica.seed)), key, bytes(16), 7, by)
+    head = writer.head(5, bytes(16), 7, {by: box})
+    file = write(head, key, contents, with_photos, False, replica.sign)
+    expect(read(file, replica.seed, replica.trust.root)[1:], (key, contents, with_photos))
+    expect(checked(file, replica.seed, replica.trust.root)[2], joined(contents, with_photos))
+    blobs = Blobs(replica)
+    for part in cut:
+        blobs.take(part, by)
+    expect(blobs.path((BASE, sha256(data))).read_bytes() == data, True)
+    remove(blobs.path((BASE, sha256(data))))
+    return 2
 
 
 OWN = {"bodies.jsonl": bodies, "runs.jsonl": runs, "merge.jsonl": merge, "certificates.jsonl": certificates,

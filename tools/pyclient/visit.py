@@ -1,11 +1,13 @@
 """08 §8 "Who comes": a laptop that visits another one."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checker.kinds_of_trust import request as signature
 from checker.limits import Reject
 
+from pyclient.blob_driver import Moved
+from pyclient.blob_peer import PeerDriver
 from pyclient.bundle_read import BundleReader
 from pyclient.bundle_write import BundleWriter, Lacking
 from pyclient.company import Unwelcome, company, own_papers
@@ -52,15 +54,17 @@ class Visited:
     brought: int = 0  # runs
     lacks: int = 0  # runs that the other one still lacks
     left_out: bool = False
+    photos: Moved = field(default_factory=Moved)
 
     @property
     def is_done(self) -> bool:
-        return not self.lacks and not self.left_out
+        return not self.lacks and not self.left_out and not self.photos.reasons
 
 
 class Visit:
-    def __init__(self, replica: Replica, address: str, timeout: float = 20.0):
+    def __init__(self, replica: Replica, address: str, timeout: float = 20.0, photos: str = "own"):
         self.replica, self.address, self.timeout = replica, address, timeout
+        self.photos = photos  # which go: own (what the other one lacks), all (and what is lacking here) or none
         self.url = f"https://{address}"
         self.reader, self.writer = BundleReader(replica), BundleWriter(replica)
         self.papers = own_papers(replica)
@@ -100,10 +104,13 @@ class Visit:
                 found.lacks, found.left_out = len(lacking.runs), not taken.is_last
                 is_new = taken.changesets or least is None or len(lacking.runs) < least
                 idle, least = 0 if is_new else idle + 1, min(len(lacking.runs), least or len(lacking.runs))
-                if found.is_done or lacking.runs == before and not taken.changesets or idle == IDLE:
+                is_done = taken.is_last and not lacking.runs
+                if is_done or lacking.runs == before and not taken.changesets or idle == IDLE:
                     break
                 before = lacking.runs
                 bundle = self.bundle(other, lacking) if lacking.runs else None
+            if self.photos != "none":
+                found.photos = PeerDriver(self.replica, line, other, self.photos == "all").run()
         except Unwelcome as reason:
             raise Apart(self.address, str(reason)) from None
         finally:
