@@ -19,7 +19,7 @@ extension BundleExchange.Written {
             ? photos.isEmpty
                 ? "nothing that \(whom) lacks, as far as is known here" : "\(photos) for \(whom)"
             : "\(Count.changes(changesetCount))\(photos.isEmpty ? "" : " and \(photos)") for \(whom)"
-        var lines = ["\(place): \(what), \(Count.bytes(bytes))."]
+        var lines = ["\(place): \(what), \(ByteCount.text(bytes))."]
         if names.count > 1 { lines += names.dropFirst().map { "  \($0)" } }
         if isByHub {
             lines.append("It also tells \(whom) what of its changes has arrived here.")
@@ -38,9 +38,14 @@ extension BundleExchange.Taken {
     ///   - made: when, for people.
     func text(_ path: String, by sender: String, made: String, isHub: Bool) -> String {
         var parts = ["\(Count.changes(tally.newCount)) received"]
-        if tally.knownCount > 0 { parts.append("\(tally.knownCount) were here already") }
+        if tally.knownCount > 0 {
+            parts.append(
+                "\(tally.knownCount) \(tally.knownCount == 1 ? "was" : "were") here already")
+        }
         if tally.confirmedCount > 0 {
-            parts.append("\(Count.changes(tally.confirmedCount)) count as sent now")
+            parts.append(
+                "\(Count.changes(tally.confirmedCount)) \(tally.confirmedCount == 1 ? "counts" : "count") "
+                    + "as sent now")
         }
         if tally.asideCount > 0 {
             parts.append("\(Count.runs(tally.asideCount)) kept aside: they count nowhere")
@@ -135,14 +140,6 @@ enum Count {
     static func runs(_ count: Int) -> String { "\(count) run\(count == 1 ? "" : "s")" }
 
     static func photos(_ count: Int) -> String { "\(count) photo\(count == 1 ? "" : "s")" }
-
-    static func bytes(_ count: UInt64) -> String {
-        switch count {
-        case ..<1_000: "\(count) B"
-        case ..<1_000_000: "\((count + 500) / 1_000) KB"
-        default: "\((count + 50_000) / 100_000 / 10).\((count + 50_000) / 100_000 % 10) MB"
-        }
-    }
 }
 
 extension BundleExchange.Shown {
@@ -158,7 +155,7 @@ extension BundleExchange.Shown {
             head.part == 1 && summary.isLast
             ? "" : ", part \(head.part)\(summary.isLast ? ", the last" : " of several")"
         var lines = [
-            "\(path): whole, \(Count.bytes(summary.byteCount))\(part)",
+            "\(path): whole, \(ByteCount.text(summary.byteCount))\(part)",
             "by    \(sender ?? "a stranger") on \(made)",
             "for   \(recipients.joined(separator: ", "))",
         ]

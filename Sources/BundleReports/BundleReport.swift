@@ -22,6 +22,10 @@ public enum BundleReport {
         take: (String) throws -> BundleExchange.Taken
     ) throws {
         var (objects, problem): ([JSONValue], CommandFailure?) = ([], nil)
+        func note(_ failure: CommandFailure) {
+            if let problem { StandardError.print("\(program): \(problem.message).") }
+            problem = failure
+        }
         for (file, result) in try results(of: files, replica, take) {
             do {
                 let taken = try result.get()
@@ -35,10 +39,16 @@ public enum BundleReport {
                             made: time(taken.summary.head.madeMilliseconds),
                             isHub: replica.servesFeed))
                 }
+                if let error = taken.blobProblem {
+                    guard var found = failure(error) else { throw error }
+                    found.message =
+                        "\(file): its changes were taken in, and not all of its photos: \(found.message). "
+                        + "Then import it again"
+                    note(found)
+                }
             } catch {
                 guard let found = failure(error) else { throw error }
-                if let problem { StandardError.print("\(program): \(problem.message).") }
-                problem = found
+                note(found)
             }
         }
         if isJSON, !objects.isEmpty || problem == nil {

@@ -48,13 +48,25 @@ struct BlobTaking {
     private let wanted: Set<BlobName>
     private var standings: [BlobName: Standing] = [:]
     private var newBytes: UInt64 = 0
+    /// What kept blobs from being written; no further ones were tried then.
+    private(set) var problem: StoreError?
 
     /// - Parameter wanted: the others are passed over.
     init(folder: BlobFolder, sender: DeviceID, wanted: Set<BlobName>) {
         (self.folder, self.sender, self.wanted) = (folder, sender, wanted)
     }
 
-    mutating func take(_ piece: BlobPart) throws(StoreError) {
+    mutating func take(_ piece: BlobPart) {
+        guard problem == nil else { return }
+        do throws(StoreError) {
+            try keep(piece)
+        } catch {
+            // What stands in runs doesn't wait for a disk to have room for photos.
+            problem = error
+        }
+    }
+
+    private mutating func keep(_ piece: BlobPart) throws(StoreError) {
         let name = piece.name
         switch standings[name] {
         case .known, .unnamed, .refused, .new: return

@@ -128,12 +128,14 @@ public struct BundleExchange {
     }
 
     /// What became of a bundle.
-    public struct Taken: Hashable, Sendable {
+    public struct Taken: Sendable {
         public var summary: BundleInput.Summary
         /// What its sender held.
         public var list: BundleList
         public var tally: Tally
         public var blobs: BlobTally
+        /// Why not all blobs could be kept, though all else was taken in: a full disk, say.
+        public var blobProblem: StoreError?
     }
 
     /// What became of its runs.
@@ -222,7 +224,7 @@ public struct BundleExchange {
                     ?? BlobTaking(
                         folder: replica.blobs, sender: DeviceID(publicKey: sender),
                         wanted: wanted?() ?? replica.namedBlobs())
-                try taking.take(piece)
+                taking.take(piece)
                 blobs = taking
             case .holdings(let some): holdings.append(some)
             }
@@ -235,7 +237,8 @@ public struct BundleExchange {
         var tally = blobs?.tally ?? BlobTally()
         tally.confirmedCount = try replica.note(
             holdings, with: sent, by: sender, madeMilliseconds: summary.head.madeMilliseconds)
-        return Taken(summary: summary, list: sent, tally: taken, blobs: tally)
+        return Taken(
+            summary: summary, list: sent, tally: taken, blobs: tally, blobProblem: blobs?.problem)
     }
 
     private func checkIsWelcome(_ head: BundleHead, _ path: String, _ guest: [UInt8]?) throws {

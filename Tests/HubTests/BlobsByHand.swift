@@ -152,6 +152,22 @@ struct BlobsByHand {
         #expect(try bytes(large, at: forum.hub.replica) == TrustedForum.photo(2_500_000, 3))
     }
 
+    @Test func `what a disk has no room for keeps no change back`() throws {
+        let (office, _, _) = try photographed()
+        let friend = try forum.member("L2", for: [])
+        try forum.sync(office)
+        let file = try export(office, for: friend, "stick")[0]
+        // Nobody can make a folder there.
+        let place = friend.replica.blobs.path
+        try Data().write(to: URL(filePath: place))
+        let taken = try BundleExchange(friend.replica).read(file)
+        #expect(taken.blobProblem != nil && taken.blobs.newCount == 0)
+        #expect(try friend.replica.stateHash() == office.replica.stateHash())
+        try FileManager.default.removeItem(atPath: place)
+        let again = try BundleExchange(friend.replica).read(file)
+        #expect(again.blobProblem == nil && again.blobs.newCount == 2)
+    }
+
     /// A bundle by hand: what a device signs that says whatever it likes.
     private func bundle(
         _ name: String, by sender: TrustedLaptop, to recipient: DeviceKey, _ pieces: [BlobPart],

@@ -10,6 +10,14 @@ import Testing
         schemaVersion: 3, epoch: Identifier(high: 1, low: 2),
         scopes: [BundleList.Scope(scope: "forum", heads: [RunStub(run(1))])])
 
+    private static let blob = BlobName(scope: "forum", digest: Digest(sha256: [1, 2, 3, 4, 5]))
+    private static let pieces = [
+        BlobPart(name: blob, size: 5, offset: 0, bytes: [1, 2, 3]),
+        BlobPart(name: blob, size: 5, offset: 3, bytes: [4, 5]),
+    ]
+    private static let holdings = BlobHoldings(
+        scope: "forum", blobs: [BlobHoldings.Blob(digest: blob.digest, size: 5)])
+
     private static func run(_ body: UInt8) -> SealedRun {
         let origin = StreamOrigin(publicKey: sender.publicKey, scope: "forum", incarnation: 0)
         return SealedRun(
@@ -40,6 +48,8 @@ import Testing
         bytes += writer.frame(list)
         bytes += writer.frame(BundledRuns(scope: "forum", runs: [run(1), run(2)]))
         bytes += writer.frame(BundledRuns(scope: "delegation/KZ", runs: [run(3)]))
+        for piece in pieces { bytes += writer.frame(piece) }
+        bytes += writer.frame(holdings)
         return bytes + writer.foot(isLast: isLast)
     }
 
@@ -100,6 +110,7 @@ import Testing
             #expect(contents.list == Self.list)
             #expect(contents.runs.map(\.scope) == ["forum", "delegation/KZ"])
             #expect(contents.runs[0].runs == [Self.run(1), Self.run(2)])
+            #expect(contents.pieces == Self.pieces && contents.holdings == [Self.holdings])
             #expect(contents.isLast == isLast && contents.head.part == 2)
             #expect(contents.head.madeMilliseconds == -5)
         }
