@@ -3,49 +3,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from checker.blobs import DIGEST, MAX_PART, Part
+from checker.blobs import DIGEST, MAX_PART, Holdings, Part
 from checker.bundles import (
-    CONTENTS, FOOT, FRAME, HEAD, MAGIC, Batch, Contents, File, Foot, Head, List, foot_message, frame)
-from checker.encoding import Reader, encode
+    CONTENTS, FOOT, FRAME, HEAD, HOLDINGS, MAGIC, PIECE, Contents, File, Foot, Head, foot_message, frame,
+    read as read_whole)
 from checker.identity import sha256
-from checker.limits import MAX_SCOPE, TAG, Reject
-from checker.messages import array
-from cryptography.exceptions import InvalidTag
+from checker.limits import MAX_SCOPE, TAG
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from pyclient.blobs import Blobs, Name
 from pyclient.schema import UsageError
 
-PIECE, HOLDINGS = 16, 17
-AROUND = FRAME.size + TAG + len(encode(Part(bytes(MAX_SCOPE), bytes(DIGEST), 2**64 - 1, 2**64 - 1, b"").item())) + 4
-
-
-@dataclass(frozen=True)
-class Holdings:
-    """What a hub has in a scope: digests and sizes."""
-    scope: bytes
-    items: tuple[tuple[bytes, int], ...]
-
-    @staticmethod
-    def decode(data: bytes) -> "Holdings":
-        r, items = Reader(data), []
-        further = r.at_least(2)
-        scope = r.text(MAX_SCOPE)
-        for _ in range(count := r.array()):
-            more = r.at_least(2)
-            items.append((r.exact(DIGEST), r.unsigned()))
-            r.pass_over(more)
-        if not count:
-            raise Reject("invalid")
-        r.pass_over(further)
-        r.end()
-        return Holdings(scope, tuple(items))
-
-    def encode(self) -> bytes:
-        items = (array(("blob", digest), ("int", size)) for digest, size in self.items)
-        return encode(array(("text", self.scope), array(*items)))
+AROUND = FRAME.size + TAG + len(Part(bytes(MAX_SCOPE), bytes(DIGEST), 2**64 - 1, 2**64 - 1, b"").encode()) + 4
 
 
 @dataclass(frozen=True)
@@ -55,15 +26,8 @@ class Photos:
     holdings: tuple[Holdings, ...] = ()
 
     def plaintexts(self) -> Iterator[tuple[int, bytes]]:
-        yield from ((PIECE, encode(piece.item())) for piece in self.pieces)
+        yield from ((PIECE, each.encode()) for each in self.pieces)
         yield from ((HOLDINGS, each.encode()) for each in self.holdings)
-
-
-def piece(data: bytes) -> Part:
-    r = Reader(data)
-    found = Part.read(r)
-    r.end()
-    return found
 
 
 def nonce(kind: int, n: int) -> bytes:
@@ -80,34 +44,10 @@ def payloads(data: bytes) -> Iterator[tuple[int, bytes]]:
         yield kind, data[at - length:at]
 
 
-def opened(data: bytes, aad: bytes, content_key: bytes) -> tuple[Contents, Photos]:
-    """08 §5: one sealed frame after another, as they stand in the file."""
-    found: dict[int, list] = {CONTENTS: [], PIECE: [], HOLDINGS: []}
-    for kind, payload in payloads(data):
-        if kind not in found:
-            continue
-        n = len(found[kind])
-        try:
-            if len(payload) < TAG:
-                raise InvalidTag
-            plain = ChaCha20Poly1305(content_key).decrypt(nonce(kind, n), payload, aad)
-        except InvalidTag:
-            raise Reject("sealed") from None
-        read = {CONTENTS: Batch.decode if n else List.decode, PIECE: piece, HOLDINGS: Holdings.decode}[kind]
-        found[kind].append(read(plain))
-    list_, *batches = found[CONTENTS]
-    return Contents(list_, tuple(batches)), Photos(tuple(found[PIECE]), tuple(found[HOLDINGS]))
-
-
 def read(data: bytes, seed: bytes, root: bytes) -> tuple[File, bytes, Contents, Photos]:
-    """08 §5: a file, its content key, and all that this client knows in it."""
-    file = File.decode(data)
-    if not file.signed:
-        raise Reject("signature")
-    if file.head.root != root:
-        raise Reject("otherRoot")
-    key = file.head.content_key(seed)
-    return file, key, *opened(data, file.aad, key)
+    """08 §5: a file, its content key, its runs, and its photos apart from these."""
+    file, key, contents = read_whole(data, seed, root)
+    return file, key, replace(contents, pieces=(), holdings=()), Photos(contents.pieces, contents.holdings)
 
 
 def assembled(head: Head, content_key: bytes, plaintexts: list[tuple[int, bytes]], last: bool, sign,

@@ -180,7 +180,7 @@ class BundleReader:
         found.photos = sum(map(blobs.holds, wanted))
         if self.is_own_hub(found.sender) and self.peer.is_of_epoch(epoch):
             for each in photos.holdings:
-                for digest, size in each.items:
+                for digest, size in each.blobs:
                     name = each.scope, digest
                     if blobs.holds(name) and blobs.size(name) == size:
                         found.photos_at_hub += blobs.note_said(name)
@@ -224,7 +224,7 @@ def shown(path: Path, replica: Replica | None) -> dict:
     form["scopes"] = {scope.decode(): {"heads": held.get(scope, 0), "runs": runs[scope]}
                       for scope in [*held, *(scope for scope in runs if scope not in held)]}
     form["photos"] = dict(Counter(scope.decode() for scope, _ in {(x.scope, x.digest) for x in photos.pieces}))
-    form["photos at the hub"] = {each.scope.decode(): len(each.items) for each in photos.holdings}
+    form["photos at the hub"] = {each.scope.decode(): len(each.blobs) for each in photos.holdings}
     return form
 
 

@@ -193,7 +193,7 @@ class AtHub:
         for to, scopes in ((self.kz, {BASE, KZ}), (self.all, {BASE, KZ, AZ})):
             name = to.store.get("name")
             data, photos = self.written(to)
-            told = {(each.scope, digest) for each in photos.holdings for digest, _ in each.items}
+            told = {(each.scope, digest) for each in photos.holdings for digest, _ in each.blobs}
             self.expect(f"to {name}: no photos, where none are asked for", photos.pieces, ())
             self.expect(f"to {name}: holdings of its scopes", {scope for scope, _ in told}, scopes)
             found = self.say([Ask(*each, None) for each in told], by=to).holdings

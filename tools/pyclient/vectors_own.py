@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from checker import blobs as checker_blobs, hpke
-from checker.blobs import MAX_PART, Part
+from checker import hpke
+from checker.blobs import MAX_PART, Holdings, Part
 from checker.bundles import KEY, Contents, encryption_key, read as checked
 from checker.encoding import Reader, encode
 from checker.identity import sha256
@@ -19,7 +19,7 @@ from checker.runs import Header, run_hash
 from pyclient.body_columns import Columns as ColumnsWriter
 from pyclient.body_rows import RowsWriter
 from pyclient.blobs import Blobs, remove
-from pyclient.bundle_photos import Holdings, Photos, read, write
+from pyclient.bundle_photos import Photos, read, write
 from pyclient.bundle_read import Unread, read_all, read_file
 from pyclient.bundle_write import BundleWriter, put
 from pyclient.ingest import DAMAGED, DUPLICATE, TAKEN, Damaged, Ingest, Refused
@@ -176,8 +176,7 @@ def bundles(v: dict, replica: Replica) -> int:
 
 def joined(contents: Contents, photos: Photos) -> Contents:
     """As the checker has them, which doesn't part photos from the rest."""
-    told = (checker_blobs.Holdings(each.scope, each.items) for each in photos.holdings)
-    return replace(contents, pieces=photos.pieces, holdings=tuple(told))
+    return replace(contents, pieces=photos.pieces, holdings=photos.holdings)
 
 
 def photos(contents: Contents, replica: Replica) -> int:
@@ -185,7 +184,7 @@ def photos(contents: Contents, replica: Replica) -> int:
     data, by, key = bytes(range(250)) * 1_100, replica.device, bytes(range(KEY))
     cut = [Part(BASE, sha256(data), len(data), at, data[at:at + MAX_PART]) for at in range(0, len(data), MAX_PART)]
     told = Holdings(BASE, ((sha256(data), len(data)), (sha256(b""), 2**64 - 1)))
-    with_photos, writer = Photos(tuple(cut), (told, Holdings(bytes(64), told.items[:1]))), BundleWriter(replica)
+    with_photos, writer = Photos(tuple(cut), (told, Holdings(bytes(64), told.blobs[:1]))), BundleWriter(replica)
     box = writer.box(hpke.public(encryption_key(replica.seed)), key, bytes(16), 7, by)
     head = writer.head(5, bytes(16), 7, {by: box})
     file = write(head, key, contents, with_photos, False, replica.sign)
