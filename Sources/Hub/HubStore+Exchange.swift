@@ -162,7 +162,7 @@ extension HubStore {
         if feeds {
             // Of other scopes nothing is said.
             let scope = runs.compactMap { try? replica.scope(of: $0) }.first
-            streams += lacking(welcome, results).filter { stream in
+            streams += try lacking(welcome, results).filter { stream in
                 scope == nil || replica.scope(of: stream) ?? scope == scope
             }
         }
@@ -191,15 +191,15 @@ extension HubStore {
         }
     }
 
-    /// The streams of which runs depend on more than the hub holds. Their sender may think that it does:
-    /// because a hub that went back in time held it before, or because the stream ends there.
-    private func lacking(_ runs: [SealedRun], _ results: [IngestResult]) -> [StreamID] {
+    /// The streams with runs on which others depend, and which the hub lacks. Their sender may think that it holds them:
+    /// because a hub that went back in time held them before, because the stream ends there, or because the hub holds another branch
+    /// of it.
+    private func lacking(
+        _ runs: [SealedRun], _ results: [IngestResult]
+    ) throws(StoreError) -> [StreamID] {
         var streams: Set<StreamID> = []
         for case (let run, .refused(let refusal)) in zip(runs, results) where refusal.code == .gap {
-            for dependency in run.header.dependencies
-            where replica.sealedHeads(of: dependency.stream).allSatisfy({
-                $0.lastSeq < dependency.seq
-            }) {
+            for dependency in run.header.dependencies where try replica.lacks(dependency) {
                 streams.insert(dependency.stream)
             }
         }

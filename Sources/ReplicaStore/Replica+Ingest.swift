@@ -326,20 +326,31 @@ extension Replica {
             .integer(Int64(seq))) == .blob(hash.bytes)
     }
 
+    /// Whether what others depend on is not here, and may still come. What lies behind an end, or beside the way to it,
+    /// never comes: all that is kept is enough.
+    package func lacks(_ dependency: Dependency) throws(StoreError) -> Bool {
+        if try isHeld(dependency) { return false }
+        let family = rows.streams.family(dependency.stream)
+        return family.isEmpty
+            || family.contains { record in
+                record.end.map { record.sealed < $0.lastSeq } ?? true
+            }
+    }
+
+    private func isHeld(_ dependency: Dependency) throws(StoreError) -> Bool {
+        let stub = RunStub(
+            stream: dependency.stream, lastSeq: dependency.seq, hash: dependency.run)
+        return try holder(of: stub) != nil
+    }
+
     private func check(_ dependency: Dependency, in scope: String) throws {
         let family = rows.streams.family(dependency.stream)
         // Not everybody who reads the one reads the other.
         guard family.first?.scope ?? scope == scope else {
             throw Refusal(.poison, "it depends on changes of another scope than its own")
         }
-        let stub = RunStub(
-            stream: dependency.stream, lastSeq: dependency.seq, hash: dependency.run)
-        if try holder(of: stub) != nil { return }
-        // What lies behind an end, or beside the way to it, never comes: all that is kept is enough.
-        let isMet = family.allSatisfy { record in
-            record.end.map { record.sealed >= $0.lastSeq } ?? false
-        }
-        guard !family.isEmpty, isMet else {
+        if try isHeld(dependency) { return }
+        guard try !lacks(dependency) else {
             throw Refusal(
                 .gap, "it depends on \(dependency.stream):\(dependency.seq), which is not here")
         }

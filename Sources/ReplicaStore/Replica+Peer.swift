@@ -229,6 +229,7 @@ extension Replica {
         batch.runs =
             try unnamedRuns(under: batch.runs) + owed.filter { !named.contains($0.hash) }
             + batch.runs
+        offeredStreams[scope] = Set(batch.runs.map(\.header.stream))
         return batch
     }
 
@@ -461,5 +462,6 @@ extension Replica {
             try blobs.forgetSent()
         }
         owedOffered = [:]
+        offeredStreams = [:]
     }
 }

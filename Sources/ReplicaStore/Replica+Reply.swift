@@ -38,6 +38,7 @@ extension Replica {
         }
         var applied = AppliedReply()
         let offered = owedOffered.removeValue(forKey: scope) ?? []
+        let brought = offeredStreams.removeValue(forKey: scope) ?? []
         takenBack = (0, 0)
         let leftBefore = try left().count
         var rest = reply.entries[...]
@@ -47,7 +48,7 @@ extension Replica {
             try renewIfForked()
             try observe(progress)
         }
-        let isBelieved = try remember(reply, scope, position, &stored, offered)
+        let isBelieved = try remember(reply, scope, position, &stored, offered, brought)
         if try hasHoles() {
             try transaction {
                 try drain()
@@ -235,11 +236,13 @@ extension Replica {
     /// What the hub says it holds stands, even where that is less than was thought. A head that names
     /// a run that is not here does not: what waits must go on waiting.
     ///
-    /// - Parameter offered: what the request brought for its keys.
+    /// - Parameters:
+    ///   - offered: what the request brought for its keys.
+    ///   - brought: the streams of which it brought runs.
     /// - Returns: whether all heads stand.
     private func remember(
         _ reply: ExchangeReply, _ scope: String, _ cursor: Cursor, _ stored: inout Cursor?,
-        _ offered: [RunStub]
+        _ offered: [RunStub], _ brought: Set<StreamID>
     ) throws(StoreError) -> Bool {
         var known = stored
         defer { stored = known }
@@ -258,9 +261,11 @@ extension Replica {
                 try setHas(head.lastSeq, of: record, peer)
                 named.insert(record.sid)
             }
-            // Where a run lacks what lies before it, the heads name all branches that the hub holds.
+            // Where a run lacks what lies before it or what it depends on, the heads name all branches that the hub holds
+            // of that.
             let lacking = Set(
-                reply.rejections.filter { $0.refusal.code == .gap }.map(\.run.stream))
+                reply.rejections.filter { $0.refusal.code == .gap }.map(\.run.stream)
+            ).union(Set(reply.heads.map(\.stream)).subtracting(brought))
             for record in lacking.sorted().flatMap({ rows.streams.family($0) })
             where !named.contains(record.sid) && rows.streams.isForked(record.wire) {
                 try setHas(try base(of: record, under: reply.heads), of: record, peer)

@@ -46,6 +46,8 @@ public final class Replica {
     var filledRuns: Set<RunStub> = []
     /// What the last request for a scope brought so that the hub gets keys that it lacks.
     var owedOffered: [String: [RunStub]] = [:]
+    /// The streams of which the last request for a scope brought runs.
+    var offeredStreams: [String: Set<StreamID>] = [:]
     /// What the last list of scopes that may be read did not name, and was named before.
     var missingScopes: Set<String> = []
     /// How many runs a hub has kept; `nil` before that was read.
