@@ -76,6 +76,7 @@ let package = Package(
         .systemLibrary(name: "CCSV", providers: [.apt(["libcsv-dev"])]),
         system("CQREncode", pkgConfig: "libqrencode", package: "libqrencode-dev"),
         system("CPNG", pkgConfig: "libpng", package: "libpng-dev"),
+        .systemLibrary(name: "CAvahi", providers: [.apt(["libavahi-client-dev"])]),
 
         .target(name: "CGatheredLog", dependencies: ["CSQLite"]),
         engine("Causality"),
@@ -98,6 +99,7 @@ let package = Package(
                 "Causality",
             ]),
         engine("CurlTransport", ["AntiEntropy", "SyncProtocol", "CCurl"]),
+        engine("ServiceDiscovery", ["CAvahi"]),
         engine(
             "Hub",
             [
@@ -133,7 +135,7 @@ let package = Package(
             [
                 "ReplicaStore", "ReplicaSync", "FieldRecords", "Recording", "ConflictInspection",
                 "AntiEntropy", "CurlTransport", "RecordSchema", "SyncProtocol", "Merge",
-                "Causality", "Bundles", "BundleReports",
+                "Causality", "Bundles", "BundleReports", "ServiceDiscovery",
                 "ProgramOutput", "Hub", .product(name: "Logging", package: "swift-log"),
             ]),
         program(

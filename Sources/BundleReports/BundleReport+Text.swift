@@ -13,12 +13,13 @@ extension BundleExchange.Written {
             names.count == 1 ? names[0] : "\(names[0]) and \(names.count - 1) more behind it"
         let whom = recipient.isHub ? "the hub" : recipient.name
         let photos =
-            blobCount == 0 ? "" : "\(Count.photos(blobCount)) (\(ByteCount.text(blobBytes)))"
+            blobCount == 0
+            ? "" : "\(ItemCount.text(blobCount, "photo")) (\(ByteCount.text(blobBytes)))"
         let what =
             changesetCount == 0
             ? photos.isEmpty
                 ? "nothing that \(whom) lacks, as far as is known here" : "\(photos) for \(whom)"
-            : "\(Count.changes(changesetCount))\(photos.isEmpty ? "" : " and \(photos)") for \(whom)"
+            : "\(ItemCount.text(changesetCount, "change"))\(photos.isEmpty ? "" : " and \(photos)") for \(whom)"
         var lines = ["\(place): \(what), \(ByteCount.text(bytes))."]
         if names.count > 1 { lines += names.dropFirst().map { "  \($0)" } }
         if isByHub {
@@ -37,18 +38,19 @@ extension BundleExchange.Taken {
     ///   - sender: what people call it.
     ///   - made: when, for people.
     func text(_ path: String, by sender: String, made: String, isHub: Bool) -> String {
-        var parts = ["\(Count.changes(tally.newCount)) received"]
+        var parts = ["\(ItemCount.text(tally.newCount, "change")) received"]
         if tally.knownCount > 0 {
             parts.append(
                 "\(tally.knownCount) \(tally.knownCount == 1 ? "was" : "were") here already")
         }
         if tally.confirmedCount > 0 {
             parts.append(
-                "\(Count.changes(tally.confirmedCount)) \(tally.confirmedCount == 1 ? "counts" : "count") "
+                "\(ItemCount.text(tally.confirmedCount, "change")) \(tally.confirmedCount == 1 ? "counts" : "count") "
                     + "as sent now")
         }
         if tally.asideCount > 0 {
-            parts.append("\(Count.runs(tally.asideCount)) kept aside: they count nowhere")
+            parts.append(
+                "\(ItemCount.text(tally.asideCount, "run")) kept aside: they count nowhere")
         }
         parts += blobs.parts
         var text = "\(path), by \(sender), \(made): " + parts.joined(separator: ", ") + "."
@@ -56,12 +58,13 @@ extension BundleExchange.Taken {
         for (code, next) in Self.advice(isHub: isHub) {
             let some = (tally.waiting + tally.refused).filter { $0.refusal.code == code }
             guard let first = some.first else { continue }
-            text += "\n\(Count.runs(some.count)) not taken: \(Self.words(of: first)). \(next)"
+            text +=
+                "\n\(ItemCount.text(some.count, "run")) not taken: \(Self.words(of: first)). \(next)"
         }
         let others = tally.refused.filter { $0.refusal.code != .scope }
         if let first = others.first {
             text +=
-                "\n\(Count.runs(others.count)) not taken: \(first.refusal.code.name), "
+                "\n\(ItemCount.text(others.count, "run")) not taken: \(first.refusal.code.name), "
                 + "\(Self.words(of: first))."
         }
         if !summary.isLast {
@@ -76,15 +79,17 @@ extension BundleExchange.BlobTally {
     fileprivate var parts: [String] {
         var parts: [String] = []
         if newCount > 0 {
-            parts.append("\(Count.photos(newCount)) received (\(ByteCount.text(newBytes)))")
+            parts.append(
+                "\(ItemCount.text(newCount, "photo")) received (\(ByteCount.text(newBytes)))")
         }
         if knownCount > 0 {
             parts.append(
-                "\(Count.photos(knownCount)) \(knownCount == 1 ? "was" : "were") here already")
+                "\(ItemCount.text(knownCount, "photo")) \(knownCount == 1 ? "was" : "were") here already"
+            )
         }
         if confirmedCount > 0 {
             parts.append(
-                "\(Count.photos(confirmedCount)) \(confirmedCount == 1 ? "counts" : "count") as sent now"
+                "\(ItemCount.text(confirmedCount, "photo")) \(confirmedCount == 1 ? "counts" : "count") as sent now"
             )
         }
         return parts
@@ -94,17 +99,17 @@ extension BundleExchange.BlobTally {
         var text = ""
         if partialCount > 0 {
             text +=
-                "\n\(Count.photos(partialCount)) not whole yet: import the other files of the series, from "
+                "\n\(ItemCount.text(partialCount, "photo")) not whole yet: import the other files of the series, from "
                 + "the first one on."
         }
         if refusedCount > 0 {
             text +=
-                "\n\(Count.photos(refusedCount)) not taken: the bytes aren't those of the photo. Have the "
+                "\n\(ItemCount.text(refusedCount, "photo")) not taken: the bytes aren't those of the photo. Have the "
                 + "bundle made again."
         }
         if unnamedCount > 0 {
             text +=
-                "\n\(Count.photos(unnamedCount)) not taken: no record here names "
+                "\n\(ItemCount.text(unnamedCount, "photo")) not taken: no record here names "
                 + "\(unnamedCount == 1 ? "it" : "them"). Once the record is here, import this again."
         }
         return text
@@ -134,14 +139,6 @@ extension BundleExchange.Taken {
     }
 }
 
-enum Count {
-    static func changes(_ count: UInt64) -> String { "\(count) change\(count == 1 ? "" : "s")" }
-
-    static func runs(_ count: Int) -> String { "\(count) run\(count == 1 ? "" : "s")" }
-
-    static func photos(_ count: Int) -> String { "\(count) photo\(count == 1 ? "" : "s")" }
-}
-
 extension BundleExchange.Shown {
     /// - Parameters:
     ///   - sender: what people call it; `nil` for a stranger.
@@ -169,7 +166,8 @@ extension BundleExchange.Shown {
                 : scope.newCount == 0
                     ? ", all of them here" : ", \(scope.newCount) of them not here"
             lines.append(
-                "\(TextTable.printable(scope.scope)): \(Count.changes(scope.changesetCount))\(new)")
+                "\(TextTable.printable(scope.scope)): \(ItemCount.text(scope.changesetCount, "change"))\(new)"
+            )
         }
         if !blobs.isEmpty {
             let new =

@@ -24,6 +24,14 @@ public struct PeerExchange {
             root: root, hub: hub, device: own, pin: pin, key: try replica.key())
     }
 
+    /// What it lets the local network know while it serves.
+    ///
+    /// - Throws: ``ReplicaStore/StoreError`` invalid for one that is not enrolled.
+    public func advertisement() throws(StoreError) -> PeerAdvertisement {
+        let (root, _, own) = try identity()
+        return PeerAdvertisement(root: root, device: own.statement.device)
+    }
+
     /// - Throws: ``ReplicaStore/StoreError`` invalid for a replica that is not enrolled.
     public func checkIsMember() throws(StoreError) { _ = try identity() }
 

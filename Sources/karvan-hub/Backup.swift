@@ -100,11 +100,11 @@ struct RestoreCommand: ParsableCommand {
 extension ReplicaStore.Backup {
     /// `120 changes up to 2025-11-26T11:10:00+04:00`
     fileprivate var text: String {
-        let count = "\(changesets) change\(changesets == 1 ? "" : "s")"
+        let count = ItemCount.text(changesets, "change")
         let last = lastMilliseconds.map { Instant(milliseconds: $0).inWholeSeconds }
         let photos =
             blobCount == 0
-            ? "" : ", \(blobCount) photo\(blobCount == 1 ? "" : "s") (\(ByteCount.text(blobBytes)))"
+            ? "" : ", \(ItemCount.text(blobCount, "photo")) (\(ByteCount.text(blobBytes)))"
         return count + (last.map { " up to \($0)" } ?? "") + photos
     }
 

@@ -136,10 +136,10 @@ struct DeviceRevoke: ParsableCommand {
         let result = try store.revoke(device, receivedBy: limit, note: reason)
         let name = TextTable.printable(result.name)
         var text =
-            "\(name) (\(result.device.short)) is revoked: \(changes(result.keptCount)) of it count."
+            "\(name) (\(result.device.short)) is revoked: \(ItemCount.text(result.keptCount, "change")) of it count."
         if result.cutOffCount > 0 {
             text +=
-                " \(changes(result.cutOffCount)) were taken out and are kept aside: see "
+                " \(ItemCount.text(result.cutOffCount, "change")) were taken out and are kept aside: see "
                 + "`karvan-hub quarantine list`."
         }
         try common.print(
@@ -158,10 +158,6 @@ struct DeviceRevoke: ParsableCommand {
             throw CommandFailure(
                 .badInput, "--since takes a time like 2025-11-26T08:30:00Z, not \(text)")
         }
-    }
-
-    private func changes(_ count: UInt64) -> String {
-        "\(count) change\(count == 1 ? "" : "s")"
     }
 }
 

@@ -68,7 +68,7 @@ struct QuarantineAdmit: ParsableCommand {
         let name = names[admission.device].map { "\(TextTable.printable($0)) " } ?? ""
         let count = admission.changeCount
         var text =
-            "\(count) change\(count == 1 ? "" : "s") of \(name)(\(admission.device.short)) count now; "
+            "\(ItemCount.text(count, "change")) of \(name)(\(admission.device.short)) count now; "
             + "laptops get them with their next sync."
         if admission.earlierRunCount > 0 {
             text += " Among them is what lay before those that you named."
@@ -103,7 +103,7 @@ struct QuarantineSkip: ParsableCommand {
         try store.skip(runs)
         let count = runs.reduce(0) { $0 + $1.run.header.count }
         try common.print(
-            "\(count) change\(count == 1 ? "" : "s") stay\(count == 1 ? "s" : "") aside; "
+            "\(ItemCount.text(count, "change")) stay\(count == 1 ? "s" : "") aside; "
                 + "`karvan-hub quarantine list --all` has them.",
             .object([("skipped", .array(runs.map { .integer($0.number) }))]))
     }

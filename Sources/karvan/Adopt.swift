@@ -27,7 +27,7 @@ struct Adopt: ParsableCommand {
                 "\(left) changes can't be sent from here: the hub holds others in their place. See "
                     + "`karvan status`")
         }
-        let changes = "\(count) change\(count == 1 ? "" : "s")"
+        let changes = ItemCount.text(count, "change")
         try common.print(
             count == 0
                 ? "Nothing waits for another file."

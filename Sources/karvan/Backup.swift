@@ -43,7 +43,7 @@ struct Backup: ParsableCommand {
 extension ReplicaStore.Backup {
     /// `120 changes of L1 desk up to 2025-11-26T11:10:00+04:00, 3 of them not sent`
     var text: String {
-        let count = "\(changesets) change\(changesets == 1 ? "" : "s")"
+        let count = ItemCount.text(changesets, "change")
         var text = "\(count) of \(TextTable.printable(name))"
         if let lastMilliseconds {
             let time = Instant(milliseconds: lastMilliseconds).inWholeSeconds
@@ -66,13 +66,13 @@ extension ReplicaStore.Backup {
     func photoText(_ file: String) -> String {
         var text = ""
         if blobCount > 0 {
-            let count = "\(blobCount) photo\(blobCount == 1 ? "" : "s")"
+            let count = ItemCount.text(blobCount, "photo")
             text =
                 "\nIn \(file)-blobs \(blobCount == 1 ? "is" : "are") \(count) (\(ByteCount.text(blobBytes)))."
         }
         if damagedBlobCount > 0 {
             text +=
-                "\n\(damagedBlobCount) photo\(damagedBlobCount == 1 ? "" : "s") on this disk can't be read "
+                "\n\(ItemCount.text(damagedBlobCount, "photo")) on this disk can't be read "
                 + "any more, and \(damagedBlobCount == 1 ? "is" : "are") not in it: see `karvan verify`."
         }
         return text

@@ -68,7 +68,7 @@ extension CommandFailure {
             errors.omittedCount == 0 ? "" : ", of which the first \(errors.problems.count) are told"
         self.init(
             .badInput,
-            "\(errors)\n\(count) problem\(count == 1 ? "" : "s")\(omitted); nothing was imported",
+            "\(errors)\n\(ItemCount.text(count, "problem"))\(omitted); nothing was imported",
             facts: [
                 ("problem_count", .integer(Int64(count))),
                 (

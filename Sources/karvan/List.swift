@@ -60,7 +60,7 @@ struct List: ParsableCommand {
         for row in list.rows { output.add(row) }
         let count = list.rows.count
         let lines =
-            (list.rows.isEmpty ? [] : output.lines) + ["\(count) row\(count == 1 ? "" : "s")"]
+            (list.rows.isEmpty ? [] : output.lines) + [ItemCount.text(count, "row")]
             + (totals.isEmpty ? [] : [""] + Self.lines(totals))
         try common.print(
             note + lines.joined(separator: "\n"),

@@ -10,44 +10,54 @@ struct PeerReport {
     var visit: PeerExchange.Visit
     /// `nil` where no photos were to go.
     var photos: PeerPhotos?
+    var statistics: TransportStatistics
     /// Changesets that the hub isn't known to hold.
     var pending: UInt64
     /// Photos that the hub isn't known to hold.
     var unsentPhotoCount: Int
 
-    private static func changes(_ count: UInt64) -> String {
-        "\(count) change\(count == 1 ? "" : "s")"
-    }
+    var text: String { met + " " + waiting }
 
-    var text: String {
+    /// What went either way.
+    var met: String {
         let tally = visit.taken
         var parts = [
-            "\(Self.changes(visit.givenCount)) given", "\(Self.changes(tally.newCount)) received",
+            "\(ItemCount.text(visit.givenCount, "change")) given",
+            "\(ItemCount.text(tally.newCount, "change")) received",
         ]
         if !tally.waiting.isEmpty {
             parts.append(
-                "\(tally.waiting.count) run\(tally.waiting.count == 1 ? "" : "s") kept until what "
+                "\(ItemCount.text(tally.waiting.count, "run")) kept until what "
                     + "they depend on has come")
         }
         if !tally.refused.isEmpty {
             parts.append(
-                "\(tally.refused.count) run\(tally.refused.count == 1 ? "" : "s") not taken: "
+                "\(ItemCount.text(tally.refused.count, "run")) not taken: "
                     + Swift.Set(tally.refused.map(\.refusal.explanation)).sorted().joined(
                         separator: "; ")
             )
         }
         return "Met \(visit.peer.name): " + parts.joined(separator: ", ") + "."
-            + (photos?.text ?? "") + " " + waiting
+            + (photos?.text ?? "")
     }
 
-    private var waiting: String {
-        let photos = "\(unsentPhotoCount) photo\(unsentPhotoCount == 1 ? "" : "s")"
+    /// What the hub isn't known to hold.
+    var waiting: String {
+        let photos = ItemCount.text(unsentPhotoCount, "photo")
         let what =
-            [pending > 0 ? Self.changes(pending) : "", unsentPhotoCount > 0 ? photos : ""]
+            [
+                pending > 0 ? ItemCount.text(pending, "change") : "",
+                unsentPhotoCount > 0 ? photos : "",
+            ]
             .filter { !$0.isEmpty }.joined(separator: " and ")
         guard !what.isEmpty else { return "The hub has all that is here." }
         let verb = pending + UInt64(unsentPhotoCount) == 1 ? "waits" : "wait"
         return "\(what) \(verb) for the hub, from whichever laptop meets it first."
+    }
+
+    /// Whether something came that others may lack.
+    var hasNews: Bool {
+        visit.taken.newCount > 0 || (photos?.progress.receivedCount ?? 0) > 0
     }
 
     /// What is not the same on both sides after all; `nil` when all is.
@@ -57,7 +67,7 @@ struct PeerReport {
         }
         let what =
             visit.untakenCount > 0
-            ? "\(Self.changes(visit.untakenCount)) or more it doesn't take: it may not know yet that it may read "
+            ? "\(ItemCount.text(visit.untakenCount, "change")) or more it doesn't take: it may not know yet that it may read "
                 + "them, or be of another version"
             : "it has more to give that can't be taken here"
         return CommandFailure(
@@ -65,7 +75,7 @@ struct PeerReport {
             facts: [("untaken", .integer(Int64(clamping: visit.untakenCount)))])
     }
 
-    func json(_ statistics: TransportStatistics) -> JSONValue {
+    var json: JSONValue {
         let tally = visit.taken
         func number(_ count: UInt64) -> JSONValue { .integer(Int64(clamping: count)) }
         return .object([

@@ -50,7 +50,7 @@ struct PersonSplit: ParsableCommand {
             item.isEmpty ? .observations(observations) : .items(item), author: common.author)
         let moved =
             count == 0
-            ? "no observation was moved" : "moved \(count) observation\(count == 1 ? "" : "s")"
+            ? "no observation was moved" : "moved \(ItemCount.text(count, "observation"))"
         try common.print(
             "\(second.line) is parted from \(first.line): \(moved). Name them by \(second.name).",
             .object([

@@ -93,7 +93,7 @@ struct PhotoList: ParsableCommand {
                 photo.size.map(ByteCount.text) ?? "", photo.place, photo.caption, photo.author,
             ])
         }
-        let count = "\(photos.count) photo\(photos.count == 1 ? "" : "s")"
+        let count = ItemCount.text(photos.count, "photo")
         try common.print(
             ((photos.isEmpty ? [] : output.lines) + [count]).joined(separator: "\n"),
             .object([("photos", .array(photos.map(\.json)))]))

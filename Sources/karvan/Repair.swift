@@ -36,12 +36,12 @@ struct Repair: ParsableCommand {
 
     private func text(_ result: ReplicaStore.Repair) -> String {
         var lines = [
-            "\(common.path): \(Self.changes(result.changesets)) in \(result.runs) runs and the tail "
+            "\(common.path): \(ItemCount.text(result.changesets, "change")) in \(result.runs) runs and the tail "
                 + (dryRun ? "can be saved." : "are saved.")
         ]
         lines += result.lost.map(Self.text)
         lines += result.waiting.map { waiting in
-            "\(Self.changes(Int(waiting.last - waiting.first + 1))) behind those are kept "
+            "\(ItemCount.text(Int(waiting.last - waiting.first + 1), "change")) behind those are kept "
                 + "(\(waiting.stream):\(waiting.first) to \(waiting.last)), and count once those "
                 + "are back."
         }
@@ -65,14 +65,10 @@ struct Repair: ParsableCommand {
         return lines.joined(separator: "\n")
     }
 
-    private static func changes(_ count: Int) -> String {
-        "\(count) change\(count == 1 ? "" : "s")"
-    }
-
     private static func text(_ lost: LostChanges) -> String {
         let count = lost.last - lost.first + 1
         let what =
-            "\(count) change\(count == 1 ? "" : "s") can't be read "
+            "\(ItemCount.text(count, "change")) can't be read "
             + "(\(lost.stream):\(lost.first) to \(lost.last))"
         return switch lost.whose {
         case .ownSent: "\(what), recorded here: the hub has them, and the next sync brings them."

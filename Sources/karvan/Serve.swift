@@ -6,7 +6,10 @@ internal import Hub
 internal import Logging
 internal import ProgramOutput
 internal import ReplicaStore
+internal import ReplicaSync
+internal import ServiceDiscovery
 internal import Synchronization
+internal import SyncProtocol
 
 /// Lets laptops nearby sync with this one.
 struct Serve: ParsableCommand {
@@ -16,8 +19,9 @@ struct Serve: ParsableCommand {
             Both need the same network: a router without internet, or one laptop's own hotspot. There, on the other \
             laptop:
 
-              karvan sync --peer ADDRESS
+              karvan sync --nearby
 
+            or, in a network that doesn't let laptops find each other, `karvan sync --peer ADDRESS`. \
             Each gives the other what it lacks and may read. Who may come is who has a certificate of this \
             forum; nobody has to compare fingerprints. Others in the network can see this laptop's name, its role \
             and its delegation, and nothing else. What travelled so counts as sent when the hub has it: \
@@ -31,6 +35,11 @@ struct Serve: ParsableCommand {
         help:
             "ADDRESS:PORT to listen on; 0.0.0.0 means all networks, port 0 lets the system choose.")
     var listen = "0.0.0.0:\(CurlPeer.port)"
+    @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Let laptops in the network find this one by its name (mDNS), or by its address alone.")
+    var announce = true
     @Flag(help: "Log each request on standard error.")
     var log = false
 
@@ -43,6 +52,7 @@ struct Serve: ParsableCommand {
         let logger = HubLog.logger(
             level: log ? .info : .error, wallMilliseconds: environment.wallMilliseconds)
         let name = try replica.name
+        let advertisement = try PeerExchange(replica).advertisement()
         let common = common
         let service = try PeerService(
             replica: replica, pin: certificate.pin, logger: logger
@@ -54,18 +64,24 @@ struct Serve: ParsableCommand {
         var limits = HubServerLimits()
         limits.connections = 16
         limits.requestMilliseconds = 60_000
+        let announcement = Mutex<ServiceAnnouncement?>(nil)
+        let announce = announce
         let server = HubServer(
             routes: service.routes, certificate: certificate, host: host, port: port,
             limits: limits, logger: logger
         ) { port in
-            let addresses = Self.addresses(host).map { "\($0):\(port)" }
+            let addresses = ServedAddress.all(host).map { "\($0):\(port)" }
+            let announced = Self.announce(name, advertisement, host, port, announce)
+            announcement.withLock { $0 = announced.announcement }
             try? common.print(
-                Self.start(name, addresses),
+                Self.start(name, addresses, announced),
                 .object([
                     ("name", .string(name)),
                     ("addresses", .array(addresses.map(JSONValue.string))),
+                    ("announced", .bool(announced.announcement != nil)),
                 ]))
         }
+        defer { announcement.withLock { $0?.end() } }
         try Self.wait {
             do {
                 try await server.run()
@@ -103,15 +119,49 @@ struct Serve: ParsableCommand {
         try result.withLock { $0 }?.get()
     }
 
+    // MARK: Being found
+
+    /// What came of it, and why where nothing did.
+    private struct Announced {
+        var announcement: ServiceAnnouncement?
+        var problem: DiscoveryFailure?
+    }
+
+    private static func announce(
+        _ name: String, _ advertisement: PeerAdvertisement, _ host: String, _ port: Int,
+        _ isAsked: Bool
+    ) -> Announced {
+        guard isAsked, let port = UInt16(exactly: port), let reach = ServedAddress.reach(host)
+        else {
+            return Announced()
+        }
+        do throws(DiscoveryFailure) {
+            return Announced(
+                announcement: try ServiceAnnouncement(
+                    type: PeerAdvertisement.serviceType, name: name, port: port,
+                    text: advertisement.text, reach: reach))
+        } catch {
+            return Announced(problem: error)
+        }
+    }
+
     // MARK: Words
 
-    private static func start(_ name: String, _ addresses: [String]) -> String {
-        guard let first = addresses.first else {
+    private static func start(
+        _ name: String, _ addresses: [String], _ announced: Announced
+    ) -> String {
+        guard !addresses.isEmpty else {
             return "\(name) serves, but this laptop is in no network: join one, and start again."
         }
-        let others = addresses.dropFirst().map { "\n  or  karvan sync --peer \($0)" }.joined()
-        return "\(name) serves laptops nearby, until Ctrl-C. On each of them:\n"
-            + "      karvan sync --peer \(first)" + others
+        var ways = addresses.map { "karvan sync --peer \($0)" }
+        if let announcement = announced.announcement {
+            let once = announcement.waitsForDaemon ? "   once avahi-daemon runs here" : ""
+            ways.insert("karvan sync --nearby\(once)", at: 0)
+        }
+        let note =
+            announced.problem.map { "\nThey can't find it without an address: \($0)." } ?? ""
+        return "\(name) serves laptops nearby, until Ctrl-C. On each of them:\n      "
+            + ways.joined(separator: "\n  or  ") + note
     }
 
     private static func line(_ meeting: PeerMeeting) -> String {
@@ -130,35 +180,5 @@ struct Serve: ParsableCommand {
             ("photos_received", .integer(Int64(meeting.takenBlobCount))),
             ("photos_given", .integer(Int64(meeting.givenBlobCount))),
         ])
-    }
-
-    /// Where others find this laptop.
-    ///
-    /// - Parameter host: what is listened on.
-    private static func addresses(_ host: String) -> [String] {
-        guard host == "0.0.0.0" || host == "::" else {
-            return [host.contains(":") ? "[\(host)]" : host]
-        }
-        var first: UnsafeMutablePointer<ifaddrs>?
-        guard getifaddrs(&first) == 0 else { return [] }
-        defer { freeifaddrs(first) }
-        var found: [String] = []
-        var next = first
-        while let interface = next?.pointee {
-            next = interface.ifa_next
-            let isUp = interface.ifa_flags & UInt32(IFF_UP) != 0
-            let isLoopback = interface.ifa_flags & UInt32(IFF_LOOPBACK) != 0
-            guard isUp, !isLoopback, let address = interface.ifa_addr,
-                Int32(address.pointee.sa_family) == AF_INET
-            else { continue }
-            var text = [CChar](repeating: 0, count: Int(INET_ADDRSTRLEN))
-            let isRead = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
-                inet_ntop(AF_INET, &$0.pointee.sin_addr, &text, socklen_t(text.count)) != nil
-            }
-            let name = String(
-                decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-            if isRead, !found.contains(name) { found.append(name) }
-        }
-        return found
     }
 }

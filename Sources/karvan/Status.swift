@@ -183,12 +183,12 @@ private struct Facts {
         }
         if left.adoptedCount > 0 {
             lines.append(
-                "put back       \(changes(left.adoptedCount)) recorded before an older copy of this "
+                "put back       \(ItemCount.text(left.adoptedCount, "change")) recorded before an older copy of this "
                     + "file was put back: they go with the next sync")
         }
         if left.count > left.adoptedCount {
             lines.append(
-                "copied         \(changes(left.count - left.adoptedCount)) recorded before this file "
+                "copied         \(ItemCount.text(left.count - left.adoptedCount, "change")) recorded before this file "
                     + "was copied: the file it was copied from will send them; if that is gone for "
                     + "good, run `karvan adopt`")
         }
@@ -199,7 +199,7 @@ private struct Facts {
         }
         if keylessCount > 0 {
             lines.append(
-                "unreadable     \(keylessCount) value\(keylessCount == 1 ? "" : "s") about people came "
+                "unreadable     \(ItemCount.text(keylessCount, "value")) about people came "
                     + "without the key: ask whoever recorded them to sync, or record them anew")
         }
         lines += keptAside
@@ -224,10 +224,6 @@ private struct Facts {
         return lines
     }
 
-    private func changes(_ count: UInt64) -> String {
-        "\(count) change\(count == 1 ? "" : "s")"
-    }
-
     private var open: String {
         let deferred = conflicts.deferred > 0 ? ", \(conflicts.deferred) of them deferred" : ""
         return "\(conflicts.toDecide) to decide, \(conflicts.toNote) to note\(deferred)"
@@ -236,7 +232,7 @@ private struct Facts {
     private var toSend: String {
         guard pending.count > 0 else { return "nothing" }
         let oldest = pending.oldestMilliseconds.map { " (oldest \(age($0)))" } ?? ""
-        return "\(changes(pending.count))\(oldest)"
+        return "\(ItemCount.text(pending.count, "change"))\(oldest)"
     }
 
     private var unsentPhotoBytes: UInt64 { photos.unsent.reduce(0) { $0 + $1.size } }

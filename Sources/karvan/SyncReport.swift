@@ -39,31 +39,27 @@ struct SyncReport {
             || progress.quarantinedRuns > 0 || !dropped.isEmpty || photos?.isWorthALine ?? false
     }
 
-    private static func changes(_ count: UInt64) -> String {
-        "\(count) change\(count == 1 ? "" : "s")"
-    }
-
     private var waiting: String {
         pending == 0
             ? "nothing waits to be sent"
-            : "\(Self.changes(pending)) \(pending == 1 ? "waits" : "wait"), safe in the replica"
+            : "\(ItemCount.text(pending, "change")) \(pending == 1 ? "waits" : "wait"), safe in the replica"
     }
 
     var text: String {
         var parts = [
-            "\(Self.changes(progress.sentChangesets)) sent",
-            "\(Self.changes(progress.receivedChangesets)) received",
+            "\(ItemCount.text(progress.sentChangesets, "change")) sent",
+            "\(ItemCount.text(progress.receivedChangesets, "change")) received",
         ]
         if pending > 0 { parts.append(waiting) }
         if progress.remainingChangesets > 0 {
             let count = progress.remainingChangesets
             parts.append(
-                "\(Self.changes(count)) of these can't go before the hub has what "
+                "\(ItemCount.text(count, "change")) of these can't go before the hub has what "
                     + "\(count == 1 ? "it depends" : "they depend") on, which another laptop holds")
         }
         if progress.quarantinedRuns > 0 {
             let count = progress.quarantinedRuns
-            parts.append("\(count) run\(count == 1 ? "" : "s") kept aside: see `karvan status`")
+            parts.append("\(ItemCount.text(count, "run")) kept aside: see `karvan status`")
         }
         if let skew = skewText { parts.append(skew) }
         var text = "Synced: " + parts.joined(separator: ", ") + "." + (photos?.text ?? "")
@@ -96,8 +92,8 @@ struct SyncReport {
         case .failed(.cancelled):
             failure = CommandFailure(
                 .stopped,
-                "stopped: \(Self.changes(progress.sentChangesets)) sent, "
-                    + "\(Self.changes(progress.receivedChangesets)) received, all of them kept. "
+                "stopped: \(ItemCount.text(progress.sentChangesets, "change")) sent, "
+                    + "\(ItemCount.text(progress.receivedChangesets, "change")) received, all of them kept. "
                     + "The next `karvan sync` goes on from there")
         case .failed(let reason): failure = CommandFailure(describing: reason)
         case .stalled(let detail): failure = CommandFailure(.protocolError, detail)

@@ -52,7 +52,7 @@ struct Verify: ParsableCommand {
             throw CommandFailure(
                 .disk,
                 result.problems.joined(separator: "\n")
-                    + "\n\(result.problems.count) fault\(result.problems.count == 1 ? "" : "s"). "
+                    + "\n\(ItemCount.text(result.problems.count, "fault")). "
                     + "`karvan repair` makes the file whole and keeps the damaged one; "
                     + "`karvan repair --dry-run` tells what can be saved",
                 facts: Self.facts(result))

@@ -27,11 +27,20 @@ extension Forum {
         return found
     }
 
-    /// A laptop that serves the others, on a port of its own.
+    /// A laptop that serves the others, on a port of its own, and that nobody finds who isn't given its address.
     func serve(_ laptop: String) throws -> (Child, address: String) {
+        try serve(laptop, ["--no-announce"])
+    }
+
+    /// - Parameter more: of its arguments.
+    func serve(
+        _ laptop: String, _ more: [String], environment: [String: String] = [:]
+    ) throws -> (Child, address: String) {
         let child = try Child(
-            "karvan", ["serve", "--listen", "127.0.0.1:0", "--json"], in: directory,
-            environment: ["KARVAN_REPLICA": path("\(laptop).sqlite").path])
+            "karvan", ["serve", "--listen", "127.0.0.1:0", "--json"] + more, in: directory,
+            environment: environment.merging(["KARVAN_REPLICA": path("\(laptop).sqlite").path]) {
+                $1
+            })
         var address: String?
         _ = becomesTrue(withinSeconds: 30) {
             let line = child.printed.split(separator: "}").first.map { $0 + "}" } ?? ""

@@ -6,7 +6,7 @@ enum MeetingVectors {
     typealias Bytes = MessageVectors
 
     static func vectors() throws -> [Vector] {
-        try waits() + ends() + news() + statements() + meetings()
+        try waits() + ends() + news() + statements() + meetings() + advertisements()
     }
 
     private static func vector(
@@ -284,5 +284,52 @@ enum MeetingVectors {
         ]
         return try good.map { try vector("meeting", $0, $1) }
             + wrong.map { try vector("meeting", $0, $1, reject: $2) }
+    }
+
+    // MARK: Being found
+
+    private static func advertisements() throws -> [Vector] {
+        let (forum, device) = (Fixed.key(1).device, Fixed.key(3).device)
+        let (one, two) = (String("\(forum)".prefix(16)), String("\(device)".prefix(16)))
+        let good = ["txtvers=1", "forum=\(one)", "device=\(two)"]
+        let cases: [(String, [String], Bool)] = [
+            ("as it is written", good, true),
+            ("in another order", good.reversed(), true),
+            ("keys in capitals", ["TXTVERS=1", "Forum=\(one)", "dEVICE=\(two)"], true),
+            ("other keys among them", ["a=b"] + good + ["forums=1", "c="], true),
+            ("strings without '=' or without a key", ["", "forum", "=", "=1"] + good, true),
+            (
+                "a key twice, the first counts", good + ["forum=0000000000000000", "txtvers=2"],
+                true
+            ),
+            ("a key twice, the first is of no form", ["forum=x"] + good, false),
+            ("another txtvers", ["txtvers=2"] + good.dropFirst(), false),
+            ("txtvers with a zero before it", ["txtvers=01"] + good.dropFirst(), false),
+            ("no txtvers", Array(good.dropFirst()), false),
+            ("no forum", [good[0], good[2]], false),
+            ("no device", [good[0], good[1]], false),
+            ("a forum without a value", [good[0], "forum", good[2]], false),
+            ("capital digits", [good[0], "forum=0A00000000000000", good[2]], false),
+            ("15 digits", [good[0], "forum=000000000000000", good[2]], false),
+            ("17 digits", [good[0], good[1], "device=00000000000000000"], false),
+            ("a space before the digits", [good[0], "forum= 000000000000000", good[2]], false),
+            ("a letter that is no digit", [good[0], good[1], "device=g000000000000000"], false),
+            ("a '=' in the value", [good[0], good[1], "device==000000000000000"], false),
+            ("nothing", [], false),
+        ]
+        let written = try Vector(
+            "advertise: what a device says of itself",
+            given: ["root": .hex(forum.bytes), "device": .hex(device.bytes)], when: "advertise",
+            by: .meetings)
+        return [written]
+            + (try cases.map { name, text, isOne in
+                let vector = try Vector(
+                    "advertisement: \(name)", given: ["text": .array(text.map(JSON.string))],
+                    when: "advertisement", by: .meetings)
+                guard (vector.expect["forum"] != .null) == isOne else {
+                    throw VectorError("advertisement, \(name): \(vector.expect.document)")
+                }
+                return vector
+            })
     }
 }

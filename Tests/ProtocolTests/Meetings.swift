@@ -27,6 +27,18 @@ enum MeetingKind {
             }
         case "meeting":
             return try read(given, kind, Meeting.init(decoding:)) { (.meeting($0), $0.encode()) }
+        case "advertise":
+            let advertisement = PeerAdvertisement(
+                root: DeviceID(try given.member("root").hash().bytes)!,
+                device: DeviceID(try given.member("device").hash().bytes)!)
+            return ["text": .array(advertisement.text.map(JSON.string))]
+        case "advertisement":
+            let read = PeerAdvertisement(
+                text: try given.items("text").map { try $0.string() })
+            return [
+                "forum": read.map { .string($0.forum) } ?? .null,
+                "device": read.map { .string($0.device) } ?? .null,
+            ]
         default: throw VectorError("meetings: an unknown kind \(when.document)")
         }
     }

@@ -89,8 +89,10 @@ class Peer:
                     found[first["hash"]] = first
         return list(found.values())
 
-    def note_heads(self, heads: tuple[Stub, ...], exact: bool) -> bool:
-        """07 §6.2 "Heads": what a head says stands; whether anything changed."""
+    def note_heads(self, heads: tuple[Stub, ...], gaps: set[bytes], brought: set[bytes]) -> bool:
+        """07 §6.2 "Heads": what a head says stands; whether anything changed.
+
+        Of the streams in gaps, and of those that the request didn't bring, the heads name all branches."""
         before = self.store.db.total_changes
         for stream in dict.fromkeys(head.stream for head in heads):
             named = [head for head in heads if head.stream == stream]
@@ -100,6 +102,7 @@ class Peer:
             reached: set[bytes] = set()
             for head in known:
                 reached |= self.chain(head.run)
+            exact = stream in gaps or stream not in brought
             forks = self.forks(stream)
             for r in self.store.runs("stream = ?", stream):
                 has = int(r["hash"] in reached)

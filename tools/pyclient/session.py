@@ -252,9 +252,9 @@ class Session:
         for r in brought:
             if r["give"]:
                 self.store.db.execute("UPDATE run SET give = 0 WHERE id = ?", (r["id"],))
-        exact = any(refusal.name == "GAP" for _, refusal in part.rejections)
-        changed = self.peer.note_heads(part.heads, exact)
-        scope.gap = exact
+        gaps = {stub.stream for stub, refusal in part.rejections if refusal.name == "GAP"}
+        changed = self.peer.note_heads(part.heads, gaps, {Header.decode(run.header).stream for run in asked.runs})
+        scope.gap = bool(gaps)
         self.rejections(scope, part, [message(r) for r in brought])
         if not (part.more or part.rejections or scope.body_missing or scope.damaged):
             changed = self.hold_to_feed(scope) or changed
