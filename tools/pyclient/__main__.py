@@ -2,9 +2,11 @@
 import sys
 from pathlib import Path
 
-sys.dont_write_bytecode = True
+ROOT = Path(__file__).resolve().parent.parent.parent
+# A fleet runs hundreds of commands: what is compiled is kept, where all that is built is.
+sys.dont_write_bytecode, sys.pycache_prefix = False, str(ROOT / ".build" / "pycache")
 if __package__ in (None, ""):
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    sys.path[0] = str(ROOT / "tools")
 
 from pyclient.cli import main  # noqa: E402
 
