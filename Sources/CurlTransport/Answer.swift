@@ -28,6 +28,12 @@ struct Answer {
         }
     }
 
+    /// - Returns: `nil` from who knows nothing of blobs.
+    func blobReply(from url: String) throws(TransportFailure) -> BlobReply? {
+        if status == 404 { return nil }
+        return try reply(from: url) { bytes throws(CBORError) in try BlobReply(decoding: bytes) }
+    }
+
     private func refusal(_ url: String) -> TransportFailure {
         do throws(CBORError) {
             return .refused(try Refusal(decoding: body))

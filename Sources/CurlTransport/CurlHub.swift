@@ -51,11 +51,7 @@ public final class CurlHub: HubPort, BlobHubPort {
     }
 
     public func blobs(_ request: BlobRequest) throws(TransportFailure) -> BlobReply? {
-        let answer = try post(request.encode(), to: BlobRequest.path)
-        if answer.status == 404 { return nil }
-        return try answer.reply(from: channel.url) { bytes throws(CBORError) in
-            try BlobReply(decoding: bytes)
-        }
+        try post(request.encode(), to: BlobRequest.path).blobReply(from: channel.url)
     }
 
     /// Signed for this hub and this path.

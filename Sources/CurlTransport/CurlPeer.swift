@@ -12,6 +12,35 @@ public final class CurlPeer: PeerPort, BlobHubPort {
     private let channel: Channel
     private let identity: DeviceKey
 
+    /// Asks who serves at an address. The question goes to anybody and tells nothing; the answer proves nothing yet.
+    ///
+    /// - Parameter limits: the answer is short, so all of it has to be there after one silence.
+    /// - Throws: ``TransportFailure``; ``HubURLProblem``.
+    public static func statement(
+        at url: String, limits: TransportLimits = TransportLimits(),
+        cancellation: Cancellation = Cancellation()
+    ) throws -> PeerStatement {
+        try statement(over: asking(at: try HubURL.normalise(url), limits, cancellation))
+    }
+
+    private static func asking(
+        at url: String, _ limits: TransportLimits, _ cancellation: Cancellation
+    ) -> Channel {
+        var limits = limits
+        limits.totalMilliseconds = min(
+            limits.totalMilliseconds, limits.connectMilliseconds + limits.silenceMilliseconds)
+        return Channel(url: url, trust: .nobodys, limits: limits, cancellation: cancellation)
+    }
+
+    private static func statement(
+        over channel: Channel
+    ) throws(TransportFailure) -> PeerStatement {
+        let answer = try channel.get(PeerStatement.path)
+        return try answer.reply(from: channel.url) { bytes throws(CBORError) in
+            try PeerStatement(decoding: bytes)
+        }
+    }
+
     /// Asks who serves at an address, and goes on with it alone.
     ///
     /// The first question goes to anybody and tells nothing. What is answered names the TLS key, and is signed by a
@@ -29,12 +58,8 @@ public final class CurlPeer: PeerPort, BlobHubPort {
         isWelcome: (PeerStatement) throws -> Void
     ) throws {
         let url = try HubURL.normalise(url)
-        first = Channel(
-            url: url, trust: .nobodys, limits: limits, cancellation: cancellation)
-        let answer = try first.get(PeerStatement.path)
-        statement = try answer.reply(from: url) { bytes throws(CBORError) in
-            try PeerStatement(decoding: bytes)
-        }
+        first = Self.asking(at: url, limits, cancellation)
+        statement = try Self.statement(over: first)
         try isWelcome(statement)
         channel = Channel(
             url: url, trust: .pinned(sha256: [statement.pin]), limits: limits,
@@ -59,11 +84,7 @@ public final class CurlPeer: PeerPort, BlobHubPort {
 
     /// - Returns: `nil` from a laptop that gives no blobs.
     public func blobs(_ request: BlobRequest) throws(TransportFailure) -> BlobReply? {
-        let answer = try post(request.encode(), to: BlobRequest.path)
-        if answer.status == 404 { return nil }
-        return try answer.reply(from: channel.url) { bytes throws(CBORError) in
-            try BlobReply(decoding: bytes)
-        }
+        try post(request.encode(), to: BlobRequest.path).blobReply(from: channel.url)
     }
 
     /// Signed for this laptop and this path.

@@ -27,16 +27,16 @@ public struct TextTable {
         }
     }
 
-    /// Text from a record, safe for a terminal: control characters are shown, not obeyed.
+    /// Text from a record, safe for a terminal: control characters, and what turns or hides text, are shown, not
+    /// obeyed.
     public static func printable(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
             switch scalar {
             case "\n": result += "⏎"
             case "\t": result += " "
-            case "\0"..<" ", "\u{7f}"..."\u{9f}", "\u{202a}"..."\u{202e}",
-                "\u{2066}"..."\u{2069}":
-                result += "\u{fffd}"
+            case "\0"..<" ", "\u{7f}"..."\u{9f}": result += "\u{fffd}"
+            case "\u{ad}"... where scalar.isInvisible: result += "\u{fffd}"
             default: result.unicodeScalars.append(scalar)
             }
         }
@@ -57,6 +57,15 @@ extension String {
 }
 
 extension Unicode.Scalar {
+    /// Marks of format, and separators of lines, but for the joiners that scripts and emoji need.
+    fileprivate var isInvisible: Bool {
+        switch properties.generalCategory {
+        case .format: value != 0x200c && value != 0x200d
+        case .lineSeparator, .paragraphSeparator: true
+        default: false
+        }
+    }
+
     /// The East Asian wide blocks and the emoji.
     fileprivate var isWide: Bool {
         switch value {

@@ -42,35 +42,69 @@ extension Replica {
         // The other program's sync may have failed, and only that program was told: what is written
         // behind it would go with it.
         try connection.rewriteLog()
-        let noted = try connection.rows("SELECT tbl, id, col FROM sy_dirty ORDER BY tbl, id, col")
         let transaction = WriteTransaction(self, author: "", claimedMilliseconds: nil)
         var allowed: [String: Bool] = [:]
-        var index = 0
-        while index < noted.count {
-            guard case .integer(let table) = noted[index][0], case .blob(let id) = noted[index][1],
-                let row = Identifier(id), let number = UInt32(exactly: table)
-            else { throw rows.damaged("a row of sy_dirty") }
-            var columns: Set<UInt32> = []
-            while index < noted.count, noted[index][0] == .integer(table),
-                noted[index][1] == .blob(id)
-            {
-                if case .integer(let column) = noted[index][2],
-                    let column = UInt32(exactly: column)
-                {
-                    columns.insert(column)
-                }
-                index += 1
-            }
-            let scope = try scope(of: RowID(row), in: number)
-            let isAllowed = try allowed["\(number) \(scope)"] ?? mayWrite(number, in: scope)
-            allowed["\(number) \(scope)"] = isAllowed
+        for write in try foreignWrites() {
+            let (table, row) = (write.table, write.row)
+            let scope = try scope(of: row, in: table)
+            let isAllowed = try allowed["\(table) \(scope)"] ?? mayWrite(table, in: scope)
+            allowed["\(table) \(scope)"] = isAllowed
             do {
-                try capture(number, RowID(row), columns, isAllowed ? transaction : nil)
+                try capture(table, row, write.columns, isAllowed ? transaction : nil)
             } catch StoreError.damaged where passingDamaged {
                 continue
             }
         }
         try transaction.end()
+    }
+
+    /// A row in which another program wrote.
+    private struct ForeignWrite {
+        var table: UInt32
+        var row: RowID
+        /// The columns; 0 for all.
+        var columns: Set<UInt32>
+        /// The newest op of them, as far as the row's clock tells.
+        var source: RowClock.Entry?
+
+        /// The order of the log, then that of the rows.
+        static func isBefore(_ a: Self, _ b: Self) -> Bool {
+            let (one, two) = (a.source, b.source)
+            guard one?.sid == two?.sid, one?.seq == two?.seq else {
+                return (one?.sid ?? 0, one?.seq ?? 0) < (two?.sid ?? 0, two?.seq ?? 0)
+            }
+            return a.table != b.table ? a.table < b.table : a.row < b.row
+        }
+    }
+
+    /// All that is noted, by rows. What was overwritten is read from the log, a run for each row at worst: so many of them
+    /// come in its order, and each of its runs is read once.
+    private func foreignWrites() throws(StoreError) -> [ForeignWrite] {
+        var writes: [ForeignWrite] = []
+        let noted = try connection.rows("SELECT tbl, id, col FROM sy_dirty ORDER BY tbl, id, col")
+        for values in noted {
+            guard case .integer(let number) = values[0], case .blob(let id) = values[1],
+                let row = Identifier(id).map(RowID.init), let table = UInt32(exactly: number)
+            else { throw rows.damaged("a row of sy_dirty") }
+            if writes.last?.table != table || writes.last?.row != row {
+                writes.append(ForeignWrite(table: table, row: row, columns: []))
+            }
+            if case .integer(let column) = values[2], let column = UInt32(exactly: column) {
+                writes[writes.count - 1].columns.insert(column)
+            }
+        }
+        guard writes.count > ReplicaLog.runLimit else { return writes }
+        for index in writes.indices {
+            let write = writes[index]
+            // A clock that is damaged is told of when the row is taken in.
+            let clock = try? rows.clock(write.table, write.row)
+            let isAll = write.columns.contains(0)
+            writes[index].source = clock?.shown
+                .filter { isAll || write.columns.contains($0.column) }.map(\.entry)
+                .max { ($0.sid, $0.seq) < ($1.sid, $1.seq) }
+        }
+        writes.sort(by: ForeignWrite.isBefore)
+        return writes
     }
 
     /// - Parameter transaction: `nil` where this device is not let change the table.

@@ -8,7 +8,7 @@ internal import RecordSchema
 final class ReplicaLog {
     private var decoded: [Int64: [UInt64: [Changeset]]] = [:]
     private var order: [(sid: Int64, lastSeq: UInt64)] = []
-    private static let runLimit = 16
+    static let runLimit = 16
     /// The tails by the streams' numbers, while they are as they were: capture and every change of a cell ask
     /// for them again.
     var tails: [Int64: (stream: StreamID, first: UInt64, last: UInt64, changesets: [Changeset])] =

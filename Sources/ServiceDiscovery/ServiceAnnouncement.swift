@@ -151,8 +151,8 @@ public final class ServiceAnnouncement: Sendable {
 
         private func fill(_ group: OpaquePointer) {
             var strings: UnsafeMutablePointer<AvahiStringList>?
-            // A list begins with what was added last.
-            for string in text.reversed() {
+            // On the wire the first that was added comes first.
+            for string in text {
                 strings = karvan_avahi_string_list_add(strings, string)
             }
             defer { karvan_avahi_string_list_free(strings) }

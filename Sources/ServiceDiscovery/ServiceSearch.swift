@@ -7,7 +7,7 @@ public struct FoundService: Hashable, Sendable {
     /// Where it may be reached, those of IPv4 first, IPv6 without those that hold in one link alone.
     public var addresses: [String]
     public var port: UInt16
-    /// The strings of the TXT record; those that are no UTF-8 are left out.
+    /// The strings of the TXT record; what is no UTF-8 in them reads as U+FFFD.
     public var text: [String]
 
     /// `HOST:PORT` for each address, in brackets where it is of IPv6.
@@ -21,18 +21,22 @@ public struct FoundService: Hashable, Sendable {
 public enum ServiceSearch {
     /// Services are asked for three times in this time, as Avahi's queries go out; one answer may get lost in the air.
     public static let usualMilliseconds: Int64 = 4_000
-    /// Answers beyond are left alone: each costs memory here.
-    public static let greatestCount = 64
+    /// Those beyond are left alone, of what is wanted and of names to be asked about: each costs memory here.
+    public static let greatestCounts = (wanted: 256, names: 4_096)
+    /// The questions at a time: the daemon keeps 1,024 things for one program, and no more.
+    private static let greatestOpenCount = 512
 
     /// - Parameters:
     ///   - type: such as `_http._tcp`.
     ///   - milliseconds: how long answers are waited for.
     ///   - monotonicMilliseconds: a clock that nobody sets.
+    ///   - isWanted: by the strings of the TXT record.
     ///   - goesOn: asked some ten times a second.
     /// - Returns: each once, by name.
     public static func services(
         of type: String, within milliseconds: Int64 = usualMilliseconds,
-        monotonicMilliseconds: () -> Int64, while goesOn: () -> Bool = { true }
+        monotonicMilliseconds: () -> Int64, wanted isWanted: @escaping ([String]) -> Bool,
+        while goesOn: () -> Bool = { true }
     ) throws(DiscoveryFailure) -> [FoundService] {
         try DiscoveryFailure.checkLibrary()
         guard let loop = karvan_avahi_simple_poll_new() else {
@@ -46,7 +50,7 @@ public enum ServiceSearch {
                 // The loop ends with the daemon.
                 { _, _, _ in }, nil, &problem)
         else { throw DiscoveryFailure(problem) }
-        let search = Search(client)
+        let search = Search(client, isWanted)
         // With all browsers and resolvers, before what they call back is gone.
         defer { withExtendedLifetime(search) { karvan_avahi_client_free(client) } }
         try search.begin(type)
@@ -63,16 +67,34 @@ public enum ServiceSearch {
         return search.services
     }
 
+    /// A name that was heard, in a network and by a version of IP, and an address to be asked for: either kind alone would
+    /// do, and only one of them may lead there.
+    private struct Question {
+        var interface: AvahiIfIndex
+        var version: AvahiProtocol
+        var name: String
+        var type: String
+        var domain: String
+        var address: AvahiProtocol
+    }
+
     /// What the loop calls back, on the thread that turns it.
     private final class Search {
         private let client: OpaquePointer
+        private let isWanted: ([String]) -> Bool
         /// By name, which is one in a network.
         private var found: [String: FoundService] = [:]
-        private var resolverCount = 0
+        /// What is still to be asked, the first first. Those for addresses of IPv6 come behind all others: where a machine has
+        /// none, they stay open until it is too late.
+        private var questions: (ipv4: [Question], ipv6: [Question]) = ([], [])
+        private var nameCount = 0
+        private var openCount = 0
         /// An error number of Avahi's.
         private(set) var problem: Int32?
 
-        init(_ client: OpaquePointer) { self.client = client }
+        init(_ client: OpaquePointer, _ isWanted: @escaping ([String]) -> Bool) {
+            (self.client, self.isWanted) = (client, isWanted)
+        }
 
         var services: [FoundService] {
             found.values
@@ -93,7 +115,11 @@ public enum ServiceSearch {
                     guard let context else { return }
                     let search = Unmanaged<Search>.fromOpaque(context).takeUnretainedValue()
                     switch event {
-                    case AVAHI_BROWSER_NEW: search.resolve(interface, version, name, type, domain)
+                    case AVAHI_BROWSER_NEW:
+                        guard let name, let type, let domain else { return }
+                        search.hear(
+                            interface, version, String(cString: name), String(cString: type),
+                            String(cString: domain))
                     case AVAHI_BROWSER_FAILURE: search.fail()
                     default: break
                     }
@@ -105,25 +131,43 @@ public enum ServiceSearch {
 
         private func fail() { problem = karvan_avahi_client_errno(client) }
 
-        private func resolve(
-            _ interface: AvahiIfIndex, _ version: AvahiProtocol, _ name: UnsafePointer<CChar>?,
-            _ type: UnsafePointer<CChar>?, _ domain: UnsafePointer<CChar>?
+        private func hear(
+            _ interface: AvahiIfIndex, _ version: AvahiProtocol, _ name: String, _ type: String,
+            _ domain: String
         ) {
-            // Each may be there in several networks, and by both versions of IP.
-            guard resolverCount < ServiceSearch.greatestCount * 4 else { return }
-            resolverCount += 1
-            // Either kind of address alone would do, and only one of them may lead there. What can't be resolved,
-            // because it is gone again, isn't there.
-            for kind in [AVAHI_PROTO_INET, AVAHI_PROTO_INET6] {
-                _ = karvan_avahi_service_resolver_new(
-                    client, interface, version, name, type, domain, AvahiProtocol(kind),
+            guard nameCount < ServiceSearch.greatestCounts.names else { return }
+            nameCount += 1
+            var question = Question(
+                interface: interface, version: version, name: name, type: type, domain: domain,
+                address: AvahiProtocol(AVAHI_PROTO_INET))
+            questions.ipv4.append(question)
+            question.address = AvahiProtocol(AVAHI_PROTO_INET6)
+            questions.ipv6.append(question)
+            ask()
+        }
+
+        private func nextQuestion() -> Question? {
+            if !questions.ipv4.isEmpty { return questions.ipv4.removeFirst() }
+            return questions.ipv6.isEmpty ? nil : questions.ipv6.removeFirst()
+        }
+
+        /// As many as may be asked at a time. What can't be resolved, because it is gone again, isn't there.
+        private func ask() {
+            while openCount < ServiceSearch.greatestOpenCount, let question = nextQuestion() {
+                let resolver = karvan_avahi_service_resolver_new(
+                    client, question.interface, question.version, question.name, question.type,
+                    question.domain, question.address,
                     { resolver, _, _, event, name, _, _, _, address, port, text, _, context in
-                        if let context, event == AVAHI_RESOLVER_FOUND, let name, let address {
-                            Unmanaged<Search>.fromOpaque(context).takeUnretainedValue().note(
-                                String(cString: name), address, port, text)
+                        guard let context else { return }
+                        let search = Unmanaged<Search>.fromOpaque(context).takeUnretainedValue()
+                        if event == AVAHI_RESOLVER_FOUND, let name, let address {
+                            search.note(String(cString: name), address, port, text)
                         }
                         karvan_avahi_service_resolver_free(resolver)
+                        search.openCount -= 1
+                        search.ask()
                     }, Unmanaged.passUnretained(self).toOpaque())
+                if resolver != nil { openCount += 1 }
             }
         }
 
@@ -143,9 +187,11 @@ public enum ServiceSearch {
                 else { return }
                 known.addresses.append(place)
                 found[name] = known
-            } else if found.count < ServiceSearch.greatestCount {
+            } else if found.count < ServiceSearch.greatestCounts.wanted {
+                let strings = Self.strings(text)
+                guard isWanted(strings) else { return }
                 found[name] = FoundService(
-                    name: name, addresses: [place], port: port, text: Self.strings(text))
+                    name: name, addresses: [place], port: port, text: strings)
             }
         }
 
@@ -155,7 +201,7 @@ public enum ServiceSearch {
             while let item = next {
                 let bytes = UnsafeBufferPointer(
                     start: karvan_avahi_string_list_bytes(item), count: item.pointee.size)
-                if let text = String(validating: bytes, as: UTF8.self) { strings.append(text) }
+                strings.append(String(decoding: bytes, as: UTF8.self))
                 next = UnsafePointer(item.pointee.next)
             }
             return strings

@@ -21,9 +21,9 @@ struct CertificateShow: ParsableCommand {
 
     func run() throws {
         try common.checkIsThere()
-        let certificate = try common.certificate()
         let store = try common.openStore("certificate show")
         defer { store.close() }
+        let certificate = try common.certificate()
         let isTold = try store.statedPins() == certificate.pins
         let told =
             isTold ? "yes, at each sync" : "not yet: at the first sync once the hub serves with it"

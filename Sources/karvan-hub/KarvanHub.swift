@@ -103,10 +103,18 @@ struct CommonOptions: ParsableArguments {
 
     /// - Parameter names: what laptops reach the hub by, for a certificate that is made now.
     func certificate(names: [String] = []) throws -> HubCertificate {
-        if let tlsCert, let tlsKey {
-            return try HubCertificate.load(
-                certificatePath: tlsCert, keyPath: tlsKey, nextKeyPath: tlsNextKey)
-        }
+        try givenCertificate() ?? ownCertificate(names: names)
+    }
+
+    /// The one that the options name; `nil` where they name none.
+    func givenCertificate() throws -> HubCertificate? {
+        guard let tlsCert, let tlsKey else { return nil }
+        return try HubCertificate.load(
+            certificatePath: tlsCert, keyPath: tlsKey, nextKeyPath: tlsNextKey)
+    }
+
+    /// The one beside the store, made now where there is none.
+    func ownCertificate(names: [String]) throws -> HubCertificate {
         let wall = Environment.system(command: "").wallMilliseconds()
         return try HubCertificate.loadOrMake(
             besideStore: store, names: names, wallMilliseconds: wall)

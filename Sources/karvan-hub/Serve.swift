@@ -22,10 +22,12 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let (host, port) = try address()
-        let certificate = try common.certificate(names: [host] + hostName)
+        // Nothing is made for a hub that can't serve.
+        let given = try common.givenCertificate()
+        let store = try common.openStore("serve")
+        let certificate = try given ?? common.ownCertificate(names: [host] + hostName)
         let logger = HubLog.logger(
             wallMilliseconds: Environment.system(command: "").wallMilliseconds)
-        let store = try common.openStore("serve")
         if try !store.serve(with: certificate.pins) {
             logger.warning(
                 "unknown_key",

@@ -30,17 +30,23 @@ struct NearbyReport {
     /// Behind what was said of each visit.
     var end: String { visits.last?.waiting ?? "" }
 
-    /// What is not the same on all sides after all; `nil` when all is.
-    func failure(isStopped: Bool) -> CommandFailure? {
-        let missed = failures.map { failed in
-            (
-                failed.failure.status,
-                "\(TextTable.printable(failed.service.name)) was found, but not met: \(failed.failure.message)"
-            )
+    /// Whom nothing came of, and why.
+    var missed: [String] {
+        failures.map { failed in
+            "\(TextTable.printable(failed.service.name)) was found, but not met: \(failed.failure.message)"
         }
-        let partial = visits.compactMap { visit in visit.failure.map { ($0.status, $0.message) } }
-        guard let status = isStopped ? .stopped : (missed + partial).first?.0 else { return nil }
-        let words = (missed + partial).map(\.1) + (isStopped ? ["stopped"] : [])
+    }
+
+    /// What is not the same on both sides of a visit after all, or that nobody was met; `nil` otherwise. Anybody can announce
+    /// anything, so that somebody isn't met is told and no more.
+    func failure(isStopped: Bool) -> CommandFailure? {
+        let partial = visits.compactMap(\.failure)
+        let status: ExitStatus? =
+            isStopped
+            ? .stopped
+            : partial.first?.status ?? (visits.isEmpty ? failures.first?.failure.status : nil)
+        guard let status else { return nil }
+        let words = missed + partial.map(\.message) + (isStopped ? ["stopped"] : [])
         return CommandFailure(
             status, words.joined(separator: ".\n"),
             facts: [("visits", .array(visits.map(\.json))), ("missed", missedJSON)])

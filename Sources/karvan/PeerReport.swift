@@ -71,7 +71,7 @@ struct PeerReport {
                 + "them, or be of another version"
             : "it has more to give that can't be taken here"
         return CommandFailure(
-            .protocolError, "\(text) But \(what). Sync both with the hub",
+            .refused, "\(text) But \(what). Sync both with the hub",
             facts: [("untaken", .integer(Int64(clamping: visit.untakenCount)))])
     }
 

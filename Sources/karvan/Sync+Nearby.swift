@@ -66,43 +66,49 @@ extension Sync {
     /// all hold the same.
     func visitAll(_ replica: Replica) throws {
         let own = try PeerExchange(replica).advertisement()
-        let found = try find(replica)
-        let ours = found.filter {
-            PeerAdvertisement(text: $0.text)
-                .map { $0.forum == own.forum && $0.device != own.device } ?? false
-        }
-        let otherForums = Swift.Set(
-            found.compactMap { PeerAdvertisement(text: $0.text)?.forum }
-        ).subtracting([own.forum]).count
-        var report = NearbyReport(otherForumCount: otherForums)
-        guard !ours.isEmpty else {
+        let found = try find(replica, own)
+        var report = NearbyReport(otherForumCount: found.otherForumCount)
+        guard !found.services.isEmpty, !StopSignal.isStopped else {
             throw CommandFailure(
                 StopSignal.isStopped ? .stopped : .unreachable, report.nobody,
-                facts: [("other_forums", .integer(Int64(otherForums)))])
+                facts: [("other_forums", .integer(Int64(found.otherForumCount)))])
         }
+        let questions = NearbyQuestions(found.services, timeout: timeout)
+        var met: [NearbyQuestions.Answer] = []
         var lastNews = 0
-        for (index, service) in ours.enumerated() where !StopSignal.isStopped {
-            let met = try meet(service, replica, &report)
-            if let met, met.hasNews { lastNews = index }
+        for answer in questions.ask() where !StopSignal.isStopped {
+            guard let visit = try meet(answer, replica, &report) else { continue }
+            if visit.hasNews { lastNews = met.count }
+            met.append(answer)
         }
-        for service in ours[..<lastNews] where !StopSignal.isStopped {
-            _ = try meet(service, replica, &report)
+        for answer in met.prefix(lastNews) where !StopSignal.isStopped {
+            _ = try meet(answer, replica, &report)
         }
         if let failure = report.failure(isStopped: StopSignal.isStopped) { throw failure }
+        for words in report.missed { StandardError.print("karvan: \(words).") }
         try common.print(report.end, report.json)
     }
 
-    private func find(_ replica: Replica) throws -> [FoundService] {
+    private func find(
+        _ replica: Replica, _ own: PeerAdvertisement
+    ) throws -> (services: [FoundService], otherForumCount: Int) {
         var line = ProgressLine.standardError(replica.environment)
         defer { line.end() }
+        var others: Swift.Set<String> = []
         do throws(DiscoveryFailure) {
-            return try ServiceSearch.services(
+            let services = try ServiceSearch.services(
                 of: PeerAdvertisement.serviceType,
-                monotonicMilliseconds: replica.environment.monotonicMilliseconds
-            ) {
-                if !common.json { line.show { "looking for laptops nearby" } }
-                return !StopSignal.isStopped
-            }
+                monotonicMilliseconds: replica.environment.monotonicMilliseconds,
+                wanted: { text in
+                    guard let read = PeerAdvertisement(text: text) else { return false }
+                    if read.forum != own.forum { others.insert(read.forum) }
+                    return read.forum == own.forum && read.device != own.device
+                },
+                while: {
+                    if !common.json { line.show { "looking for laptops nearby" } }
+                    return !StopSignal.isStopped
+                })
+            return (services, others.count)
         } catch {
             throw CommandFailure(
                 .configuration,
@@ -113,25 +119,20 @@ extension Sync {
 
     /// - Returns: `nil` where nothing came of it.
     private func meet(
-        _ service: FoundService, _ replica: Replica, _ report: inout NearbyReport
+        _ answer: NearbyQuestions.Answer, _ replica: Replica, _ report: inout NearbyReport
     ) throws -> PeerReport? {
-        var last = CommandFailure(.unreachable, "it has no address that can be reached from here")
-        for endpoint in service.endpoints {
-            do {
-                let met = try meet("https://" + endpoint, replica)
-                report.add(met)
-                if !common.json { try StandardOutput.print(met.met) }
-                return met
-            } catch let error {
-                // What is wrong here is wrong with all others, too.
-                guard let failure = CommandFailure(describing: error),
-                    [.unreachable, .protocolError, .refused].contains(failure.status)
-                else { throw error }
-                last = failure
-                guard failure.status == .unreachable else { break }
-            }
+        do {
+            let met = try meet(try answer.url.get(), replica)
+            report.add(met)
+            if !common.json { try StandardOutput.print(met.met) }
+            return met
+        } catch let error {
+            // What is wrong here is wrong with all others, too.
+            guard let failure = CommandFailure(describing: error),
+                [.unreachable, .protocolError, .refused].contains(failure.status)
+            else { throw error }
+            report.add(answer.service, failure)
+            return nil
         }
-        report.add(service, last)
-        return nil
     }
 }

@@ -32,6 +32,21 @@ import Testing
         return mistake
     }
 
+    @Test func `a store of a later build gets no keys made beside it`() throws {
+        let forum = try Forum(prepared: [])
+        try forum.sqlite3("hub", "PRAGMA user_version = 99")
+        let made = ["tls-cert.pem", "tls-key.pem", "tls-next-key.pem"].map { "hub.sqlite.\($0)" }
+        for name in made { try? FileManager.default.removeItem(at: forum.path(name)) }
+        for command in [
+            ["serve", "--listen", "127.0.0.1:0"], ["certificate", "show"], ["token", "create"],
+        ] {
+            let refused = try Programs.run(
+                "karvan-hub", command + ["--store", "hub.sqlite"], in: forum.directory)
+            #expect(refused.status == 78 && refused.errors.contains("newer"), "\(refused)")
+        }
+        #expect(!made.contains { forum.exists($0) })
+    }
+
     @Test func `a token that is damaged, used or expired lets nobody in`() throws {
         let forum = try Forum(prepared: ["L1"])
         try forum.must("new", "init", "--name", "new")

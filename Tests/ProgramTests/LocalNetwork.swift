@@ -61,9 +61,8 @@ final class LocalNetwork {
             exec avahi-daemon -f avahi.conf --no-drop-root --no-chroot --no-rlimits
             """
         try Self.write(script, to: directory.appending(path: "avahi.sh"))
-        let asRoot = geteuid() == 0 ? "" : "--map-root-user "
         let daemon = try Self.start(
-            "unshare --mount \(asRoot)sh -e avahi.sh", in: directory, environment: environment)
+            "unshare --mount sh -e avahi.sh", in: directory, environment: environment)
         self.daemon = daemon
         let isUp = try becomesTrue(withinSeconds: 30) {
             let asked = try Programs.run(

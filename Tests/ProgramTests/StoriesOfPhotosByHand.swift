@@ -3,52 +3,39 @@ import Testing
 
 /// Photos of laptops that meet no hub: on a stick, and in a bus.
 @Suite(.timeLimit(.minutes(10))) struct StoriesOfPhotosByHand {
-    private func bundle(
-        _ forum: Forum, _ laptop: String, _ arguments: String...
-    ) throws -> Finished {
-        try Programs.run(
-            "karvan", ["bundle"] + arguments, in: forum.directory,
-            environment: ["KARVAN_REPLICA": "\(laptop).sqlite"])
-    }
-
-    private func hub(_ forum: Forum, _ arguments: String...) throws -> Finished {
-        try Programs.run(
-            "karvan-hub", ["bundle"] + arguments + ["--store", "hub.sqlite"], in: forum.directory)
-    }
-
     @Test func `a courier brings photos to the hub, and the word that they came back`() throws {
         let forum = try Forum(prepared: ["L1", "L2"])
         let bus = try forum.picture("bus.jpg", 600_000)
         let hall = try forum.picture("hall.jpg", 2_000)
         try forum.must("L1", "photo", "add", "item", "V12", "bus.jpg", "hall.jpg")
-        let given = try bundle(forum, "L1", "export", "monday.karvan")
+        let given = try forum.bundle("L1", "export", "monday.karvan")
         #expect(given.status == 0, "\(given)")
         #expect(given.output.contains("and 2 photos (602 kB) for the hub"), "\(given)")
         #expect(given.output.contains("count as sent when the hub says so"), "\(given)")
         #expect(try forum.must("L1", "status").contains("2 here, 2 to send"))
-        let arrived = try hub(forum, "import", "monday.karvan")
+        let arrived = try forum.hubBundle("import", "monday.karvan")
         #expect(arrived.status == 0, "\(arrived)")
         #expect(arrived.output.contains("2 photos received (602 kB)"), "\(arrived)")
         #expect(try forum.heldPhotos("hub") == [bus, hall])
-        let back = try hub(forum, "export", "back.karvan", "--for", "L1")
+        let back = try forum.hubBundle("export", "back.karvan", "--for", "L1")
         #expect(back.status == 0, "\(back)")
-        let told = try bundle(forum, "L1", "import", "back.karvan")
+        let told = try forum.bundle("L1", "import", "back.karvan")
         #expect(told.output.contains("2 photos count as sent now"), "\(told)")
         #expect(try forum.must("L1", "status").contains("2 here, none to send"))
-        let next = try bundle(forum, "L1", "export", "tuesday.karvan")
+        let next = try forum.bundle("L1", "export", "tuesday.karvan")
         #expect(next.output.contains("nothing that the hub lacks"), "\(next)")
 
         // To a colleague, when they are asked for; the records go anyway.
-        let plain = try hub(forum, "export", "plain.karvan", "--for", "L2")
+        let plain = try forum.hubBundle("export", "plain.karvan", "--for", "L2")
         #expect(plain.status == 0 && !plain.output.contains("photo"), "\(plain)")
-        try bundle(forum, "L2", "import", "plain.karvan").succeeds()
+        try forum.bundle("L2", "import", "plain.karvan").succeeds()
         #expect(
             try forum.must("L2", "status").contains("0 here, none to send, 2 not on this laptop"))
-        let whole = try hub(forum, "export", "whole.karvan", "--for", "L2", "--photos", "all")
+        let whole = try forum.hubBundle("export", "whole.karvan", "--for", "L2", "--photos", "all")
         #expect(whole.output.contains("2 photos (602 kB) for L2"), "\(whole)")
-        let seen = try bundle(forum, "L2", "show", "whole.karvan")
+        let seen = try forum.bundle("L2", "show", "whole.karvan")
         #expect(seen.output.contains("photos: 2, 602 kB, 2 of them not here"), "\(seen)")
-        try bundle(forum, "L2", "import", "whole.karvan").succeeds()
+        try forum.bundle("L2", "import", "whole.karvan").succeeds()
         #expect(try forum.heldPhotos("L2") == [bus, hall])
         // Whoever met no hub doesn't know that it has them; it asks.
         try forum.connect("L2")
@@ -61,11 +48,10 @@ import Testing
         let forum = try Forum(prepared: ["L1"])
         let large = try forum.picture("large.jpg", 2_500_000)
         try forum.must("L1", "photo", "add", "item", "V12", "large.jpg")
-        let given = try bundle(
-            forum, "L1", "export", "series.karvan", "--part-size", "1048576")
+        let given = try forum.bundle("L1", "export", "series.karvan", "--part-size", "1048576")
         #expect(given.status == 0, "\(given)")
         let parts = ["series.karvan", "series.2.karvan", "series.3.karvan"]
-        let wrong = try hub(forum, "import", parts[2], parts[1])
+        let wrong = try forum.hubBundle("import", parts[2], parts[1])
         #expect(wrong.output.contains("1 photo not taken: no record here names it"), "\(wrong)")
         #expect(try forum.heldPhotos("hub").contains(large) == false)
         var files = parts

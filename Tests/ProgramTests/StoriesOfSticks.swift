@@ -3,19 +3,6 @@ import Testing
 
 /// Two laptops in a valley without a network, and a courier who passes by both of them and the hub.
 @Suite struct StoriesOfSticks {
-    private func hub(_ forum: Forum, _ arguments: String...) throws -> Finished {
-        try Programs.run(
-            "karvan-hub", ["bundle"] + arguments + ["--store", "hub.sqlite"], in: forum.directory)
-    }
-
-    private func bundle(
-        _ forum: Forum, _ laptop: String, _ arguments: String...
-    ) throws -> Finished {
-        try Programs.run(
-            "karvan", ["bundle"] + arguments, in: forum.directory,
-            environment: ["KARVAN_REPLICA": "\(laptop).sqlite"])
-    }
-
     @Test func `changes go to a colleague and to the hub on a stick, and the receipt comes back`()
         throws
     {
@@ -25,29 +12,29 @@ import Testing
         try forum.must("L2", "visit", "V12", "KZ", "--arrived", "11:25")
 
         // To the colleague.
-        let given = try bundle(forum, "L1", "export", "for-l2.karvan", "--for", "L2")
+        let given = try forum.bundle("L1", "export", "for-l2.karvan", "--for", "L2")
         #expect(given.status == 0 && given.output.contains("for L2"), "\(given)")
-        let seen = try bundle(forum, "L2", "show", "for-l2.karvan")
+        let seen = try forum.bundle("L2", "show", "for-l2.karvan")
         #expect(seen.output.contains("by    L1 on 20"), "\(seen)")
         #expect(seen.output.contains("not here"), "\(seen)")
-        let taken = try bundle(forum, "L2", "import", "for-l2.karvan")
+        let taken = try forum.bundle("L2", "import", "for-l2.karvan")
         #expect(taken.status == 0 && taken.output.contains("by L1"), "\(taken)")
         #expect(taken.output.contains("changes received"), "\(taken)")
         #expect(try forum.must("L2", "conflicts", "list").contains("KZ"))
         #expect(try forum.must("L1", "status").contains("to send"))
-        let again = try bundle(forum, "L2", "import", "for-l2.karvan")
+        let again = try forum.bundle("L2", "import", "for-l2.karvan")
         #expect(again.output.contains("0 changes received"), "\(again)")
 
         // L2 carries both to the hub, and the hub's answer back.
-        let sent = try bundle(forum, "L2", "export", "for-hub.karvan")
+        let sent = try forum.bundle("L2", "export", "for-hub.karvan")
         #expect(sent.output.contains("count as sent when the hub says so"), "\(sent)")
-        let arrived = try hub(forum, "import", "for-hub.karvan")
+        let arrived = try forum.hubBundle("import", "for-hub.karvan")
         #expect(arrived.status == 0 && arrived.output.contains("by L2"), "\(arrived)")
         #expect(try forum.stateHash("hub") == forum.stateHash("L2"))
         for laptop in ["L1", "L2"] {
-            let back = try hub(forum, "export", "back-\(laptop).karvan", "--for", laptop)
+            let back = try forum.hubBundle("export", "back-\(laptop).karvan", "--for", laptop)
             #expect(back.status == 0, "\(back)")
-            let told = try bundle(forum, laptop, "import", "back-\(laptop).karvan")
+            let told = try forum.bundle(laptop, "import", "back-\(laptop).karvan")
             #expect(told.status == 0 && told.output.contains("count as sent now"), "\(told)")
             #expect(try forum.json(laptop, "status")["waiting"] as? Int == 0)
             #expect(try forum.stateHash("hub") == forum.stateHash(laptop))
@@ -57,7 +44,7 @@ import Testing
     @Test func `what can't be taken is refused whole, with what to do`() throws {
         let forum = try Forum(prepared: ["L1", "L2", "L3"])
         try forum.must("L1", "attend", "P07", "AZ-014")
-        #expect(try bundle(forum, "L1", "export", "for-l2.karvan", "--for", "L2").status == 0)
+        #expect(try forum.bundle("L1", "export", "for-l2.karvan", "--for", "L2").status == 0)
         let file = forum.directory.appending(path: "for-l2.karvan")
         let bytes = try Data(contentsOf: file)
         let before = try forum.stateHash("L2")
@@ -67,21 +54,21 @@ import Testing
             ("other", Data("a list of people".utf8), "not a Karvan bundle"),
         ] {
             try Data(contents).write(to: forum.directory.appending(path: name))
-            let refused = try bundle(forum, "L2", "import", name)
+            let refused = try forum.bundle("L2", "import", name)
             #expect(refused.status == 65 && refused.errors.contains(words), "\(refused)")
             #expect(refused.errors.contains(name), "\(refused)")
         }
-        let stranger = try bundle(forum, "L3", "import", "for-l2.karvan")
+        let stranger = try forum.bundle("L3", "import", "for-l2.karvan")
         #expect(stranger.status == 77 && stranger.errors.contains("for others"), "\(stranger)")
         #expect(
-            try bundle(forum, "L3", "show", "for-l2.karvan").output.contains("only these can see"))
-        let there = try bundle(forum, "L1", "export", "for-l2.karvan", "--for", "L2")
+            try forum.bundle("L3", "show", "for-l2.karvan").output.contains("only these can see"))
+        let there = try forum.bundle("L1", "export", "for-l2.karvan", "--for", "L2")
         #expect(there.status == 65 && there.errors.contains("is there already"), "\(there)")
-        let nobody = try bundle(forum, "L1", "export", "x.karvan", "--for", "L9")
+        let nobody = try forum.bundle("L1", "export", "x.karvan", "--for", "L9")
         #expect(nobody.status == 65 && nobody.errors.contains("L2 ("), "\(nobody)")
-        #expect(try bundle(forum, "L1", "import", "nowhere").status == 65)
+        #expect(try forum.bundle("L1", "import", "nowhere").status == 65)
         // One that is bad keeps no other from being taken.
-        let some = try bundle(forum, "L2", "import", "short", "for-l2.karvan", "other")
+        let some = try forum.bundle("L2", "import", "short", "for-l2.karvan", "other")
         #expect(some.status == 65 && some.output.contains("change received"), "\(some)")
         #expect(some.errors.contains("short") && some.errors.contains("other"), "\(some)")
         #expect(try forum.stateHash("L2") != before)
@@ -96,7 +83,7 @@ import Testing
 
     @Test func `a disk that is full leaves nothing behind`() throws {
         let forum = try Forum(prepared: ["L1"])
-        let full = try bundle(forum, "L1", "export", "/dev/full", "--all")
+        let full = try forum.bundle("L1", "export", "/dev/full", "--all")
         #expect(full.status == 65, "it is there: \(full)")
         // Sixty blocks of 1,024 bytes are less than the sample takes.
         let small = try Programs.run(

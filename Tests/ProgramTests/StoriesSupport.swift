@@ -108,6 +108,19 @@ extension Forum {
         return finished.output
     }
 
+    /// `karvan bundle`, whatever comes of it.
+    func bundle(_ laptop: String, _ arguments: String...) throws -> Finished {
+        try Programs.run(
+            "karvan", ["bundle"] + arguments, in: directory,
+            environment: ["KARVAN_REPLICA": "\(laptop).sqlite"])
+    }
+
+    /// `karvan-hub bundle`, whatever comes of it.
+    func hubBundle(_ arguments: String...) throws -> Finished {
+        try Programs.run(
+            "karvan-hub", ["bundle"] + arguments + ["--store", "hub.sqlite"], in: directory)
+    }
+
     /// The object that a command prints; any end but 0 is an error.
     func json(_ laptop: String, _ arguments: String...) throws -> [String: Any] {
         let finished = try Programs.run(

@@ -94,6 +94,7 @@ enum BlobVectors {
                 "from before the start", request([ask(from: Bytes.item { $0.integer(-1) })]),
                 "unexpectedType"
             ),
+            ("from as a text", request([ask(from: Bytes.text("0"))]), "unexpectedType"),
             (
                 "a part of four items",
                 request(
@@ -163,6 +164,12 @@ enum BlobVectors {
                 "a holding of two items",
                 reply([Bytes.array(Bytes.unsigned(1), Bytes.unsigned(1))]), "invalid"
             ),
+            ("a holding of one item", reply([Bytes.array(Bytes.unsigned(1))]), "invalid"),
+            (
+                "more held than there is, and too many bytes",
+                reply([holding(262_146, 262_145, whole + [7])]), "outOfRange"
+            ),
+            ("more taken than there is", reply([], holding(6, 5)), "outOfRange"),
             ("bytes that are too long", reply([holding(262_145, 262_145, whole + [7])]), "tooLong"),
             ("taken of no items", reply([], Bytes.array([])), "invalid"),
             (

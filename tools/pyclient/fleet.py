@@ -244,7 +244,7 @@ def run(args) -> int:
             (folder / "log.txt").write_text("\n".join(fleet.log) + "\n")
             print(f"seed {seed}: BROKEN: {error} (all steps in {folder / 'log.txt'})", flush=True)
         met, seen = met + fleet.meetings.counts, seen + fleet.seen
-    if not bad:
+    if not bad and not any(args.folder.iterdir()):
         args.folder.rmdir()
     print(f"{args.seeds - bad} of {args.seeds} fleets agreed, with {counted(met)}, {told(seen)}")
     return 1 if bad else 0
