@@ -1,6 +1,7 @@
-"""07 §7, 08 §8: what devices say that wait for news, or meet each other."""
+"""07 §7, 08 §8: what devices say that wait for news, meet each other, or are to be found."""
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from checker import ed25519
@@ -13,6 +14,7 @@ from checker.messages import Cursor, Epochs, array, several
 
 PIN, SIGNATURE, ROOT = 32, 64, 32
 ANY = b"*"
+VERSION, DIGITS = b"1", 16
 
 
 @dataclass(frozen=True)
@@ -149,3 +151,29 @@ class Meeting:
         bundle = NULL if self.bundle is None else ("blob", self.bundle)
         return encode(array(("int", FORMAT), ("blob", self.root), self.hub.item(), self.device.item(),
                             ("blob", self.list.encode()), bundle))
+
+
+@dataclass(frozen=True)
+class Advertisement:
+    """08 §8 "To be found": the first digits of whose forum's root and device's id a TXT record has."""
+    forum: bytes
+    device: bytes
+
+    @classmethod
+    def by(cls, root: bytes, device: bytes) -> "Advertisement":
+        return cls(*(each.hex().encode()[:DIGITS] for each in (root, device)))
+
+    @classmethod
+    def read(cls, strings: list[bytes]) -> "Advertisement | None":
+        """None for one that is left alone, whatever else it is."""
+        found: dict[bytes, bytes] = {}
+        for key, equals, value in (each.partition(b"=") for each in strings):
+            if key and equals:
+                found.setdefault(key.lower(), value)
+        digits = [found.get(key, b"") for key in (b"forum", b"device")]
+        if found.get(b"txtvers") != VERSION or not all(re.fullmatch(rb"[0-9a-f]{16}", each) for each in digits):
+            return None
+        return cls(*digits)
+
+    def strings(self) -> list[bytes]:
+        return [b"txtvers=" + VERSION, b"forum=" + self.forum, b"device=" + self.device]

@@ -8,11 +8,12 @@ import signal
 import sqlite3
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 from checker.identity import sha256
 
-from pyclient import carry_check, fleet, lan_check, photo_check, vectors
+from pyclient import carry_check, fleet, lan_check, nearby_check, photo_check, vectors
 from pyclient.acts import Acts
 from pyclient.blobs import Blobs, Named, read_picture
 from pyclient.bundle_read import BundleReader, shown as seen, words_of
@@ -65,6 +66,10 @@ def join(args) -> int:
 def sync(args) -> int:
     if args.peer:
         return visit(args)
+    if args.nearby is not None:
+        from pyclient.nearby import sync_nearby  # what finds laptops is loaded where it is needed
+        is_done = sync_nearby(opened(args), args.nearby, args.timeout, args.photos)
+        return DONE if is_done else UNAVAILABLE
     outcome = Session(opened(args), args.timeout, args.rounds, args.hub, args.photos).run()
     words, photos = [f"sent {outcome.sent}, received {outcome.received} changesets"], outcome.photos
     if photos.brought or photos.fetched:
@@ -97,6 +102,11 @@ def visit(args) -> int:
     return DONE if found.is_done else WAITS
 
 
+def announced(args, host: Host):
+    from pyclient import nearby
+    return nearby.announced(args.replica, host.name, host.front.server_address[0], host.front.port)
+
+
 def serve(args) -> int:
     """Until it is told to end, or its time is over."""
     host, colon, port = args.listen.rpartition(":")
@@ -113,8 +123,11 @@ def serve(args) -> int:
     address = f"{host}:{found.front.port}"
     form = {"name": found.name, "addresses": [address]}
     print(json.dumps(form) if args.json else f"{found.name} serves at {address}", flush=True)
-    end.wait(args.seconds)
-    found.stop()
+    try:
+        with announced(args, found) if args.announce else nullcontext():
+            end.wait(args.seconds)
+    finally:
+        found.stop()
     print(f"{found.counts['meetings']} meetings, received {found.counts['received']} changesets and "
           f"{found.counts['photos']} photos", file=sys.stderr)
     return DONE
@@ -317,11 +330,14 @@ COMMANDS = {
               "--photos": {"choices": ("own", "all", "none"), "default": "own",
                            "help": "which go: own (what the other side lacks), all (and what is lacking here), none"},
               "--peer": {"metavar": "HOST:PORT", "help": "give and take with a laptop that serves there, not with the "
-                                                          "hub"}}),
+                                                          "hub"},
+              "--nearby": {"nargs": "?", "const": "", "metavar": "ADDRESS",
+                           "help": "with all laptops that are found nearby; by the interface of this address alone"}}),
     "serve": (serve, "let other laptops of this network give and take, without a hub", (),
               {"--listen": {"default": "127.0.0.1:0", "metavar": "HOST:PORT", "help": "port 0: any (default: "
                                                                                        "127.0.0.1:0)"},
                "--json": {"action": "store_true", "help": "print the name and the address as JSON"},
+               "--announce": {"action": "store_true", "help": "let laptops nearby find this one, on that address"},
                "--seconds": {"type": float, "default": 3_600.0, "help": "end after so many (default: 3600)"}}),
     "insert": (insert, "make a row: under its key with --key, else under an id of its own", (ROW[0],),
                {"--key": {"help": "parts with / between"}, "values": {"nargs": "*", "help": "COLUMN=VALUE"}}),
@@ -400,6 +416,7 @@ def parser() -> argparse.ArgumentParser:
     vectors.add_command(commands)
     fleet.add_command(commands)
     lan_check.add_command(commands)
+    nearby_check.add_command(commands)
     photo_check.add_command(commands)
     carry_check.add_command(commands)
     return found

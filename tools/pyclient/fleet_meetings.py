@@ -22,11 +22,12 @@ REFUSED = {1, 2, 20, 21, 64, 65, 66, 69, 74, 77}  # a program says that it doesn
 class Serving:
     """A laptop that serves, for as long as the block takes; it is ended by its own process id."""
 
-    def __init__(self, laptop: Laptop):
-        self.laptop, self.address, self.said = laptop, "", ""
+    def __init__(self, laptop: Laptop, *words: str):
+        self.laptop, self.address, self.more = laptop, "", words
 
     def __enter__(self) -> "Serving":
-        command = [*self.laptop.program, "serve", "--replica", self.laptop.file, "--listen", "127.0.0.1:0", "--json"]
+        command = [*self.laptop.program, "serve", "--replica", self.laptop.file, "--listen", "127.0.0.1:0", "--json",
+                   *self.more]
         self.log = open(self.laptop.folder / f"{self.laptop.name}.serve.log", "w+b")
         self.process = subprocess.Popen(command, cwd=self.laptop.folder, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=self.log)

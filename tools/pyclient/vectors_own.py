@@ -12,6 +12,7 @@ from checker.json_form import j_changeset, normal, p_bytes, p_dot, p_hex, p_int,
 from checker.kinds_of_bundles import j_bundle, p_batch, p_list
 from checker.kinds_of_trust import p_row
 from checker.limits import Reject
+from checker.meetings import Advertisement
 from checker.messages import Run
 from checker.model import Changeset, RowItem
 from checker.runs import Header, run_hash
@@ -28,6 +29,7 @@ from pyclient.replica import Replica
 from pyclient.schema import BASE
 from pyclient.state import State
 from pyclient.trust import judged
+from pyclient.txt_record import record, strings_of
 
 
 class Failed(Exception):
@@ -198,5 +200,29 @@ def photos(contents: Contents, replica: Replica) -> int:
     return 2
 
 
+def meetings(v: dict, _: Replica) -> int:
+    """08 §8 "To be found": a TXT record as it comes out of the messages of another implementation of DNS."""
+    given = v["given"]
+    if v["when"] == "advertise":
+        said = Advertisement.by(p_hex(given["root"], 32), p_hex(given["device"], 32))
+        expect(strings_of(passed(record(said.strings()))), list(map(p_text, v["expect"]["text"])))
+        return 1
+    if v["when"] != "advertisement":
+        return 0
+    found = Advertisement.read(strings_of(passed(record(list(map(p_text, given["text"]))))))
+    expect({"forum": found and found.forum.decode(), "device": found and found.device.decode()}, v["expect"])
+    return 1
+
+
+def passed(data: bytes) -> bytes:
+    """A TXT record, written into a message and read from it."""
+    from zeroconf import DNSIncoming, DNSOutgoing, DNSText  # the only one of all vectors that needs it
+    message = DNSOutgoing(0x8400)
+    message.add_answer_at_time(DNSText("a._karvan._tcp.local.", 16, 0x8001, 120, data), 0)
+    sent, = message.packets()
+    answer, = DNSIncoming(sent).answers
+    return answer.text
+
+
 OWN = {"bodies.jsonl": bodies, "runs.jsonl": runs, "merge.jsonl": merge, "certificates.jsonl": certificates,
-       "bundles.jsonl": bundles}
+       "bundles.jsonl": bundles, "meetings.jsonl": meetings}
