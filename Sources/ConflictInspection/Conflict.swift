@@ -90,10 +90,14 @@ public struct Conflict: Sendable {
             .joined(separator: " ")
     }
 
-    /// The time of the oldest candidate, in milliseconds since 1970.
-    public var sinceMilliseconds: Int64? {
-        candidates.compactMap { $0.provenance?.time.milliseconds }.min()
+    /// Since when something stands beside what is shown: the time of the oldest candidate that isn't shown.
+    var since: HybridTime? {
+        let others = candidates.filter { !$0.isShown }.compactMap { $0.provenance?.time }
+        return others.min() ?? candidates.compactMap { $0.provenance?.time }.min()
     }
+
+    /// As above, in milliseconds since 1970.
+    public var sinceMilliseconds: Int64? { since?.milliseconds }
 }
 
 /// Why a conflict can't be shown or settled as asked. Nothing was written.

@@ -22,32 +22,60 @@ extension Conflicts {
     public func counts() throws -> ConflictCounts {
         try replica.read {
             let ruled = try openFindings()
-            let values = try valueConflicts(besides: ruled)
             let deferrals = try activeDeferrals()
             var counts = ConflictCounts()
-            for (id, conflictClass) in values.map({ ($0.id, $0.conflictClass) })
-                + ruled.map({ ($0.id, $0.finding.conflictClass) })
+            func count(_ id: @autoclosure () throws -> Digest, _ conflictClass: ConflictClass)
+                throws
             {
                 if conflictClass == .decision { counts.toDecide += 1 } else { counts.toNote += 1 }
-                if deferrals[.blob(id.bytes)] != nil { counts.deferred += 1 }
+                if !deferrals.isEmpty, deferrals[.blob(try id().bytes)] != nil {
+                    counts.deferred += 1
+                }
             }
+            for place in try valueConflicts(besides: ruled) {
+                // Most say so themselves; of the others the row is read.
+                if deferrals.isEmpty, let greatest = greatestClass(of: place),
+                    greatest < .decision || !mayBeTolerated(place)
+                {
+                    if greatest > .silent {
+                        if greatest == .decision {
+                            counts.toDecide += 1
+                        } else {
+                            counts.toNote += 1
+                        }
+                    }
+                } else if let found = try found(at: place) {
+                    try count(found.id, found.conflictClass)
+                }
+            }
+            for finding in ruled { try count(finding.id, finding.finding.conflictClass) }
             return counts
         }
     }
 
-    func withDeferrals(_ conflicts: [Conflict]) throws -> [Conflict] {
-        let deferrals = try activeDeferrals()
-        guard !deferrals.isEmpty else { return conflicts }
-        return conflicts.map { conflict in
-            var conflict = conflict
-            conflict.deferral = deferrals[.blob(conflict.id.bytes)]
-            return conflict
-        }
+    /// The class of what is found there at most; `nil` for what this build doesn't know.
+    func greatestClass(of place: OpenConflict) -> ConflictClass? {
+        guard let table = replica.schema.table(id: place.table) else { return nil }
+        return place.column == CellKey.life.column
+            ? .decision : table.column(id: place.column)?.conflictClass
+    }
+
+    /// Whether values there may lie so close together that nobody has to decide.
+    func mayBeTolerated(_ place: OpenConflict) -> Bool {
+        let column = replica.schema.table(id: place.table)?.column(id: place.column)
+        if case .earliest? = column?.policy { return true }
+        return false
+    }
+
+    func withDeferral(_ conflict: Conflict) throws -> Conflict {
+        var conflict = conflict
+        conflict.deferral = try activeDeferrals()[.blob(conflict.id.bytes)]
+        return conflict
     }
 
     /// By the conflict's id. Whether one has run out is told by this laptop's clock: it changes
     /// what is listed, and nothing that merges.
-    private func activeDeferrals() throws -> [Value: Deferral] {
+    func activeDeferrals() throws -> [Value: Deferral] {
         let now = replica.environment.wallMilliseconds()
         var deferrals: [Value: Deferral] = [:]
         for row in try replica.query("SELECT conflict, until, reason, deferred_by FROM deferral") {

@@ -17,66 +17,93 @@ public struct Conflicts {
 
     /// All open conflicts, those put off among them: the ones that need a decision first, then the
     /// oldest first.
-    public func open() throws -> [Conflict] {
-        try replica.read {
-            let ruled = try openFindings()
-            let values = try valueConflicts(besides: ruled)
-            return try withDeferrals(values + ruled.map(conflict(of:)))
-        }.sorted { a, b in
-            if a.conflictClass != b.conflictClass { return a.conflictClass > b.conflictClass }
-            let (since, other) = (a.sinceMilliseconds ?? 0, b.sinceMilliseconds ?? 0)
-            return since != other ? since < other : a.id.bytes.lexicographicallyPrecedes(b.id.bytes)
-        }
-    }
-
-    /// Decisions that differ are told once: as the rule's conflict, while the rule finds its facts.
-    func valueConflicts(besides ruled: [RuledFinding]) throws -> [Conflict] {
-        let told = Set(ruled.map(\.ruling))
-        return try replica.openConflicts().filter {
-            $0.table != Forum.ruling.id || !told.contains($0.row)
-        }.compactMap(conflict(at:))
-    }
+    public func open() throws -> [Conflict] { try page().conflicts }
 
     /// The open conflict whose id starts with `id`.
     public func conflict(_ id: String) throws -> Conflict {
         guard id.count >= 4 else {
             throw ConflictError.invalid("give at least four digits of the conflict's id")
         }
-        let found = try open().filter { $0.id.description.hasPrefix(id.lowercased()) }
-        guard found.count < 2 else { throw ConflictError.ambiguous(id) }
-        guard let conflict = found.first else { throw ConflictError.stale(id) }
-        return conflict
+        let start = id.lowercased()
+        return try replica.read {
+            let ruled = try openFindings()
+            let values = try valueConflicts(besides: ruled).compactMap(found(at:)).filter {
+                $0.id.description.hasPrefix(start)
+            }
+            let records = ruled.filter { $0.id.description.hasPrefix(start) }
+            guard values.count + records.count < 2 else { throw ConflictError.ambiguous(id) }
+            if let value = values.first { return try withDeferral(try conflict(of: value)) }
+            guard let record = records.first else { throw ConflictError.stale(id) }
+            return try withDeferral(try conflict(of: record))
+        }
+    }
+
+    /// Decisions that differ are told once: as the rule's conflict, while the rule finds its facts.
+    func valueConflicts(besides ruled: [RuledFinding]) throws -> [OpenConflict] {
+        let told = Set(ruled.map(\.ruling))
+        return try replica.openConflicts().filter {
+            $0.table != Forum.ruling.id || !told.contains($0.row)
+        }
     }
 
     func conflict(at place: OpenConflict) throws -> Conflict? {
+        try found(at: place).map(conflict(of:))
+    }
+
+    /// What the state has there; `nil` for what is no conflict, or none that is worth telling.
+    func found(at place: OpenConflict) throws -> FoundConflict? {
         guard let table = replica.schema.table(id: place.table) else { return nil }
         let state = try replica.state(place.table, place.row)
-        guard place.column != CellKey.life.column else {
-            return try lifeConflict(table, place, state)
-        }
+        guard place.column != CellKey.life.column else { return Self.life(table, place, state) }
         guard let column = table.column(id: place.column), column.conflictClass > .silent else {
             return nil
         }
-        return try registerConflict(table, column, place, state)
+        let fold = RegisterFold(state[CellKey(column.id)], policy: column.policy)
+        guard fold.isConflict else { return nil }
+        return FoundConflict(
+            id: Self.id(place, fold.candidates.map(\.dot)), place: place, table: table,
+            conflictClass: fold.isWithinTolerance
+                ? min(.notice, column.conflictClass) : column.conflictClass,
+            kind: .register(column, fold))
+    }
+
+    private static func life(
+        _ table: Table, _ place: OpenConflict, _ state: RowState
+    ) -> FoundConflict? {
+        let life = LifeFold(state)
+        guard life.isConflict else { return nil }
+        let edits = life.uncovered.compactMap { uncovered in
+            state[uncovered.cell].live.first { $0.dot == uncovered.dot }.map {
+                (uncovered.cell, $0)
+            }
+        }
+        let ops = (life.deletes.map { (CellKey.life, $0) } + edits).sorted { $0.1.yields(to: $1.1) }
+        return FoundConflict(
+            id: id(place, ops.map(\.1.dot)), place: place, table: table, conflictClass: .decision,
+            kind: .life(ops))
+    }
+
+    /// With who wrote what, when, and what each had been shown: the log is asked for each.
+    func conflict(of found: FoundConflict) throws -> Conflict {
+        switch found.kind {
+        case .register(let column, let fold): try registerConflict(found, column, fold)
+        case .life(let ops): try lifeConflict(found, ops)
+        }
     }
 
     private func registerConflict(
-        _ table: Table, _ column: Column, _ place: OpenConflict, _ state: RowState
-    ) throws -> Conflict? {
-        let key = CellKey(column.id)
-        let fold = RegisterFold(state[key], policy: column.policy)
-        guard fold.isConflict else { return nil }
+        _ found: FoundConflict, _ column: Column, _ fold: RegisterFold
+    ) throws -> Conflict {
+        let (place, key) = (found.place, CellKey(column.id))
         let candidates = try fold.candidates.sorted { $0.yields(to: $1) }.enumerated().map {
             try candidate($1, label: $0, place, key, isShown: $1.dot == fold.shown?.dot) { value in
                 try records.text(of: value, in: column)
             }
         }
         return Conflict(
-            id: Self.id(place, fold.candidates.map(\.dot)),
-            subject: try subject(table, place.row, column),
-            conflictClass: fold.isWithinTolerance
-                ? min(.notice, column.conflictClass) : column.conflictClass,
-            candidates: candidates, shown: candidates.first(where: \.isShown)?.text ?? "",
+            id: found.id, subject: try subject(found.table, place.row, column),
+            conflictClass: found.conflictClass, candidates: candidates,
+            shown: candidates.first(where: \.isShown)?.text ?? "",
             isWithinTolerance: fold.isWithinTolerance,
             explanation: explain(fold, column, candidates))
     }
@@ -126,28 +153,21 @@ public struct Conflicts {
     }
 
     private func lifeConflict(
-        _ table: Table, _ place: OpenConflict, _ state: RowState
-    ) throws -> Conflict? {
-        let life = LifeFold(state)
-        guard life.isConflict else { return nil }
-        let edits = life.uncovered.compactMap { uncovered in
-            state[uncovered.cell].live.first { $0.dot == uncovered.dot }.map {
-                (uncovered.cell, $0)
-            }
-        }
-        let ops = (life.deletes.map { (CellKey.life, $0) } + edits).sorted { $0.1.yields(to: $1.1) }
+        _ found: FoundConflict, _ ops: [(cell: CellKey, op: LiveOp)]
+    ) throws -> Conflict {
+        let (table, place) = (found.table, found.place)
         let candidates = try ops.enumerated().map { index, entry in
-            let column = table.column(id: entry.0.column)
-            return try candidate(entry.1, label: index, place, entry.0, isShown: entry.0 != .life) {
-                value in
+            let column = table.column(id: entry.cell.column)
+            return try candidate(
+                entry.op, label: index, place, entry.cell, isShown: entry.cell != .life
+            ) { value in
                 guard let column else { return "" }
                 return "\(column.name) = \(try records.text(of: value, in: column))"
             }
         }
         return Conflict(
-            id: Self.id(place, ops.map(\.1.dot)),
-            subject: try subject(table, place.row, nil), conflictClass: .decision,
-            candidates: candidates, shown: "kept",
+            id: found.id, subject: try subject(table, place.row, nil),
+            conflictClass: found.conflictClass, candidates: candidates, shown: "kept",
             explanation: "Someone deleted this record; someone else, who had not seen that, "
                 + "changed it. It stays until one of them is chosen.")
     }
@@ -201,6 +221,21 @@ public struct Conflicts {
         }
         return Digest(.conflict, encoder.bytes)
     }
+}
+
+/// A conflict as the state has it, before anybody asks who wrote what.
+struct FoundConflict {
+    enum Kind {
+        case register(Column, RegisterFold)
+        /// Deletes, and what was written beside them, in the order of their times.
+        case life([(cell: CellKey, op: LiveOp)])
+    }
+
+    var id: Digest
+    var place: OpenConflict
+    var table: Table
+    var conflictClass: ConflictClass
+    var kind: Kind
 }
 
 extension Operation {

@@ -34,6 +34,29 @@ extension Replica {
         }
     }
 
+    /// As ``openConflicts()``, each with the time of the oldest value that lives there beside the one that is shown.
+    public func openConflictsWithTimes() throws(StoreError) -> [(OpenConflict, since: HybridTime)] {
+        let statement = try connection.statement(
+            """
+            SELECT tbl, id, col, min(hlc) FROM sy_live WHERE open = 1
+            GROUP BY tbl, id, col ORDER BY tbl, id, col
+            """)
+        defer { statement.reset() }
+        var found: [(OpenConflict, since: HybridTime)] = []
+        while try statement.step() {
+            guard let table = UInt32(exactly: statement.integer(0)),
+                let id = statement.identifier(1),
+                let column = UInt32(exactly: statement.integer(2))
+            else { throw rows.damaged("the conflict index") }
+            found.append(
+                (
+                    OpenConflict(table: table, row: RowID(id), column: column),
+                    HybridTime(rawValue: UInt64(bitPattern: statement.integer(3)))
+                ))
+        }
+        return found
+    }
+
     /// The rows of a query over the users' tables and views.
     public func query(_ sql: String, _ values: Value...) throws(StoreError) -> [[Value]] {
         let statement = try connection.statement(sql)

@@ -22,59 +22,123 @@ struct ConflictsCommand: ParsableCommand {
 struct ConflictsList: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "List open conflicts.",
+        abstract: "List open conflicts, those that need a decision first, then the oldest first.",
         discussion: """
-            With --open, ends with 20 while a conflict needs a person's decision: one that was put \
-            off still does.
+            Examples: karvan conflicts list --item V12 --class 2
+                      karvan conflicts list --by Leyla --older 2h
+
+            Of several filters all hold. With --open, ends with 20 while a conflict that they let through needs a \
+            person's decision: one that was put off still does.
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var filter: ConflictFilterOptions
     @Flag(help: "End with 20 while there are conflicts of class 2.")
     var open = false
     @Flag(help: "Also those that were put off.")
     var all = false
-    @Option(name: .customLong("class"), help: "Only this class: 1 to note, 2 to decide.")
-    var conflictClass: Int?
+    @Option(help: "How many at most; 0 for all. Without it 50, and all with --json.")
+    var limit: Int?
 
     func validate() throws {
-        guard conflictClass.map((1...2).contains) ?? true else {
-            throw ValidationError("--class takes 1 or 2.")
+        guard limit.map({ $0 >= 0 }) ?? true else {
+            throw ValidationError("--limit takes 0 or more.")
         }
     }
 
     func run() throws {
         let replica = try common.open("conflicts list")
         defer { replica.close() }
-        let open = try Conflicts(replica).open().filter {
-            conflictClass == nil || $0.conflictClass.rawValue == conflictClass
-        }
-        let listed = all ? open : open.filter { $0.deferral == nil }
-        let deferredCount = open.count { $0.deferral != nil }
+        let wanted = limit ?? (common.json ? 0 : 50)
+        let page = try Conflicts(replica).page(
+            try filter.filter(in: Records(replica)), limit: wanted == 0 ? nil : wanted,
+            includesDeferred: all)
         try common.print(
-            text(listed, deferredCount),
+            text(page),
             .object([
-                ("conflicts", .array(listed.map(\.json))),
-                ("deferred", .integer(Int64(deferredCount))),
+                ("conflicts", .array(page.conflicts.map(\.json))),
+                ("deferred", .integer(Int64(page.deferredCount))), ("more", .bool(page.hasMore)),
             ]))
-        if self.open, open.contains(where: { $0.conflictClass == .decision }) {
+        if self.open, page.needsDecision {
             throw ExitCode(ExitStatus.openConflicts.rawValue)
         }
     }
 
-    private func text(_ conflicts: [Conflict], _ deferredCount: Int) -> String {
+    private func text(_ page: ConflictPage) -> String {
         var output = TextTable(["id", "class", "what", "shown", "others"])
-        for conflict in conflicts {
+        for conflict in page.conflicts {
             output.add([
                 conflict.shortID, "\(conflict.conflictClass.rawValue)", conflict.subjectText,
                 conflict.shownSummary, conflict.others,
             ])
         }
-        var lines = conflicts.isEmpty ? ["No open conflicts."] : output.lines
-        if deferredCount > 0, !all {
-            if conflicts.isEmpty { lines = [] }
-            lines.append("\(deferredCount) deferred; --all lists them too.")
+        var lines = page.conflicts.isEmpty ? ["No open conflicts."] : output.lines
+        if page.hasMore {
+            lines.append(
+                "\(page.conflicts.count) are listed, and there are more (\(page.openCount) open in all): --limit N lists "
+                    + "more, and --item, --delegation, --by and others narrow it down.")
+        }
+        if page.deferredCount > 0, !all {
+            if page.conflicts.isEmpty { lines = [] }
+            lines.append("\(page.deferredCount) deferred; --all lists them too.")
         }
         return lines.joined(separator: "\n")
+    }
+}
+
+/// Which conflicts a command is about.
+struct ConflictFilterOptions: ParsableArguments {
+    @Option(name: .customLong("class"), help: "Only this class: 1 to note, 2 to decide.")
+    var conflictClass: Int?
+    @Option(help: "Only of records of this kind: visit, attendance, person, tally, …")
+    var table: String?
+    @Option(help: "Only about this column, or found by this rule.")
+    var column: String?
+    @Option(help: "Only what belongs to this item.")
+    var item: String?
+    @Option(help: "Only what belongs to this delegation.")
+    var delegation: String?
+    @Option(help: "Only where this laptop wrote one of the values.")
+    var device: String?
+    @Option(help: "Only where this person recorded one of the values.")
+    var by: String?
+    @Option(
+        help:
+            "Only those open for longer than this, by the oldest value that isn't shown: 90m, 2h, 3d."
+    )
+    var older: String?
+
+    func validate() throws {
+        guard conflictClass.map((1...2).contains) ?? true else {
+            throw ValidationError("--class takes 1 or 2.")
+        }
+        guard older.map({ Self.milliseconds($0) != nil }) ?? true else {
+            throw ValidationError("--older takes a number and m, h or d, such as 90m, 2h or 3d.")
+        }
+    }
+
+    func filter(in records: Records) throws -> ConflictFilter {
+        var filter = ConflictFilter()
+        filter.conflictClass = conflictClass.flatMap { ConflictClass(rawValue: $0) }
+        filter.kind = table
+        filter.column = column
+        filter.item = try item.map { try records.row(in: Forum.item, $0) }
+        filter.delegation = try delegation.map { try records.row(in: Forum.delegation, $0) }
+        filter.device = device
+        filter.person = by
+        if let age = older.flatMap(Self.milliseconds) {
+            filter.beforeMilliseconds = records.replica.environment.wallMilliseconds() - age
+        }
+        return filter
+    }
+
+    /// `90m`, `2h`, `3d`; `nil` for anything else.
+    private static func milliseconds(_ text: String) -> Int64? {
+        let units: [Character: Int64] = ["m": 60_000, "h": 3_600_000, "d": 86_400_000]
+        guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()),
+            (0...100_000).contains(count)
+        else { return nil }
+        return count * unit
     }
 }
 

@@ -79,7 +79,7 @@ import Testing
             "verify",
             members: "runs changes rows state_hash lost_commits missing_end problems"),
         Printed("verify", "--state-hash", members: "state_hash"),
-        Printed("conflicts", "list", members: "conflicts deferred"),
+        Printed("conflicts", "list", members: "conflicts deferred more"),
         Printed("conflicts", "log", members: "decisions"),
         Printed(
             "sync",
@@ -199,7 +199,7 @@ import Testing
         try forum.must("L2", "visit", "V12", "KZ", "--arrived", "10:25", "--as", "Murad")
         for laptop in ["L1", "L2", "L1"] { try forum.must(laptop, "sync") }
         let listed = try expect(
-            Printed("conflicts", "list", "--open", members: "conflicts deferred"), in: forum,
+            Printed("conflicts", "list", "--open", members: "conflicts deferred more"), in: forum,
             ends: 20)
         let conflicts = try #require(listed["conflicts"] as? [[String: Any]])
         let id = try #require(conflicts.first?["id"] as? String)

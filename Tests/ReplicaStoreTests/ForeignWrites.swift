@@ -94,6 +94,37 @@ import Testing
         #expect(try a.stateHash() == b.stateHash())
     }
 
+    @Test func `many rows of many runs are taken in, whatever order they lie in`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        for run in 0..<24 {
+            try a.write { transaction in
+                for number in 0..<4 {
+                    try transaction.upsert(
+                        Sample.person, key: [.text("P\(run)-\(number)")],
+                        [(Sample.column("name"), .text("old"))])
+                }
+            }
+            try a.seal()
+        }
+        a.close()
+        try bench.shell(
+            "a",
+            """
+            UPDATE person SET name = 'new ' || badge WHERE badge NOT LIKE '%-3';
+            DELETE FROM person WHERE badge LIKE 'P7-%';
+            INSERT INTO person(id, badge, name) VALUES(randomblob(16), 'N1', 'made');
+            """)
+        let again = try settle(bench)
+        let names = try again.query("SELECT badge, name FROM person")
+        #expect(names.count == 24 * 4 - 4 + 1)
+        for row in names {
+            guard case .text(let badge) = row[0] else { continue }
+            let wanted = badge == "N1" ? "made" : badge.hasSuffix("-3") ? "old" : "new \(badge)"
+            #expect(row[1] == .text(wanted), "\(badge)")
+        }
+    }
+
     @Test func `a set that names an element twice holds it once`() throws {
         let bench = try Bench()
         _ = try prepare(bench)
