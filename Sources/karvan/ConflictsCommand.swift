@@ -72,7 +72,11 @@ struct ConflictsList: ParsableCommand {
                 conflict.shownSummary, conflict.others,
             ])
         }
-        var lines = page.conflicts.isEmpty ? ["No open conflicts."] : output.lines
+        // Where nothing was put off, a filter has kept them out.
+        let none =
+            page.openCount > 0 && page.deferredCount == 0
+            ? "No such conflicts are open; \(page.openCount) others are." : "No open conflicts."
+        var lines = page.conflicts.isEmpty ? [none] : output.lines
         if page.hasMore {
             lines.append(
                 "\(page.conflicts.count) are listed, and there are more (\(page.openCount) open in all): --limit N lists "
