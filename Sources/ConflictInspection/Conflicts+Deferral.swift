@@ -24,31 +24,27 @@ extension Conflicts {
             let ruled = try openFindings()
             let deferrals = try activeDeferrals()
             var counts = ConflictCounts()
-            func count(_ id: @autoclosure () throws -> Digest, _ conflictClass: ConflictClass)
-                throws
-            {
-                if conflictClass == .decision { counts.toDecide += 1 } else { counts.toNote += 1 }
-                if !deferrals.isEmpty, deferrals[.blob(try id().bytes)] != nil {
-                    counts.deferred += 1
+            func count(_ conflictClass: ConflictClass) {
+                switch conflictClass {
+                case .decision: counts.toDecide += 1
+                case .notice: counts.toNote += 1
+                case .silent: break
                 }
             }
+            func isDeferred(_ id: Digest) -> Bool { deferrals[.blob(id.bytes)] != nil }
             for place in try valueConflicts(besides: ruled) {
                 // Most say so themselves; of the others the row is read.
-                if deferrals.isEmpty, let greatest = greatestClass(of: place),
-                    greatest < .decision || !mayBeTolerated(place)
-                {
-                    if greatest > .silent {
-                        if greatest == .decision {
-                            counts.toDecide += 1
-                        } else {
-                            counts.toNote += 1
-                        }
-                    }
+                if deferrals.isEmpty, !mayBeTolerated(place) {
+                    count(greatestClass(of: place) ?? .silent)
                 } else if let found = try found(at: place) {
-                    try count(found.id, found.conflictClass)
+                    count(found.conflictClass)
+                    if isDeferred(found.id) { counts.deferred += 1 }
                 }
             }
-            for finding in ruled { try count(finding.id, finding.finding.conflictClass) }
+            for finding in ruled {
+                count(finding.finding.conflictClass)
+                if isDeferred(finding.id) { counts.deferred += 1 }
+            }
             return counts
         }
     }

@@ -43,12 +43,15 @@ public struct ConflictPage: Sendable {
 
 extension Conflicts {
     /// What waits to be looked at, in its order.
-    private struct Waiting {
+    private struct Waiting: Comparable {
         var since: UInt64
         /// Its place among all.
         var index: Int
         var conflictClass: ConflictClass
         var source: Source
+
+        static func < (a: Self, b: Self) -> Bool { (a.since, a.index) < (b.since, b.index) }
+        static func == (a: Self, b: Self) -> Bool { a.index == b.index }
     }
 
     private enum Source {
@@ -69,7 +72,8 @@ extension Conflicts {
         try replica.read {
             let deferrals = try activeDeferrals()
             var page = ConflictPage()
-            var (decisions, notices) = try waiting()
+            let (decisions, toNote) = try waiting()
+            var notices = toNote
             page.openCount = decisions.count + notices.count
             if !deferrals.isEmpty {
                 page.deferredCount = try deferred(
@@ -99,9 +103,8 @@ extension Conflicts {
                     return page
                 }
             }
-            decisions = []
             guard filter.conflictClass != .decision else { return page }
-            for next in notices.sorted(by: { ($0.since, $0.index) < ($1.since, $1.index) })
+            for next in notices.sorted()
             where try mayPass(next, filter) {
                 guard let conflict = try conflict(of: next, filter) else { continue }
                 guard try tell(conflict) else { return page }
@@ -131,7 +134,7 @@ extension Conflicts {
                     conflictClass: conflict.conflictClass,
                     source: .conflict(conflict)))
         }
-        waiting.sort { ($0.since, $0.index) < ($1.since, $1.index) }
+        waiting.sort()
         return (
             waiting.filter { $0.conflictClass == .decision },
             waiting.filter { $0.conflictClass < .decision }

@@ -326,12 +326,14 @@ extension Replica {
             .integer(Int64(seq))) == .blob(hash.bytes)
     }
 
-    /// Whether what others depend on is not here, and may still come. What lies behind an end, or beside the way to it,
-    /// never comes: all that is kept is enough.
+    /// Whether what others depend on is not here, and may still come.
     package func lacks(_ dependency: Dependency) throws(StoreError) -> Bool {
-        if try isHeld(dependency) { return false }
-        let family = rows.streams.family(dependency.stream)
-        return family.isEmpty
+        try isHeld(dependency) ? false : mayCome(rows.streams.family(dependency.stream))
+    }
+
+    /// What lies behind an end, or beside the way to it, never comes: all that is kept is enough.
+    private func mayCome(_ family: [StreamRecord]) -> Bool {
+        family.isEmpty
             || family.contains { record in
                 record.end.map { record.sealed < $0.lastSeq } ?? true
             }
@@ -350,7 +352,7 @@ extension Replica {
             throw Refusal(.poison, "it depends on changes of another scope than its own")
         }
         if try isHeld(dependency) { return }
-        guard try !lacks(dependency) else {
+        guard !mayCome(family) else {
             throw Refusal(
                 .gap, "it depends on \(dependency.stream):\(dependency.seq), which is not here")
         }
