@@ -2,6 +2,7 @@ public import Causality
 public import Merge
 public import RecordSchema
 public import Recording
+internal import ReplicaStore
 public import SyncProtocol
 
 /// One of several values between which a person decides.
@@ -90,6 +91,13 @@ public struct Conflict: Sendable {
             .joined(separator: " ")
     }
 
+    /// Where values stand; of a rule's finding the record that it is told by.
+    var place: OpenConflict {
+        OpenConflict(
+            table: subject.table.id, row: subject.row,
+            column: subject.column?.id ?? CellKey.life.column)
+    }
+
     /// Since when something stands beside what is shown: the time of the oldest candidate that isn't shown.
     var since: HybridTime? {
         let others = candidates.filter { !$0.isShown }.compactMap { $0.provenance?.time }
@@ -104,6 +112,8 @@ public struct Conflict: Sendable {
 public enum ConflictError: Error, Sendable {
     /// No open conflict has this id: it was settled, or its values have changed.
     case stale(String)
+    /// As many conflicts would be settled by now, and others than those that were told.
+    case changed(Int)
     /// The start of an id that fits several.
     case ambiguous(String)
     /// A decision that lives no more: it was taken back, or someone has decided or edited since.
@@ -115,6 +125,9 @@ public enum ConflictError: Error, Sendable {
         case .stale(let id):
             "there is no open conflict \(id): it was settled, or someone changed a value since it "
                 + "was shown. Nothing was written; look again with `karvan conflicts list --open`"
+        case .changed(let count):
+            "what is open has changed since that was told: \(count) would be settled now. Nothing was "
+                + "written; look again with --dry-run"
         case .undone(let id):
             "decision \(id) no longer stands: someone has taken it back, decided or edited since. "
                 + "Nothing was written; look at `karvan conflicts log`"

@@ -39,6 +39,18 @@ public struct DecisionEntry: Sendable {
         var column: UInt32
     }
 
+    /// - Parameter dot: the changeset that holds it.
+    static func id(_ dot: Dot, _ place: Place) -> Digest {
+        var encoder = CBOREncoder()
+        encoder.array(5)
+        encoder.blob(dot.stream.identifier.bytes)
+        encoder.unsigned(dot.seq)
+        encoder.unsigned(UInt64(place.table))
+        encoder.blob(place.row.identifier.bytes)
+        encoder.unsigned(UInt64(place.column))
+        return Digest(.decision, encoder.bytes)
+    }
+
     public var dot: Dot { provenance.dot }
     /// The first eight digits: what people type.
     public var shortID: String { String(id.description.prefix(8)) }
@@ -158,14 +170,5 @@ private struct LoggedDecision {
 
     var order: (HybridTime, Dot, UInt32) { (changeset.time, changeset.dot, place.column) }
 
-    var id: Digest {
-        var encoder = CBOREncoder()
-        encoder.array(5)
-        encoder.blob(changeset.dot.stream.identifier.bytes)
-        encoder.unsigned(changeset.dot.seq)
-        encoder.unsigned(UInt64(place.table))
-        encoder.blob(place.row.identifier.bytes)
-        encoder.unsigned(UInt64(place.column))
-        return Digest(.decision, encoder.bytes)
-    }
+    var id: Digest { DecisionEntry.id(changeset.dot, place) }
 }

@@ -19,12 +19,14 @@ public struct ConflictFilter: Hashable, Sendable {
     /// One of the candidates was written on it, or by this person.
     public var device: String?
     public var person: String?
+    /// Of these records alone; `nil` for all.
+    public var rows: Set<RowID>?
     /// Something stands beside what is shown since then at least, in milliseconds since 1970.
     public var beforeMilliseconds: Int64?
 
     public init() {}
 
-    fileprivate var asksForCandidates: Bool { device != nil || person != nil }
+    var asksForCandidates: Bool { device != nil || person != nil }
     fileprivate var asksForPlace: Bool { item != nil || delegation != nil }
 }
 
@@ -42,16 +44,30 @@ public struct ConflictPage: Sendable {
 }
 
 extension Conflicts {
-    /// What waits to be looked at, in its order.
+    /// What waits to be looked at, in its order. Small, for there may be very many.
     private struct Waiting: Comparable {
         var since: UInt64
         /// Its place among all.
         var index: Int
         var conflictClass: ConflictClass
-        var source: Source
 
         static func < (a: Self, b: Self) -> Bool { (a.since, a.index) < (b.since, b.index) }
         static func == (a: Self, b: Self) -> Bool { a.index == b.index }
+    }
+
+    /// All that is open.
+    private struct WaitingList {
+        /// Cells, and after them what rules found.
+        var places: [OpenConflict] = []
+        var ruled: [Conflict] = []
+        /// By what each may need at most, the oldest first.
+        var decisions: [Waiting] = []
+        var notices: [Waiting] = []
+
+        subscript(waiting: Waiting) -> Source {
+            waiting.index < places.count
+                ? .cell(places[waiting.index]) : .conflict(ruled[waiting.index - places.count])
+        }
     }
 
     private enum Source {
@@ -72,12 +88,10 @@ extension Conflicts {
         try replica.read {
             let deferrals = try activeDeferrals()
             var page = ConflictPage()
-            let (decisions, toNote) = try waiting()
-            var notices = toNote
-            page.openCount = decisions.count + notices.count
+            let waiting = try waiting()
+            page.openCount = waiting.decisions.count + waiting.notices.count
             if !deferrals.isEmpty {
-                page.deferredCount = try deferred(
-                    among: decisions + notices, filter, deferrals)
+                page.deferredCount = try deferred(among: waiting, filter, deferrals)
             }
             /// - Returns: whether there is room for another one.
             func tell(_ conflict: Conflict) throws -> Bool {
@@ -93,61 +107,66 @@ extension Conflicts {
                 page.conflicts.append(conflict)
                 return true
             }
-            for var next in decisions where try mayPass(next, filter) {
-                guard let conflict = try conflict(of: next, filter) else { continue }
+            // Within what their column tolerates: they come among the others.
+            var tolerated: [Int: Conflict] = [:]
+            var notices = waiting.notices
+            for next in waiting.decisions where try mayPass(next, waiting[next], filter) {
+                guard let conflict = try conflict(of: waiting[next], filter) else { continue }
                 if conflict.conflictClass < .decision {
-                    // Within what its column tolerates: it comes among the others.
-                    next.source = .conflict(conflict)
+                    tolerated[next.index] = conflict
                     notices.append(next)
                 } else if try !tell(conflict) {
                     return page
                 }
             }
             guard filter.conflictClass != .decision else { return page }
-            for next in notices.sorted()
-            where try mayPass(next, filter) {
-                guard let conflict = try conflict(of: next, filter) else { continue }
+            if !tolerated.isEmpty { notices.sort() }
+            for next in notices where try mayPass(next, waiting[next], filter) {
+                guard
+                    let conflict = try tolerated[next.index]
+                        ?? conflict(of: waiting[next], filter)
+                else { continue }
                 guard try tell(conflict) else { return page }
             }
             return page
         }
     }
 
-    /// All that is open by what it may need at most, the oldest first.
-    private func waiting() throws -> (decisions: [Waiting], notices: [Waiting]) {
-        let ruled = try openFindings()
-        let told = Set(ruled.map(\.ruling))
-        var waiting: [Waiting] = []
+    private func waiting() throws -> WaitingList {
+        let findings = try openFindings()
+        let told = Set(findings.map(\.ruling))
+        var list = WaitingList()
+        func add(_ since: UInt64, _ index: Int, _ conflictClass: ConflictClass) {
+            let next = Waiting(since: since, index: index, conflictClass: conflictClass)
+            if conflictClass == .decision {
+                list.decisions.append(next)
+            } else {
+                list.notices.append(next)
+            }
+        }
         for (place, since) in try replica.openConflictsWithTimes()
         where place.table != Forum.ruling.id || !told.contains(place.row) {
             guard let greatest = greatestClass(of: place), greatest > .silent else { continue }
-            waiting.append(
-                Waiting(
-                    since: since.rawValue, index: waiting.count, conflictClass: greatest,
-                    source: .cell(place)))
+            add(since.rawValue, list.places.count, greatest)
+            list.places.append(place)
         }
-        for finding in ruled {
-            let conflict = try conflict(of: finding)
-            waiting.append(
-                Waiting(
-                    since: conflict.since?.rawValue ?? 0, index: waiting.count,
-                    conflictClass: conflict.conflictClass,
-                    source: .conflict(conflict)))
+        list.ruled = try findings.map(conflict(of:))
+        for (index, conflict) in list.ruled.enumerated() {
+            add(
+                conflict.since?.rawValue ?? 0, list.places.count + index, conflict.conflictClass)
         }
-        waiting.sort()
-        return (
-            waiting.filter { $0.conflictClass == .decision },
-            waiting.filter { $0.conflictClass < .decision }
-        )
+        list.decisions.sort()
+        list.notices.sort()
+        return list
     }
 
     /// How many were put off: only what somebody has put off is looked at.
     private func deferred(
-        among waiting: [Waiting], _ filter: ConflictFilter, _ deferrals: [Value: Deferral]
+        among waiting: WaitingList, _ filter: ConflictFilter, _ deferrals: [Value: Deferral]
     ) throws -> Int {
         let subjects = Set(try replica.query("SELECT subject_table, subject FROM deferral"))
-        return try waiting.count { waiting in
-            switch waiting.source {
+        return try (waiting.decisions + waiting.notices).count { next in
+            switch waiting[next] {
             case .conflict(let conflict):
                 return try deferrals[.blob(conflict.id.bytes)] != nil
                     && lets(conflict, through: filter)
@@ -158,25 +177,27 @@ extension Conflicts {
                 guard subjects.contains(subject), let found = try found(at: place),
                     deferrals[.blob(found.id.bytes)] != nil
                 else { return false }
-                return try mayPass(waiting, filter)
+                return try mayPass(next, .cell(place), filter)
                     && lets(try conflict(of: found), through: filter)
             }
         }
     }
 
     /// Whether it is worth a look into the row, or the log.
-    private func mayPass(_ waiting: Waiting, _ filter: ConflictFilter) throws -> Bool {
+    private func mayPass(
+        _ waiting: Waiting, _ source: Source, _ filter: ConflictFilter
+    ) throws -> Bool {
         if let before = filter.beforeMilliseconds, Int64(waiting.since >> 16) > before {
             return false
         }
-        guard case .cell(let place) = waiting.source,
-            let table = replica.schema.table(id: place.table)
+        guard case .cell(let place) = source, let table = replica.schema.table(id: place.table)
         else { return true }
         if filter.conflictClass == .notice, waiting.conflictClass == .decision,
             !mayBeTolerated(place)
         {
             return false
         }
+        if let rows = filter.rows, !rows.contains(place.row) { return false }
         if let kind = filter.kind, try records.subject(table, place.row).kind != kind {
             return false
         }
@@ -185,8 +206,8 @@ extension Conflicts {
         return try !filter.asksForPlace || isIn(filter, table, place.row)
     }
 
-    private func conflict(of waiting: Waiting, _ filter: ConflictFilter) throws -> Conflict? {
-        switch waiting.source {
+    private func conflict(of source: Source, _ filter: ConflictFilter) throws -> Conflict? {
+        switch source {
         case .conflict(let conflict): return conflict
         case .cell(let place):
             guard let found = try found(at: place) else { return nil }
@@ -202,6 +223,7 @@ extension Conflicts {
         if let name = filter.column, name != (conflict.rule ?? subject.column?.name) {
             return false
         }
+        if let rows = filter.rows, !rows.contains(subject.row) { return false }
         if filter.asksForPlace, try !isIn(filter, subject.table, subject.row) { return false }
         guard filter.asksForCandidates else { return true }
         return conflict.candidates.contains { candidate in

@@ -36,9 +36,7 @@ extension Conflicts {
         _ id: String, _ decision: Decision, reason: String, author: String, isDryRun: Bool = false
     ) throws -> Settlement {
         let shown = try conflict(id)
-        guard !reason.isEmpty || shown.conflictClass < .decision else {
-            throw ConflictError.invalid("say why, with --reason TEXT: others will want to know")
-        }
+        try requireReason(reason, for: [shown])
         let (choice, text) = try choose(decision, in: shown)
         var settlement = Settlement(conflict: shown, text: text, receipt: WriteReceipt())
         if case .rule(_, let choice) = choice { settlement.effect = choice.effect }
@@ -52,6 +50,13 @@ extension Conflicts {
         return settlement
     }
 
+    func requireReason(_ reason: String, for conflicts: [Conflict]) throws(ConflictError) {
+        guard reason.isEmpty, conflicts.contains(where: { $0.conflictClass == .decision }) else {
+            return
+        }
+        throw .invalid("say why, with --reason TEXT: others will want to know")
+    }
+
     /// Under the lock: another process may have written since the conflict was read.
     func requireOpen(_ shown: Conflict, as id: String) throws {
         let isOpen: Bool
@@ -60,11 +65,7 @@ extension Conflicts {
                 $0.isOpen && $0.id == shown.id
             }
         } else {
-            let subject = shown.subject
-            let place = OpenConflict(
-                table: subject.table.id, row: subject.row,
-                column: subject.column?.id ?? CellKey.life.column)
-            isOpen = try conflict(at: place)?.id == shown.id
+            isOpen = try found(at: shown.place)?.id == shown.id
         }
         guard isOpen else { throw ConflictError.stale(id) }
     }
@@ -76,7 +77,7 @@ extension Conflicts {
         case rule(RuledFinding, Finding.Choice)
     }
 
-    private func choose(
+    func choose(
         _ decision: Decision, in conflict: Conflict
     ) throws -> (choice: Choice, text: String) {
         if let ruled = conflict.ruled {
@@ -133,7 +134,7 @@ extension Conflicts {
         }
     }
 
-    private func write(
+    func write(
         _ conflict: Conflict, _ choice: Choice, _ reason: String, _ author: String,
         in transaction: WriteTransaction
     ) throws {

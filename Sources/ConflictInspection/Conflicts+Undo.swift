@@ -18,6 +18,25 @@ public struct Undoing: Sendable {
     public var receipt = WriteReceipt()
 }
 
+/// Decisions of one command that were taken back.
+public struct BulkUndoing: Sendable {
+    /// Without receipts of their own, and without what is open now.
+    public var undone: [Undoing] = []
+    /// What stays decided, or was taken back before, and why.
+    public var left: [(entry: DecisionEntry, why: String)] = []
+    public var receipt = WriteReceipt()
+}
+
+extension DecisionEntry {
+    /// Whether one command made both: one person on one laptop, at one moment, for one reason.
+    fileprivate func isOfOneCommand(with other: Self) -> Bool {
+        kind == other.kind && reason == other.reason
+            && provenance.device == other.provenance.device
+            && provenance.person == other.provenance.person
+            && provenance.claimedMilliseconds == other.provenance.claimedMilliseconds
+    }
+}
+
 extension Conflicts {
     /// Takes a decision back: the values that it covered are candidates again. Taking that back
     /// makes the decision again, over what of them still lives.
@@ -28,21 +47,8 @@ extension Conflicts {
     /// - Throws: ``ConflictError/undone(_:)`` for a decision that lives no more.
     public func undo(_ id: String, reason: String, author: String) throws -> Undoing {
         let entry = try decision(id)
-        var undoing = Undoing(entry: entry)
-        let (_, receipt) = try replica.write(author: author) { transaction in
-            switch entry.kind {
-            case .resolved where entry.isOfRow:
-                throw ConflictError.invalid(
-                    "a record was kept or deleted by it: use `karvan delete`, or `karvan set` to "
-                        + "bring it back")
-            case .resolved: try takeBack(entry, &undoing, in: transaction)
-            case .takenBack: try decideAgain(entry, in: transaction)
-            case .deferred: try resume(entry, in: transaction)
-            case .resumed:
-                throw ConflictError.invalid(
-                    "the conflict is listed again; put it off with `karvan conflicts defer`")
-            }
-            try note(DecisionNote(entry, text: entry.text, reason: reason), author, in: transaction)
+        var (undoing, receipt) = try replica.write(author: author) { transaction in
+            try undo(entry, reason, author, in: transaction)
         }
         undoing.receipt = receipt
         undoing.reopened = try open().first { conflict in
@@ -54,11 +60,68 @@ extension Conflicts {
         return undoing
     }
 
-    private func decision(_ id: String) throws -> DecisionEntry {
+    /// Takes back all that one command has decided, in one transaction: what of it nobody has taken back or replaced
+    /// since.
+    ///
+    /// - Parameter id: of one of the decisions.
+    public func undoTogether(
+        _ id: String, reason: String, author: String
+    ) throws -> BulkUndoing {
+        let now = replica.environment.wallMilliseconds()
+        var (result, receipt) = try replica.write(author: author, claimed: now) { transaction in
+            let log = try log()
+            let chosen = try decision(id, in: log)
+            var result = BulkUndoing()
+            for entry in log where entry.isOfOneCommand(with: chosen) {
+                guard entry.isLive, !entry.isOfRow else {
+                    result.left.append(
+                        (
+                            entry,
+                            entry.isLive
+                                ? "a record was kept or deleted by it: use `karvan delete` or "
+                                    + "`karvan set`"
+                                : "someone has taken it back, decided or edited since"
+                        ))
+                    continue
+                }
+                result.undone.append(try undo(entry, reason, author, in: transaction))
+                try transaction.endAction()
+            }
+            guard !result.undone.isEmpty else { throw ConflictError.undone(chosen.shortID) }
+            return result
+        }
+        result.receipt = receipt
+        return result
+    }
+
+    private func undo(
+        _ entry: DecisionEntry, _ reason: String, _ author: String,
+        in transaction: WriteTransaction
+    ) throws -> Undoing {
+        var undoing = Undoing(entry: entry)
+        switch entry.kind {
+        case .resolved where entry.isOfRow:
+            throw ConflictError.invalid(
+                "a record was kept or deleted by it: use `karvan delete`, or `karvan set` to "
+                    + "bring it back")
+        case .resolved: try takeBack(entry, &undoing, in: transaction)
+        case .takenBack: try decideAgain(entry, in: transaction)
+        case .deferred: try resume(entry, in: transaction)
+        case .resumed:
+            throw ConflictError.invalid(
+                "the conflict is listed again; put it off with `karvan conflicts defer`")
+        }
+        try note(DecisionNote(entry, text: entry.text, reason: reason), author, in: transaction)
+        return undoing
+    }
+
+    private func decision(_ id: String) throws -> DecisionEntry { try decision(id, in: log()) }
+
+    private func decision(_ id: String, in log: [DecisionEntry]) throws -> DecisionEntry {
         guard id.count >= 4 else {
             throw ConflictError.invalid("give at least four digits of the decision's id")
         }
-        let found = try log().filter { $0.id.description.hasPrefix(id.lowercased()) }
+        let found = log.filter { $0.id.description.hasPrefix(id.lowercased()) }
         guard found.count < 2 else { throw ConflictError.ambiguous(id) }
         guard let entry = found.first else {
             throw ConflictError.invalid(

@@ -10,6 +10,8 @@ package import SyncProtocol
 public struct Conflicts {
     let records: Records
     var replica: Replica { records.replica }
+    /// Whether values are told with who wrote them, when, and what they had been shown: the log tells that.
+    var asksLog = true
 
     public init(_ replica: Replica) {
         records = Records(replica)
@@ -46,10 +48,6 @@ public struct Conflicts {
         }
     }
 
-    func conflict(at place: OpenConflict) throws -> Conflict? {
-        try found(at: place).map(conflict(of:))
-    }
-
     /// What the state has there; `nil` for what is no conflict, or none that is worth telling.
     func found(at place: OpenConflict) throws -> FoundConflict? {
         guard let table = replica.schema.table(id: place.table) else { return nil }
@@ -58,6 +56,8 @@ public struct Conflicts {
         guard let column = table.column(id: place.column), column.conflictClass > .silent else {
             return nil
         }
+        // Of what is deleted nothing is asked.
+        guard !LifeFold(state).isHidden else { return nil }
         let fold = RegisterFold(state[CellKey(column.id)], policy: column.policy)
         guard fold.isConflict else { return nil }
         return FoundConflict(
@@ -83,7 +83,7 @@ public struct Conflicts {
             kind: .life(ops))
     }
 
-    /// With who wrote what, when, and what each had been shown: the log is asked for each.
+    /// With what the log tells of it, where it is asked.
     func conflict(of found: FoundConflict) throws -> Conflict {
         switch found.kind {
         case .register(let column, let fold): try registerConflict(found, column, fold)
@@ -176,17 +176,8 @@ public struct Conflicts {
         _ op: LiveOp, label: Int, _ place: OpenConflict, _ cell: CellKey, isShown: Bool,
         _ text: (Value) throws -> String
     ) throws -> Candidate {
-        let operation = try replica.operation(
-            op.dot, table: place.table, row: place.row, cell: cell)
         var isResolution = false
         if case .resolve = op.action { isResolution = true }
-        let saw = try (operation?.shownDots ?? []).compactMap { dot -> String? in
-            let seen = try replica.operation(
-                dot, table: place.table, row: place.row, cell: cell)
-            guard let value = seen?.action.value else { return nil }
-            let who = try records.provenance(of: dot)?.who
-            return try text(value) + (who.map { " (\($0))" } ?? "")
-        }
         let shownText: String
         var isDelete = false
         switch op.action {
@@ -198,8 +189,23 @@ public struct Conflicts {
         }
         return Candidate(
             label: Self.label(label), dot: op.dot, value: op.action.value, text: shownText,
-            provenance: try records.provenance(of: op.dot), saw: saw, isShown: isShown,
+            provenance: asksLog ? try records.provenance(of: op.dot) : nil,
+            saw: asksLog ? try values(shownTo: op.dot, place, cell, text) : [], isShown: isShown,
             isResolution: isResolution, isDelete: isDelete)
+    }
+
+    /// What an author had been shown in a cell, as people read it.
+    private func values(
+        shownTo dot: Dot, _ place: OpenConflict, _ cell: CellKey, _ text: (Value) throws -> String
+    ) throws -> [String] {
+        func operation(_ dot: Dot) throws -> Operation? {
+            try replica.operation(dot, table: place.table, row: place.row, cell: cell)
+        }
+        return try (operation(dot)?.shownDots ?? []).compactMap { dot in
+            guard let value = try operation(dot)?.action.value else { return nil }
+            let who = try records.provenance(of: dot)?.who
+            return try text(value) + (who.map { " (\($0))" } ?? "")
+        }
     }
 
     /// `A` to `Z`, then `A1` and so on.
@@ -240,7 +246,7 @@ struct FoundConflict {
 
 extension Operation {
     /// What its author had been shown in the cell: what it replaces, and what it settles.
-    fileprivate var shownDots: [Dot] {
+    var shownDots: [Dot] {
         guard case .resolve(_, let covers) = action else { return over }
         return over + covers.filter { !over.contains($0) }
     }

@@ -56,16 +56,25 @@ public struct HistoryEntry: Sendable {
 
     /// By how much the time claimed differs from the time of the clock that recorded it, in
     /// milliseconds; `nil` up to ``Records/skewMilliseconds``.
-    public var claimSkewMilliseconds: Int64? {
-        Records.skew(provenance.claimedMilliseconds, provenance.time.milliseconds)
-    }
+    public var claimSkewMilliseconds: Int64? { provenance.claimSkewMilliseconds }
 
     /// By how much the clock that recorded it was ahead of this replica's when the change came
     /// in, in milliseconds; `nil` up to ``Records/skewMilliseconds``. One that was behind can't be
     /// told from a change that came late.
     public var clockAheadMilliseconds: Int64? {
-        guard let received = receivedMilliseconds else { return nil }
-        return Records.skew(provenance.time.milliseconds, received).flatMap { $0 > 0 ? $0 : nil }
+        provenance.clockAheadMilliseconds(receivedAt: receivedMilliseconds)
+    }
+}
+
+extension Provenance {
+    /// As ``HistoryEntry/claimSkewMilliseconds``.
+    public var claimSkewMilliseconds: Int64? {
+        Records.skew(claimedMilliseconds, time.milliseconds)
+    }
+
+    /// As ``HistoryEntry/clockAheadMilliseconds``.
+    public func clockAheadMilliseconds(receivedAt received: Int64?) -> Int64? {
+        received.flatMap { Records.skew(time.milliseconds, $0) }.flatMap { $0 > 0 ? $0 : nil }
     }
 }
 

@@ -39,6 +39,24 @@ extension Records {
         return place
     }
 
+    /// The records of a table for which a condition in SQL holds.
+    ///
+    /// - Throws: ``RecordError`` for a condition that SQLite can't read, or that has no answer.
+    public func rows(of table: Table, where condition: String) throws -> Set<RowID> {
+        // The line's end ends a comment too.
+        let sql = "SELECT id FROM \(table.name) WHERE (\(condition)\n)"
+        let found: [[Value]]
+        do throws(StoreError) {
+            found = try replica.readOnlyQuery(sql).rows
+        } catch {
+            guard case .invalid(let detail) = error else { throw error }
+            throw RecordError(
+                "\(detail). The columns of \(table.name) are "
+                    + table.columns.map(\.name).joined(separator: ", "))
+        }
+        return Set(found.compactMap { Self.row($0[0]) })
+    }
+
     private static func row(_ value: Value) -> RowID? {
         guard case .blob(let bytes) = value else { return nil }
         return Identifier(bytes).map { RowID($0) }

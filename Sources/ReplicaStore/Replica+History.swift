@@ -44,6 +44,19 @@ extension Replica {
         }
     }
 
+    /// When this replica received a changeset, in milliseconds since 1970; `nil` for one that was made here, and for
+    /// one that it doesn't hold.
+    public func receivedMilliseconds(of dot: Dot) throws(StoreError) -> Int64? {
+        guard let record = rows.streams[dot.stream], record.publicKey != own.publicKey,
+            case .integer(let milliseconds)? = try connection.value(
+                """
+                SELECT received FROM sy_run WHERE sid = ? AND last_seq >= ?
+                ORDER BY last_seq LIMIT 1
+                """, .integer(record.sid), .integer(Int64(clamping: dot.seq)))
+        else { return nil }
+        return milliseconds
+    }
+
     /// When a run of another stream was received last, in milliseconds since 1970; `nil` when none
     /// ever was.
     public func lastReceivedMilliseconds() throws(StoreError) -> Int64? {

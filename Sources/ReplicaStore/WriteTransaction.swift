@@ -32,7 +32,8 @@ public final class WriteTransaction {
     var dot: Dot { changeset.dot }
     private var action: Identifier?
     var keys: [RowID: [Value]?] = [:]
-    var receipt = WriteReceipt()
+    /// So far; a changeset under way is not in it.
+    package internal(set) var receipt = WriteReceipt()
 
     /// A changeset is ended once it has grown to this many bytes.
     private static let changesetGoalBytes = Limits.changesetBytes / 2
@@ -96,6 +97,12 @@ public final class WriteTransaction {
         let written = changesets.filter { $0.isOpen && !$0.lane.writer.isEmpty }
         if written.count > 1, action == nil { action = Self.action(startingWith: written[0].dot) }
         for changeset in changesets { try end(changeset) }
+    }
+
+    /// As above; what is written from here on is another action, in changesets of its own.
+    package func endAction() throws(StoreError) {
+        try end()
+        action = nil
     }
 
     private func end(_ changeset: OpenChangeset) throws(StoreError) {

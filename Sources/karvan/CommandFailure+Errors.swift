@@ -30,7 +30,7 @@ extension CommandFailure {
         case let error as HubServerError: self.init(.configuration, Self.unended("\(error)"))
         case let error as ConflictError:
             switch error {
-            case .stale, .undone: self.init(.stale, error.explanation)
+            case .stale, .changed, .undone: self.init(.stale, error.explanation)
             case .ambiguous, .invalid: self.init(.badInput, error.explanation)
             }
         default: return nil

@@ -45,7 +45,7 @@ extension Conflict {
     }
 
     /// What a person reads: who, when, what each saw, and what to do.
-    var text: String {
+    func text(_ past: ConflictPast?) -> String {
         var lines = [
             "\(TextTable.printable(subjectText))  (conflict \(shortID), class "
                 + "\(conflictClass.rawValue))",
@@ -61,21 +61,37 @@ extension Conflict {
                         + (deferral.who.isEmpty ? "" : " by \(deferral.who)")
                         + (deferral.reason.isEmpty ? "." : ": \(deferral.reason)")))
         }
+        if let past {
+            let before = past.base.map { "\($0.text ?? "taken back") (\($0.provenance.who))" }
+            lines.append(
+                TextTable.printable(
+                    "Before: "
+                        + (before.isEmpty
+                            ? "nothing that all of them had been shown."
+                            : before.joined(separator: " · "))))
+        }
         lines.append("")
-        return (lines + (rule == nil ? valueLines : choiceLines)).joined(separator: "\n")
+        return (lines + (rule == nil ? valueLines(past) : choiceLines)).joined(separator: "\n")
     }
 
-    private var valueLines: [String] {
-        var output = TextTable(["", "value", "by", "recorded", "had been shown"])
+    private func valueLines(_ past: ConflictPast?) -> [String] {
+        var output = TextTable(
+            ["", "value", "by"] + (past == nil ? ["recorded"] : []) + ["had been shown"])
         for candidate in candidates {
-            output.add([
-                candidate.label + (candidate.isShown ? " *" : ""),
-                candidate.text + (candidate.isResolution ? " (a decision)" : ""),
-                candidate.provenance?.who ?? "", candidate.recorded,
-                candidate.saw.isEmpty ? "nothing here" : candidate.saw.joined(separator: " · "),
-            ])
+            output.add(
+                [
+                    candidate.label + (candidate.isShown ? " *" : ""),
+                    candidate.text + (candidate.isResolution ? " (a decision)" : ""),
+                    candidate.provenance?.who ?? "",
+                ] + (past == nil ? [candidate.recorded] : [])
+                    + [
+                        candidate.saw.isEmpty
+                            ? "nothing here" : candidate.saw.joined(separator: " · ")
+                    ])
         }
-        var lines = output.lines + ["", "* is shown meanwhile. Settle it with one of"]
+        var lines = output.lines
+        if let past { lines += [""] + past.lines }
+        lines += ["", "* is shown meanwhile. Settle it with one of"]
         for candidate in candidates {
             lines.append(
                 "  karvan conflicts resolve \(shortID) --take \(candidate.label) --reason TEXT")
@@ -108,8 +124,15 @@ extension Conflict {
         return lines
     }
 
-    var json: JSONValue {
-        .object([
+    /// With how it came about.
+    func json(_ past: ConflictPast?) -> JSONValue {
+        .object(members + [("past", past?.json ?? .null)])
+    }
+
+    var json: JSONValue { .object(members) }
+
+    private var members: [(String, JSONValue)] {
+        [
             ("id", .string(id.description)), ("class", .integer(Int64(conflictClass.rawValue))),
             ("table", .string(subject.kind)), ("row", .string(subject.row.description)),
             ("name", .string(subject.name)),
@@ -118,7 +141,97 @@ extension Conflict {
             ("within_tolerance", .bool(isWithinTolerance)),
             ("explanation", .string(explanation)), ("candidates", .array(candidates.map(\.json))),
             ("choices", .array(choices.map(\.json))), ("deferred", deferral?.json ?? .null),
+        ]
+    }
+}
+
+extension ConflictPast {
+    /// What came of what, with times: as the authors claim them, and as they came here.
+    fileprivate var lines: [String] {
+        let graph = CausalGraph(parents: steps.map(\.parents))
+        var output = TextTable(["", "", "said to be at", "by", "value", "here since"])
+        for (step, drawn) in zip(steps, graph.rows) {
+            for line in drawn.before { output.add([line, "", "", "", "", ""]) }
+            let provenance = step.provenance
+            output.add([
+                drawn.line, (step.label ?? "") + (step.isShown ? " *" : ""),
+                Instant(milliseconds: provenance.claimedMilliseconds).inWholeSeconds,
+                provenance.who + (step.source.isEmpty ? "" : ", \(step.source)"),
+                (step.text ?? "taken back") + (step.isDecision ? " (a decision)" : ""),
+                step.receivedMilliseconds.map {
+                    Instant(milliseconds: $0).inWholeSeconds
+                } ?? "recorded here",
+            ])
+        }
+        // What is odd stands under the table, not in its columns.
+        var lines = output.lines
+        if hasEarlier { lines.insert("  earlier ones are told by `karvan history`", at: 1) }
+        for step in steps {
+            let warnings = provenanceWarnings(of: step)
+            guard !warnings.isEmpty else { continue }
+            let what = [step.label, step.text].compactMap { $0 }.joined(separator: ", ")
+            lines += warnings.map { TextTable.printable("! \(what): \($0)") }
+        }
+        return lines
+    }
+
+    private func provenanceWarnings(of step: Step) -> [String] {
+        step.provenance.clockWarnings(receivedAt: step.receivedMilliseconds)
+    }
+
+    fileprivate var json: JSONValue {
+        .object([
+            ("earlier", .bool(hasEarlier)),
+            (
+                "steps",
+                .array(
+                    steps.map { step in
+                        let provenance = step.provenance
+                        return .object([
+                            ("dot", .string(provenance.dot.description)),
+                            ("label", step.label.map(JSONValue.string) ?? .null),
+                            ("value", step.text.map(JSONValue.string) ?? .null),
+                            ("shown", .bool(step.isShown)), ("resolution", .bool(step.isDecision)),
+                            ("base", .bool(step.isBase)), ("device", .string(provenance.device)),
+                            ("person", .string(provenance.person)),
+                            ("source", .string(step.source)),
+                            ("claimed", time(provenance.claimedMilliseconds)),
+                            ("recorded", time(provenance.time.milliseconds)),
+                            ("received", step.receivedMilliseconds.map(time) ?? .null),
+                            (
+                                "came_of",
+                                .array(
+                                    step.parents.map {
+                                        .string(steps[$0].provenance.dot.description)
+                                    })
+                            ),
+                        ])
+                    })
+            ),
         ])
+    }
+
+    private func time(_ milliseconds: Int64) -> JSONValue {
+        .string(Instant(milliseconds: milliseconds).formatted())
+    }
+}
+
+extension ConflictExplanation {
+    /// Paragraphs under titles.
+    var lines: [String] {
+        let parts = [
+            ("Why it is a conflict", why), ("Which rule", rule), ("What is shown meanwhile", shown),
+            ("What ends it", ends),
+        ]
+        return parts.flatMap { title, sentences in
+            ["", title] + sentences.map { "  " + TextTable.printable($0) }
+        }
+    }
+
+    var members: [(String, JSONValue)] {
+        [("why", why), ("rule", rule), ("shown", shown), ("ends", ends)].map { name, sentences in
+            (name, .array(sentences.map(JSONValue.string)))
+        }
     }
 }
 

@@ -13,7 +13,8 @@ struct ConflictsCommand: ParsableCommand {
         commandName: "conflicts",
         abstract: "Show concurrent edits and records that clash, and settle them.",
         subcommands: [
-            ConflictsList.self, ConflictsShow.self, ConflictsResolve.self, ConflictsUndo.self,
+            ConflictsList.self, ConflictsShow.self, ConflictsExplain.self, ConflictsResolve.self,
+            ConflictsUndo.self,
             ConflictsDefer.self, ConflictsLog.self,
         ],
         defaultSubcommand: ConflictsList.self)
@@ -26,6 +27,7 @@ struct ConflictsList: ParsableCommand {
         discussion: """
             Examples: karvan conflicts list --item V12 --class 2
                       karvan conflicts list --by Leyla --older 2h
+                      karvan conflicts list --table visit --where "status = 'planned'"
 
             Of several filters all hold. With --open, ends with 20 while a conflict that they let through needs a \
             person's decision: one that was put off still does.
@@ -102,6 +104,10 @@ struct ConflictFilterOptions: ParsableArguments {
     var item: String?
     @Option(help: "Only what belongs to this delegation.")
     var delegation: String?
+    @Option(
+        name: .customLong("where"),
+        help: "Only of records of --table for which this condition in SQL holds.")
+    var condition: String?
     @Option(help: "Only where this laptop wrote one of the values.")
     var device: String?
     @Option(help: "Only where this person recorded one of the values.")
@@ -119,6 +125,9 @@ struct ConflictFilterOptions: ParsableArguments {
         guard older.map({ Self.milliseconds($0) != nil }) ?? true else {
             throw ValidationError("--older takes a number and m, h or d, such as 90m, 2h or 3d.")
         }
+        guard condition == nil || table != nil else {
+            throw ValidationError("--where is about the columns of a table: name it, with --table.")
+        }
     }
 
     func filter(in records: Records) throws -> ConflictFilter {
@@ -126,6 +135,9 @@ struct ConflictFilterOptions: ParsableArguments {
         filter.conflictClass = conflictClass.flatMap { ConflictClass(rawValue: $0) }
         filter.kind = table
         filter.column = column
+        if let table, let condition {
+            filter.rows = try records.rows(of: try Self.table(table, records), where: condition)
+        }
         filter.item = try item.map { try records.row(in: Forum.item, $0) }
         filter.delegation = try delegation.map { try records.row(in: Forum.delegation, $0) }
         filter.device = device
@@ -134,6 +146,19 @@ struct ConflictFilterOptions: ParsableArguments {
             filter.beforeMilliseconds = records.replica.environment.wallMilliseconds() - age
         }
         return filter
+    }
+
+    /// Nothing is asked for in particular.
+    var isEmpty: Bool {
+        conflictClass == nil
+            && [table, column, item, delegation, condition, device, by, older].allSatisfy {
+                $0 == nil
+            }
+    }
+
+    /// Where records of a kind lie.
+    private static func table(_ kind: String, _ records: Records) throws -> Table {
+        kind == "attendance" ? Forum.observation : try records.table(kind)
     }
 
     /// `90m`, `2h`, `3d`; `nil` for anything else.
@@ -158,63 +183,39 @@ struct ConflictsShow: ParsableCommand {
     func run() throws {
         let replica = try common.open("conflicts show")
         defer { replica.close() }
-        let conflict = try Conflicts(replica).conflict(id)
-        try common.print(conflict.text, conflict.json)
+        let conflicts = Conflicts(replica)
+        let conflict = try conflicts.conflict(id)
+        let past = try conflicts.past(of: conflict)
+        try common.print(conflict.text(past), conflict.json(past))
     }
 }
 
-struct ConflictsResolve: ParsableCommand {
+struct ConflictsExplain: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "resolve",
-        abstract: "Settle a conflict. The other values stay on record, with their authors.",
-        discussion: """
-            Example: karvan conflicts resolve 3f2a9c01 --take B --reason "bus log says 10:25"
-
-            Where records clash, --take names one of the choices that `conflicts show` tells, by its \
-            letter or its name; some change records, and say so.
-
-            Ends with 21, and writes nothing, when a value has changed since the conflict was shown.
-            """)
+        commandName: "explain",
+        abstract: "Say why something is a conflict, by which rule, and what ends it.")
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The conflict's id, or the start of it.")
     var id: String
-    @Option(help: "Take this candidate or choice: A, B, …")
-    var take: String?
-    @Option(help: "Take another value.")
-    var value: String?
-    @Flag(help: "Both hold, where that is one of the choices.")
-    var keepBoth = false
-    @Option(help: "Why: others will read it.")
-    var reason: String?
-    @Flag(help: "Say what would be done, and do nothing.")
-    var dryRun = false
-
-    func validate() throws {
-        guard [take != nil, value != nil, keepBoth].filter({ $0 }).count == 1 else {
-            throw ValidationError("Give one of --take, --value and --keep-both.")
-        }
-    }
 
     func run() throws {
-        let replica = try common.open("conflicts resolve")
+        let replica = try common.open("conflicts explain")
         defer { replica.close() }
-        let decision = keepBoth ? .keepBoth : take.map(Decision.take) ?? .value(value ?? "")
-        let settled = try Conflicts(replica).resolve(
-            id, decision, reason: reason ?? "", author: common.author, isDryRun: dryRun)
-        let text = TextTable.printable(settled.text)
-        let subject = TextTable.printable(settled.conflict.subjectText)
+        let conflict = try Conflicts(replica).conflict(id)
+        let explanation = conflict.fullExplanation
+        let title =
+            "\(TextTable.printable(conflict.subjectText))  (conflict \(conflict.shortID), class "
+            + "\(conflict.conflictClass.rawValue))"
         try common.print(
-            settled.conflict.rule == nil
-                ? "\(subject) \(dryRun ? "would be" : "is now") \(text). "
-                    + "The other values stay on record."
-                : "\(subject), \(dryRun ? "would be settled" : "settled"): \(text). "
-                    + TextTable.printable(settled.effect),
-            .object([
-                ("conflict", .string(settled.conflict.id.description)),
-                ("subject", .string(settled.conflict.subjectText)),
-                ("value", .string(settled.text)), ("effect", .string(settled.effect)),
-                ("dry_run", .bool(dryRun)), ("changes", settled.receipt.json),
-            ]))
+            ([title] + explanation.lines + [
+                "", "Look at it: karvan conflicts show \(conflict.shortID)",
+            ]).joined(separator: "\n"),
+            .object(
+                [
+                    ("id", .string(conflict.id.description)),
+                    ("subject", .string(conflict.subjectText)),
+                    ("class", .integer(Int64(conflict.conflictClass.rawValue))),
+                ] + explanation.members))
     }
 }

@@ -40,7 +40,8 @@ struct ConflictsUndo: ParsableCommand {
         commandName: "undo",
         abstract: "Take a decision back: what it settled is open again.",
         discussion: """
-            Example: karvan conflicts undo 9c01d2e4 --reason "the bus log was of another day"
+            Examples: karvan conflicts undo 9c01d2e4 --reason "the bus log was of another day"
+                      karvan conflicts undo 9c01d2e4 --together
 
             To take that back in turn, undo the entry that this adds to the log. What a choice had \
             changed in records is put back, unless someone has changed it since. Ends with 21, and \
@@ -52,13 +53,58 @@ struct ConflictsUndo: ParsableCommand {
     var decision: String
     @Option(help: "Why: others will read it.")
     var reason: String?
+    @Flag(help: "Take back all that the same command has decided.")
+    var together = false
 
     func run() throws {
         let replica = try common.open("conflicts undo")
         defer { replica.close() }
+        if together {
+            let result = try Conflicts(replica).undoTogether(
+                decision, reason: reason ?? "", author: common.author)
+            return try common.print(text(result), json(result))
+        }
         let undoing = try Conflicts(replica).undo(
             decision, reason: reason ?? "", author: common.author)
         try common.print(text(undoing), json(undoing))
+    }
+
+    private func text(_ result: BulkUndoing) -> String {
+        var lines = [
+            "\(ItemCount.text(result.undone.count, "decision")) taken back; see `karvan conflicts "
+                + "list`."
+        ]
+        let kept = result.undone.flatMap(\.kept)
+        if !kept.isEmpty {
+            lines.append(
+                "Stays, for someone has changed it since: \(kept.joined(separator: ", ")).")
+        }
+        if !result.left.isEmpty {
+            lines.append("\(result.left.count) stay as they are:")
+            lines += result.left.prefix(20).map { "  \($0.entry.subjectText): \($0.why)" }
+            if result.left.count > 20 { lines.append("  and \(result.left.count - 20) others.") }
+        }
+        return lines.map(TextTable.printable).joined(separator: "\n")
+    }
+
+    private func json(_ result: BulkUndoing) -> JSONValue {
+        .object([
+            ("undone", .array(result.undone.map { .string($0.entry.id.description) })),
+            (
+                "left",
+                .array(
+                    result.left.map { left in
+                        .object([
+                            ("decision", .string(left.entry.id.description)),
+                            ("subject", .string(left.entry.subjectText)),
+                            ("why", .string(left.why)),
+                        ])
+                    })
+            ),
+            ("put_back", .array(result.undone.flatMap(\.reversed).map(JSONValue.string))),
+            ("stays", .array(result.undone.flatMap(\.kept).map(JSONValue.string))),
+            ("changes", result.receipt.json),
+        ])
     }
 
     private func text(_ undoing: Undoing) -> String {

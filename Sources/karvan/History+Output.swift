@@ -4,6 +4,30 @@ internal import ProgramOutput
 internal import RecordSchema
 internal import Recording
 
+extension Provenance {
+    /// What is odd about its times.
+    func clockWarnings(receivedAt received: Int64?) -> [String] {
+        var warnings: [String] = []
+        if let skew = claimSkewMilliseconds {
+            let recorded = Instant(milliseconds: time.milliseconds).inWholeSeconds
+            warnings.append(
+                "that is the time claimed; it was recorded at \(recorded), "
+                    + (skew < 0 ? "\(Self.span(skew)) later" : "\(Self.span(skew)) before"))
+        }
+        if let ahead = clockAheadMilliseconds(receivedAt: received) {
+            warnings.append(
+                "its clock was at least \(Self.span(ahead)) ahead of this laptop's")
+        }
+        return warnings
+    }
+
+    private static func span(_ milliseconds: Int64) -> String {
+        let minutes = milliseconds.magnitude / 60_000
+        if minutes < 120 { return "\(minutes) min" }
+        return minutes < 2_880 ? "\(minutes / 60) h" : "\(minutes / 1_440) days"
+    }
+}
+
 /// The history of a record as text, up to 100 columns wide where names and values allow.
 extension RecordHistory {
     var text: String {
@@ -39,27 +63,13 @@ extension HistoryEntry {
         let came =
             receivedMilliseconds.map { "received \(Instant(milliseconds: $0).inWholeSeconds)" }
             ?? "recorded here"
-        var lines = [
+        let lines = [
             "\(Instant(milliseconds: provenance.claimedMilliseconds).inWholeSeconds)  "
                 + "\(TextTable.printable(provenance.who)), \(came)"
                 + (source.isEmpty ? "" : ", imported from \(TextTable.printable(source))")
         ]
-        if let skew = claimSkewMilliseconds {
-            let time = Instant(milliseconds: provenance.time.milliseconds).inWholeSeconds
-            lines.append(
-                "  ! that is the time claimed; it was recorded at \(time), "
-                    + (skew < 0 ? "\(Self.span(skew)) later" : "\(Self.span(skew)) before"))
-        }
-        if let ahead = clockAheadMilliseconds {
-            lines.append("  ! its clock was at least \(Self.span(ahead)) ahead of this laptop's")
-        }
         return lines
-    }
-
-    private static func span(_ milliseconds: Int64) -> String {
-        let minutes = milliseconds.magnitude / 60_000
-        if minutes < 120 { return "\(minutes) min" }
-        return minutes < 2_880 ? "\(minutes / 60) h" : "\(minutes / 1_440) days"
+            + provenance.clockWarnings(receivedAt: receivedMilliseconds).map { "  ! \($0)" }
     }
 
     /// What it did and what became of it, in one line.

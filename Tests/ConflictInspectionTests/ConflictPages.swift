@@ -8,30 +8,8 @@ import Testing
 
 /// A list of conflicts that is cut, narrowed, or both.
 @Suite struct ConflictPages {
-    /// Conflicts of both classes, of several tables and authors: values that differ, values that lie close together, a
-    /// deleted row, and records that clash.
-    private func disagreeing() throws -> Field {
-        let field = try Field()
-        for (laptop, minute) in [(0, Int64(0)), (1, 30)] {
-            try field.visit(laptop) {
-                $0.arrivedMilliseconds = 1_764_000_000_000 + minute * 60_000
-                $0.departedMilliseconds = 1_764_007_000_000 + minute * 10_000
-            }
-            try field.set(laptop, Forum.delegation, "KZ", "contact=desk \(laptop)")
-            try field.set(laptop, Forum.item, "V12", "status=state \(laptop)")
-            for badge in ["AZ-001", "AZ-002", "TR-031"] {
-                try field.set(laptop, Forum.person, badge, "role=role \(laptop)")
-            }
-            try field.set(laptop, Forum.person, "AZ-001", "name_latin=Name \(laptop)")
-        }
-        try field.attend(0, "AZ-001", .excused, reason: "ill")
-        try field.attend(1, "AZ-001", .in)
-        try field.meet([0, 1, 2])
-        return field
-    }
-
     @Test func `what needs a decision comes first, then what is older`() throws {
-        let field = try disagreeing()
+        let field = try Field.disagreeing()
         let open = try field.conflicts(2).open()
         #expect(open.count >= 9, "\(open.map(\.subjectText))")
         #expect(Set(open.map(\.conflictClass)) == [.notice, .decision])
@@ -48,7 +26,7 @@ import Testing
     }
 
     @Test func `a page is the start of the list, and says whether there is more`() throws {
-        let field = try disagreeing()
+        let field = try Field.disagreeing()
         let conflicts = field.conflicts(1)
         let open = try conflicts.open()
         for limit in 0...open.count + 1 {
@@ -62,7 +40,7 @@ import Testing
     }
 
     @Test func `a filter lets through what is asked for, and nothing else`() throws {
-        let field = try disagreeing()
+        let field = try Field.disagreeing()
         let conflicts = field.conflicts(2)
         let records = field.records(2)
         let open = try conflicts.open()
@@ -116,7 +94,7 @@ import Testing
     }
 
     @Test func `what was put off is counted, and listed where that is asked for`() throws {
-        let field = try disagreeing()
+        let field = try Field.disagreeing()
         let conflicts = field.conflicts(0)
         let open = try conflicts.open()
         let (first, last) = (open[0], try #require(open.last))

@@ -154,6 +154,30 @@ final class Field {
     }
 }
 
+extension Field {
+    /// Conflicts of both classes, of several tables and authors: values that differ, values that lie close together, a
+    /// deleted row, and records that clash.
+    static func disagreeing() throws -> Field {
+        let field = try Field()
+        for (laptop, minute) in [(0, Int64(0)), (1, 30)] {
+            try field.visit(laptop) {
+                $0.arrivedMilliseconds = 1_764_000_000_000 + minute * 60_000
+                $0.departedMilliseconds = 1_764_007_000_000 + minute * 10_000
+            }
+            try field.set(laptop, Forum.delegation, "KZ", "contact=desk \(laptop)")
+            try field.set(laptop, Forum.item, "V12", "status=state \(laptop)")
+            for badge in ["AZ-001", "AZ-002", "TR-031"] {
+                try field.set(laptop, Forum.person, badge, "role=role \(laptop)")
+            }
+            try field.set(laptop, Forum.person, "AZ-001", "name_latin=Name \(laptop)")
+        }
+        try field.attend(0, "AZ-001", .excused, reason: "ill")
+        try field.attend(1, "AZ-001", .in)
+        try field.meet([0, 1, 2])
+        return field
+    }
+}
+
 /// Which cells are open, from the changesets alone: live = ops − everything named in any over;
 /// open are the cells with two or more distinct live values that no live resolution covers.
 struct Oracle {

@@ -208,8 +208,19 @@ import Testing
                 "conflicts", "show", id,
                 members: """
                     id class table row name column rule shown within_tolerance explanation \
-                    candidates choices deferred
+                    candidates choices deferred past
                     """), in: forum)
+        let past = try #require(shown["past"] as? [String: Any])
+        let steps = try #require(past["steps"] as? [[String: Any]])
+        #expect(Set(past.keys) == ["earlier", "steps"] && steps.count == 2)
+        #expect(
+            Set(steps.flatMap(\.keys)) == [
+                "dot", "label", "value", "shown", "resolution", "base", "device", "person",
+                "source", "claimed", "recorded", "received", "came_of",
+            ])
+        try expect(
+            Printed("conflicts", "explain", id, members: "id subject class why rule shown ends"),
+            in: forum)
         let candidates = try #require(shown["candidates"] as? [[String: Any]])
         #expect(candidates.compactMap { $0["person"] as? String } == ["Leyla", "Murad"])
         for candidate in candidates {
@@ -240,6 +251,25 @@ import Testing
                 members: "decision subject what value put_back stays conflict changes"), in: forum)
         try expect(
             Printed("conflicts", "defer", id, members: "conflict subject until changes"), in: forum)
+        let several = "settled left deferred id decision dry_run changes"
+        let all = [
+            "conflicts", "resolve", "--table", "visit", "--all", "--reason", "why", "--take",
+        ]
+        would = Printed(members: several)
+        would.arguments = all + ["shown", "--dry-run"]
+        #expect((try expect(would, in: forum)["left"] as? [Any])?.isEmpty == true)
+        would.arguments = all + ["held"]
+        let left = try #require(try expect(would, in: forum)["left"] as? [[String: Any]])
+        #expect(Set(left.flatMap(\.keys)) == ["conflict", "subject", "why"])
+        would.arguments = all + ["latest"]
+        let done = try expect(would, in: forum)
+        let settled = try #require(done["settled"] as? [[String: Any]])
+        #expect(settled.count == 1)
+        #expect(Set(settled.flatMap(\.keys)) == ["conflict", "subject", "value", "effect"])
+        try expect(
+            Printed(
+                "conflicts", "undo", try #require(done["decision"] as? String), "--together",
+                members: "undone left put_back stays changes"), in: forum)
     }
 
     @Test func `text from records can't break out of the object`() throws {

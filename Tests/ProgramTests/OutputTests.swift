@@ -12,7 +12,7 @@ import Testing
         let patterns = [
             (#"(?!2025-11-2[456]T)\d{4}-\d\d-\d\dT[\d:.]+\+\d\d:\d\d"#, "TIME"),
             (#"\((conflict|[^()\n]*device) [0-9a-f]{8}\b"#, "($1 ID"),
-            (#"(?m)(^|resolve )[0-9a-f]{8}(?= )"#, "$1ID"),
+            (#"(?m)(^|resolve |show )[0-9a-f]{8}(?= |$)"#, "$1ID"),
             (#"(127\.0\.0\.1):\d+"#, "$1:PORT"), (#"\b\d+ (s|min)\b"#, "AGE"),
             (#"(\S) {2,}"#, "$1  "),
         ]
@@ -63,15 +63,48 @@ import Testing
                 visit V12/KZ actual_arrival  (conflict ID, class 2)
                 2 records lie AGE apart, more than the AGE within which the earliest would \
                 count; they were written by people who had not seen each other's.
+                Before: nothing that all of them had been shown.
 
-                     value  by  recorded  had been shown
-                A  2025-11-26T10:10:00+04:00  Leyla on L1  TIME  nothing here
-                B *  2025-11-26T10:25:00+04:00  Murad on L2  TIME  nothing here
+                     value  by  had been shown
+                A  2025-11-26T10:10:00+04:00  Leyla on L1  nothing here
+                B *  2025-11-26T10:25:00+04:00  Murad on L2  nothing here
+
+                        said to be at  by  value  here since
+                ●  A  TIME  Leyla on L1  2025-11-26T10:10:00+04:00  recorded here
+                ●  B *  TIME  Murad on L2  2025-11-26T10:25:00+04:00  TIME
 
                 * is shown meanwhile. Settle it with one of
                   karvan conflicts resolve ID --take A --reason TEXT
                   karvan conflicts resolve ID --take B --reason TEXT
                   karvan conflicts resolve ID --value VALUE --reason TEXT
+                """)
+        try expect(
+            forum, "L2", "conflicts", "explain", String(conflicts[0].id.prefix(8)),
+            prints: """
+                visit V12/KZ actual_arrival  (conflict ID, class 2)
+
+                Why it is a conflict
+                  2 records lie AGE apart, more than the AGE within which the earliest would \
+                count; they were written by people who had not seen each other's.
+                  A, 2025-11-26T10:10:00+04:00, by Leyla on L1: had been shown nothing here.
+                  B, 2025-11-26T10:25:00+04:00, by Murad on L2: had been shown nothing here.
+
+                Which rule
+                  Each visit has one actual_arrival. Values that differ, none of whose authors had \
+                been shown the other's, stand side by side; equal ones are no conflict.
+                  Times up to AGE apart count as one, the earliest of them.
+                  Class 2: a person must decide.
+
+                What is shown meanwhile
+                  2025-11-26T10:25:00+04:00: by the clocks that recorded them the latest.
+
+                What ends it
+                  A decision covers all values told here; they stay on record with their authors. \
+                A value whose author had not been shown the decision opens it again.
+                  An edit by someone who has been shown all of them ends it too: it takes their \
+                place.
+
+                Look at it: karvan conflicts show ID
                 """)
         let within = try forum.must("L2", "conflicts", "show", conflicts[1].id)
         #expect(
