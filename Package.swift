@@ -77,6 +77,7 @@ let package = Package(
         system("CQREncode", pkgConfig: "libqrencode", package: "libqrencode-dev"),
         system("CPNG", pkgConfig: "libpng", package: "libpng-dev"),
         .systemLibrary(name: "CAvahi", providers: [.apt(["libavahi-client-dev"])]),
+        .systemLibrary(name: "CNcurses", providers: [.apt(["libncurses-dev"])]),
 
         .target(name: "CGatheredLog", dependencies: ["CSQLite"]),
         engine("Causality"),
@@ -123,6 +124,13 @@ let package = Package(
             ]),
         engine("QRCodes", ["CQREncode", "CPNG"]),
         engine("ProgramOutput"),
+        engine("Terminals", ["CNcurses", "ProgramOutput"]),
+        engine(
+            "ConflictBrowsing",
+            [
+                "ConflictInspection", "Recording", "FieldRecords", "RecordSchema", "SyncProtocol",
+                "Causality", "ProgramOutput", "Terminals",
+            ]),
         engine(
             "BundleReports",
             [
@@ -135,7 +143,8 @@ let package = Package(
             [
                 "ReplicaStore", "ReplicaSync", "FieldRecords", "Recording", "ConflictInspection",
                 "AntiEntropy", "CurlTransport", "RecordSchema", "SyncProtocol", "Merge",
-                "Causality", "Bundles", "BundleReports", "ServiceDiscovery",
+                "Causality", "Bundles", "BundleReports", "ServiceDiscovery", "ConflictBrowsing",
+                "Terminals",
                 "ProgramOutput", "Hub", .product(name: "Logging", package: "swift-log"),
             ]),
         program(
@@ -206,8 +215,9 @@ let package = Package(
         tests(
             "ConflictInspectionTests",
             [
-                "TestSupport", "ConflictInspection", "Recording", "ReplicaStore", "FieldRecords",
-                "RecordSchema", "SyncProtocol", "Merge", "Causality",
+                "TestSupport", "ConflictInspection", "ConflictBrowsing", "Terminals", "Recording",
+                "ReplicaStore", "FieldRecords", "RecordSchema", "SyncProtocol", "Merge",
+                "Causality",
             ]),
         // Not on the programs that it starts: their linking is not the tests'.
         plainTests("ProgramTests", ["ProgramOutput", crypto]),

@@ -129,7 +129,9 @@ extension Conflicts {
         guard conflict.ruled == nil, let found = try found(at: conflict.place),
             found.id == conflict.id
         else { return conflict }
-        return try self.conflict(of: found)
+        var told = try self.conflict(of: found)
+        told.deferral = conflict.deferral
+        return told
     }
 
     private func plan(
@@ -214,7 +216,9 @@ extension Conflicts {
                 DecisionNote(next.conflict, text: next.settlement.text, reason: reason), author,
                 in: transaction)
             try transaction.endAction()
-            if written.decision == nil { written.decision = name(of: next, in: transaction) }
+            if written.decision == nil {
+                written.decision = Self.decision(on: next.conflict, next.choice, in: transaction)
+            }
         }
         for next in Self.inOrder(planned.filter { $0.conflict.ruled == nil }) {
             if try found(at: next.conflict.place)?.id == next.conflict.id {
@@ -258,21 +262,5 @@ extension Conflicts {
 
     private func openIDs(of rule: ConflictRule) throws -> Set<Digest> {
         Set(try records.findings(of: [rule]).filter(\.isOpen).map(\.id))
-    }
-
-    /// The decision's name in the log; `nil` for one that took several changesets.
-    private func name(of planned: Planned, in transaction: WriteTransaction) -> Digest? {
-        guard let dot = transaction.receipt.dots.first, transaction.receipt.dots.count == 1 else {
-            return nil
-        }
-        guard case .rule(let ruled, _) = planned.choice else {
-            let place = planned.conflict.place
-            return DecisionEntry.id(
-                dot,
-                DecisionEntry.Place(table: place.table, row: place.row, column: place.column))
-        }
-        let place = DecisionEntry.Place(
-            table: Forum.ruling.id, row: ruled.ruling, column: Forum.ruling.declared("choice").id)
-        return DecisionEntry.id(dot, place)
     }
 }

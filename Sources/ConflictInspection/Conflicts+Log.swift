@@ -3,7 +3,7 @@ internal import FieldRecords
 internal import Merge
 internal import RecordSchema
 public import Recording
-internal import ReplicaStore
+public import ReplicaStore
 public import SyncProtocol
 
 /// A decision that someone made, as the changesets tell it.
@@ -92,6 +92,18 @@ extension Conflicts {
                 return try entry(decision, note)
             }
         }
+    }
+
+    /// The name in the log of what put a conflict off; `nil` where nothing had to be written.
+    public func deferral(in receipt: WriteReceipt) throws -> Digest? {
+        for dot in receipt.dots {
+            guard let changeset = try replica.changeset(dot) else { continue }
+            for row in changeset.rows where row.table == Forum.deferral.id {
+                let found = row.operations.lazy.compactMap { LoggedDecision($0, row, changeset) }
+                if let decision = found.first { return decision.id }
+            }
+        }
+        return nil
     }
 
     private func entry(

@@ -41,6 +41,8 @@ public struct ConflictPage: Sendable {
     public var needsDecision = false
     /// Those that the filter lets through and that were put off, listed or not.
     public var deferredCount = 0
+
+    public init() {}
 }
 
 extension Conflicts {
@@ -130,6 +132,16 @@ extension Conflicts {
             }
             return page
         }
+    }
+
+    /// As ``page(_:limit:includesDeferred:)``, and without what the log tells of values, which ``withLog(_:)`` adds to
+    /// one.
+    public func briefPage(
+        _ filter: ConflictFilter, limit: Int?, includesDeferred: Bool
+    ) throws -> ConflictPage {
+        var brief = self
+        brief.asksLog = filter.asksForCandidates
+        return try brief.page(filter, limit: limit, includesDeferred: includesDeferred)
     }
 
     private func waiting() throws -> WaitingList {

@@ -4,7 +4,7 @@ internal import Merge
 internal import RecordSchema
 internal import Recording
 public import ReplicaStore
-internal import SyncProtocol
+public import SyncProtocol
 
 /// What a person decided.
 public enum Decision: Sendable {
@@ -23,6 +23,9 @@ public struct Settlement: Sendable {
     public var text: String
     /// What becomes of totals and records; empty for values.
     public var effect: String = ""
+    /// The decision's name in the log, by which it is taken back; `nil` for one that was not written, or that took
+    /// several changesets.
+    public var decision: Digest?
     public var receipt: WriteReceipt
 }
 
@@ -45,9 +48,30 @@ extension Conflicts {
             try requireOpen(shown, as: id)
             try write(shown, choice, reason, author, in: transaction)
             try note(DecisionNote(shown, text: text, reason: reason), author, in: transaction)
+            try transaction.endAction()
+            settlement.decision = Self.decision(on: shown, choice, in: transaction)
         }
         settlement.receipt = receipt
         return settlement
+    }
+
+    /// The name of the decision that a transaction has just written, and nothing else.
+    static func decision(
+        on conflict: Conflict, _ choice: Choice, in transaction: WriteTransaction
+    ) -> Digest? {
+        guard let dot = transaction.receipt.dots.first, transaction.receipt.dots.count == 1 else {
+            return nil
+        }
+        if case .rule(let ruled, _) = choice {
+            return DecisionEntry.id(
+                dot,
+                DecisionEntry.Place(
+                    table: Forum.ruling.id, row: ruled.ruling,
+                    column: Forum.ruling.declared("choice").id))
+        }
+        let place = conflict.place
+        return DecisionEntry.id(
+            dot, DecisionEntry.Place(table: place.table, row: place.row, column: place.column))
     }
 
     func requireReason(_ reason: String, for conflicts: [Conflict]) throws(ConflictError) {

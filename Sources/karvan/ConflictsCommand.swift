@@ -13,11 +13,12 @@ struct ConflictsCommand: ParsableCommand {
         commandName: "conflicts",
         abstract: "Show concurrent edits and records that clash, and settle them.",
         subcommands: [
-            ConflictsList.self, ConflictsShow.self, ConflictsExplain.self, ConflictsResolve.self,
+            ConflictsBrowse.self, ConflictsList.self, ConflictsShow.self, ConflictsExplain.self,
+            ConflictsResolve.self,
             ConflictsUndo.self,
             ConflictsDefer.self, ConflictsLog.self,
         ],
-        defaultSubcommand: ConflictsList.self)
+        defaultSubcommand: ConflictsBrowse.self)
 }
 
 struct ConflictsList: ParsableCommand {
@@ -34,6 +35,13 @@ struct ConflictsList: ParsableCommand {
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var list: ConflictListOptions
+
+    func run() throws { try list.run(common) }
+}
+
+/// Which conflicts are listed, and how many.
+struct ConflictListOptions: ParsableArguments {
     @OptionGroup var filter: ConflictFilterOptions
     @Flag(help: "End with 20 while there are conflicts of class 2.")
     var open = false
@@ -48,7 +56,8 @@ struct ConflictsList: ParsableCommand {
         }
     }
 
-    func run() throws {
+    /// Prints them.
+    func run(_ common: CommonOptions) throws {
         let replica = try common.open("conflicts list")
         defer { replica.close() }
         let wanted = limit ?? (common.json ? 0 : 50)

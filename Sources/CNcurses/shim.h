@@ -1,0 +1,60 @@
+#pragma once
+#define _XOPEN_SOURCE_EXTENDED 1
+#include <langinfo.h>
+#include <locale.h>
+#include <ncursesw/ncurses.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What of ncurses is a macro or a variable, as functions. */
+
+/* Takes the terminal over; 0 where it can't. ncurses gives it back when it is interrupted or told to end. */
+static inline int karvan_screen_begin(void) {
+    setlocale(LC_CTYPE, "");
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");
+    if (!newterm(NULL, stdout, stdin)) return 0;
+    cbreak();
+    noecho();
+    nonl();
+    keypad(stdscr, TRUE);
+    set_escdelay(25);
+    curs_set(0);
+    return 1;
+}
+
+static inline void karvan_screen_end(void) {
+    curs_set(1);
+    endwin();
+}
+
+static inline int karvan_screen_rows(void) { return getmaxy(stdscr); }
+static inline int karvan_screen_columns(void) { return getmaxx(stdscr); }
+
+static inline void karvan_screen_clear(void) { werase(stdscr); }
+
+static inline void karvan_screen_put(int row, int column, const char *text, int is_bold, int is_reversed) {
+    wattrset(stdscr, (is_bold ? A_BOLD : A_NORMAL) | (is_reversed ? A_REVERSE : A_NORMAL));
+    mvwaddstr(stdscr, row, column, text);
+    wattrset(stdscr, A_NORMAL);
+}
+
+/* Shows what was put, with the cursor there; a negative row hides it. */
+static inline void karvan_screen_show(int row, int column) {
+    if (row >= 0) {
+        curs_set(1);
+        wmove(stdscr, row, column);
+    } else {
+        curs_set(0);
+    }
+    wrefresh(stdscr);
+}
+
+/* A key: 0 where none came in time, 1 for a character, 2 for a key of ncurses' own. */
+static inline int karvan_screen_key(int milliseconds, unsigned *key) {
+    wint_t read = 0;
+    wtimeout(stdscr, milliseconds);
+    int kind = wget_wch(stdscr, &read);
+    *key = (unsigned)read;
+    if (kind == ERR) return 0;
+    return kind == KEY_CODE_YES ? 2 : 1;
+}
