@@ -28,6 +28,8 @@ struct HubBundleExport: ParsableCommand {
         abstract:
             "Write what a laptop lacks, and what of its changes has arrived, into a new file.",
         discussion: """
+            Example: karvan-hub bundle export /media/stick/back.karvan --for "L3 bus"
+
             What it lacks is told by the last bundle that came from it; --all leaves out nothing that it may read. \
             It also tells the laptop which of its photos have arrived; those of others go along with --photos all.
             """)
@@ -78,6 +80,8 @@ struct HubBundleImport: ParsableCommand {
         commandName: "import",
         abstract: "Take in what laptops have written into files.",
         discussion: """
+            Example: karvan-hub bundle import /media/stick/*.karvan
+
             Each file is read whole before anything of it is taken in. What a revoked laptop brings is kept aside.
             """)
 
@@ -102,7 +106,10 @@ struct HubBundleImport: ParsableCommand {
 
 struct HubBundleShow: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Look at a file, and take nothing in.")
+        commandName: "show", abstract: "Look at a file, and take nothing in.",
+        discussion: """
+            Example: karvan-hub bundle show /media/stick/monday.karvan
+            """)
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The file.")

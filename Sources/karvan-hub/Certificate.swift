@@ -15,7 +15,10 @@ struct CertificateCommand: ParsableCommand {
 
 struct CertificateShow: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show by which keys laptops know this hub.")
+        commandName: "show", abstract: "Show by which keys laptops know this hub.",
+        discussion: """
+            Example: karvan-hub certificate show
+            """)
 
     @OptionGroup var common: CommonOptions
 
@@ -38,6 +41,8 @@ struct CertificateRenew: ParsableCommand {
         commandName: "renew",
         abstract: "Change the hub's TLS key to the next one, which laptops know already.",
         discussion: """
+            Example: karvan-hub certificate renew
+
             A hub tells laptops two keys at each sync: the one that it serves with, and the next. After this the \
             next one is in use, and there is a new next one: start the hub again. Laptops that have synced since \
             the last change go on without noticing. One that has missed two changes says that the hub doesn't hold \

@@ -16,7 +16,10 @@ struct DeviceCommand: ParsableCommand {
 struct DeviceList: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "List laptops with their last contact, and what they said waits there.")
+        abstract: "List laptops with their last contact, and what they said waits there.",
+        discussion: """
+            Example: karvan-hub device list
+            """)
 
     @OptionGroup var common: CommonOptions
 

@@ -21,7 +21,10 @@ struct QuarantineCommand: ParsableCommand {
 
 struct QuarantineList: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List what is kept aside, with the reason.")
+        commandName: "list", abstract: "List what is kept aside, with the reason.",
+        discussion: """
+            Example: karvan-hub quarantine list --all
+            """)
 
     @OptionGroup var common: CommonOptions
     @Flag(help: "List also what somebody has left aside for good with `quarantine skip`.")
@@ -79,7 +82,10 @@ struct QuarantineList: ParsableCommand {
 
 struct QuarantineShow: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show what is written in changes that are kept aside.")
+        commandName: "show", abstract: "Show what is written in changes that are kept aside.",
+        discussion: """
+            Example: karvan-hub quarantine show 3
+            """)
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The number that `quarantine list` gives.")

@@ -44,6 +44,8 @@ struct QuarantineAdmit: ParsableCommand {
         commandName: "admit",
         abstract: "Let changes count that are kept aside.",
         discussion: """
+            Example: karvan-hub quarantine admit 3
+
             They count for everybody, under the names of those who recorded them, as if they had come in \
             time; what others wrote since stands beside them, or over what it replaced. What lies before \
             them in their laptop's stream is admitted with them. The laptop itself stays revoked.
@@ -90,6 +92,8 @@ struct QuarantineSkip: ParsableCommand {
         commandName: "skip",
         abstract: "Leave changes aside for good, and list them no more.",
         discussion: """
+            Example: karvan-hub quarantine skip 3
+
             Nothing is deleted: `quarantine list --all` still has them, and they can be admitted later.
             """)
 

@@ -14,6 +14,8 @@ struct RootReplace: ParsableCommand {
         commandName: "replace",
         abstract: "Make a new root key, in place of one that is lost.",
         discussion: """
+            Example: karvan-hub root replace
+
             The root key is needed only to make another hub of this forum, so nothing stops without it: laptops go \
             on syncing, before this and after. From then on tokens name the new root. A laptop gets to know it when \
             it enrols once more, with `karvan enrol URL TOKEN --new-root`; until it does, it trusts this hub, and no \

@@ -10,6 +10,8 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve laptops over TLS until SIGTERM or SIGINT.",
         discussion: """
+            Example: karvan-hub serve --listen 0.0.0.0:8443 --host-name hub.example.org
+
             Logs go to standard error, a line for each event. Once connections are taken, the
             address stands on standard output.
             """)

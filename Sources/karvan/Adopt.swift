@@ -8,6 +8,8 @@ struct Adopt: ParsableCommand {
         commandName: "adopt",
         abstract: "Send what was recorded before this file was copied, when the other is gone.",
         discussion: """
+            Example: karvan adopt
+
             A file that was copied goes on under a new name, and what it held unsent waits: the file \
             that it was copied from will send it. If that file is gone for good, as with a broken \
             laptop, this sends it from here. Should the other file come back, the hub keeps what it \

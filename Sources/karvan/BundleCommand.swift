@@ -29,6 +29,8 @@ struct BundleExport: ParsableCommand {
         commandName: "export",
         abstract: "Write what somebody lacks into a new file.",
         discussion: """
+            Example: karvan bundle export /media/stick/for-l3.karvan --for "L3 bus"
+
             Without --for it is for the hub: all that it isn't known to have. For a laptop it is what that one may \
             read and isn't known to hold, by the last bundle that came from it; --all leaves out nothing. The hub \
             can open it too, so whoever passes by there can leave it.
@@ -87,6 +89,8 @@ struct BundleImport: ParsableCommand {
         commandName: "import",
         abstract: "Take in what others have written into files.",
         discussion: """
+            Example: karvan bundle import /media/stick/*.karvan
+
             Each file is read whole before anything of it is taken in. In any order: what needs changes that \
             aren't here yet waits for them.
             """)
@@ -111,7 +115,11 @@ struct BundleShow: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
         abstract: "Look at a file, and take nothing in.",
-        discussion: "Whom it is by and for everybody may see; what is in it, those whom it is for.")
+        discussion: """
+            Example: karvan bundle show /media/stick/monday.karvan
+
+            Whom it is by and for everybody may see; what is in it, those whom it is for.
+            """)
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The file.")

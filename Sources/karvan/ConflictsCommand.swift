@@ -183,7 +183,10 @@ struct ConflictFilterOptions: ParsableArguments {
 struct ConflictsShow: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show one conflict: who wrote what, when, and what each had been shown.")
+        abstract: "Show one conflict: who wrote what, when, and what each had been shown.",
+        discussion: """
+            Example: karvan conflicts show 3f2a9c01
+            """)
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The conflict's id, or the start of it.")
@@ -202,7 +205,10 @@ struct ConflictsShow: ParsableCommand {
 struct ConflictsExplain: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain",
-        abstract: "Say why something is a conflict, by which rule, and what ends it.")
+        abstract: "Say why something is a conflict, by which rule, and what ends it.",
+        discussion: """
+            Example: karvan conflicts explain 3f2a9c01
+            """)
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The conflict's id, or the start of it.")

@@ -11,7 +11,11 @@ internal import SyncProtocol
 struct ConflictsLog: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "log", abstract: "List the decisions that were made, oldest first.",
-        discussion: "A decision that no longer stands is in brackets.")
+        discussion: """
+            Example: karvan conflicts log
+
+            A decision that no longer stands is in brackets.
+            """)
 
     @OptionGroup var common: CommonOptions
 

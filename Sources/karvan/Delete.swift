@@ -9,7 +9,10 @@ internal import Recording
 struct Delete: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete",
-        abstract: "Delete a record. An edit that someone makes meanwhile brings it back.")
+        abstract: "Delete a record. An edit that someone makes meanwhile brings it back.",
+        discussion: """
+            Example: karvan delete item P07
+            """)
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The table.")

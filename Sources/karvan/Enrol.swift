@@ -9,7 +9,10 @@ internal import SyncProtocol
 struct Enrol: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "enrol",
-        abstract: "Join a hub with the token that its operator gave you.")
+        abstract: "Join a hub with the token that its operator gave you.",
+        discussion: """
+            Example: karvan enrol https://hub.example.org:8443 TOKEN
+            """)
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The hub's address, such as https://hub.example.org:8443.")

@@ -11,6 +11,8 @@ struct Import: ParsableCommand {
         commandName: "import",
         abstract: "Import delegations, people, sites or the programme from a CSV file.",
         discussion: """
+            Example: karvan import people people.csv --dry-run
+
             Nothing is imported when any line is wrong; all problems are named by line. A new \
             version of a list is taken as what it changed: what it says as before is left as it \
             stands here, and what was changed here as well becomes a conflict. What a whole list \

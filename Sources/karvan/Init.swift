@@ -8,7 +8,10 @@ internal import ReplicaStore
 struct Init: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
-        abstract: "Make a new replica and the key of this device.")
+        abstract: "Make a new replica and the key of this device.",
+        discussion: """
+            Example: karvan init --name "L1 door B"
+            """)
 
     @OptionGroup var common: CommonOptions
     @Option(help: "What people call this laptop, such as \"L1 door B\".")

@@ -48,6 +48,8 @@ struct PersonUnmerge: ParsableCommand {
         commandName: "unmerge",
         abstract: "Take back that a person is someone else.",
         discussion: """
+            Example: karvan person unmerge AZ-233
+
             Where laptops merged the person into several people, or two people into each other, \
             all of that is taken back and named.
             """)

@@ -9,6 +9,8 @@ struct SQL: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sql", abstract: "Run a SELECT over the replica's tables and views.",
         discussion: """
+            Example: karvan sql "SELECT badge, role FROM person LIMIT 3"
+
             A column named \(clockColumn), which holds what the engine knows of a row, is left out \
             of what is printed; name it `AS` something else to see it.
             """)

@@ -16,6 +16,8 @@ struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Let laptops nearby sync with this one, where no hub can be reached.",
         discussion: """
+            Example: karvan serve
+
             Both need the same network: a router without internet, or one laptop's own hotspot. There, on the other \
             laptop:
 

@@ -8,7 +8,11 @@ struct Shell: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "shell",
         abstract: "Run sqlite3 on the replica under its lock; what it writes becomes changes.",
-        discussion: "Arguments behind -- go to sqlite3: karvan shell -- \"UPDATE …\"")
+        discussion: """
+            Example: karvan shell -- "UPDATE item SET status = 'planned' WHERE code = 'V12'"
+
+            Arguments behind -- go to sqlite3.
+            """)
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "Arguments for sqlite3.")

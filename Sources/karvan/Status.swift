@@ -12,7 +12,10 @@ internal import SyncProtocol
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show what is unsent, the last successful sync, the clock and open conflicts.")
+        abstract: "Show what is unsent, the last successful sync, the clock and open conflicts.",
+        discussion: """
+            Example: karvan status --mine --last 5
+            """)
 
     @OptionGroup var common: CommonOptions
     @Flag(

@@ -14,6 +14,10 @@ struct Sync: ParsableCommand {
         commandName: "sync",
         abstract: "Send what was recorded here and fetch what others recorded.",
         discussion: """
+            Examples: karvan sync --watch
+                      karvan sync --nearby
+                      karvan sync --hub https://new.example.org:8443
+
             Ends with 0 when both sides hold the same. When no hub answers it ends with 69 and says how many \
             changes wait: they are safe in the replica. A long sync says how far it is. \
             Ctrl-C ends it with 130, between two transactions: what was sent and received is kept.
@@ -26,7 +30,7 @@ struct Sync: ParsableCommand {
             what it lacks, with the photos of this laptop that the hub hasn't got yet; --photos all brings those of \
             the other here, too.
 
-            A hub that has another address than before: karvan sync --hub https://new.example.org:8443
+            A hub that has another address than before is named once, with --hub.
             """)
 
     @OptionGroup var common: CommonOptions

@@ -272,6 +272,60 @@ import Testing
                 members: "undone left put_back stays changes"), in: forum)
     }
 
+    @Test func `what is printed of conflicts is as its schema says`() throws {
+        let forum = try Forum(prepared: ["L1", "L2"])
+        try forum.connect("L1", "L2")
+        for (laptop, person, time, role) in [
+            ("L1", "Leyla", "10:10", "guest"), ("L2", "Murad", "10:25", "speaker"),
+        ] {
+            try forum.must(laptop, "visit", "V12", "KZ", "--arrived", time, "--as", person)
+            try forum.must(laptop, "set", "person", "AZ-014", "role=\(role)")
+            try forum.must(
+                laptop, ["attend", "P07", "AZ-015"] + (laptop == "L1" ? ["--excused", "ill"] : []))
+        }
+        for laptop in ["L1", "L2", "L1"] { try forum.must(laptop, "sync") }
+        var checks: [String] = []
+        /// Keeps what a command prints, to be held against the schema of this name.
+        func keep(_ name: String, _ arguments: [String]) throws -> [String: Any] {
+            let file = "\(checks.count).json"
+            let text = try forum.must("L1", ["conflicts"] + arguments + ["--json"])
+            try Data(text.utf8).write(to: forum.path(file))
+            checks.append("\(file):conflicts/\(name)")
+            return try #require(
+                try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        }
+        let listed = try keep("list", ["list"])
+        let conflicts = try #require(listed["conflicts"] as? [[String: Any]])
+        #expect(conflicts.count == 3)
+        let ids = conflicts.compactMap { $0["id"] as? String }
+        for id in ids {
+            _ = try keep("show", ["show", id])
+            _ = try keep("explain", ["explain", id])
+        }
+        _ = try keep("defer", ["defer", ids[0], "--until", "2099-01-01T00:00Z"])
+        _ = try keep("list", ["list", "--all"])
+        _ = try keep("show", ["show", ids[0]])
+        _ = try keep("resolve", ["resolve", ids[0], "--take", "A", "--reason", "why"])
+        let several = ["resolve", "--class", "2", "--take", "latest", "--reason", "why"]
+        _ = try keep("resolve-several", several + ["--dry-run"])
+        let done = try keep("resolve-several", several)
+        #expect((done["left"] as? [Any])?.count == 1, "records that clash have no latest value")
+        let log = try keep("log", ["log"])
+        let decisions = try #require(log["decisions"] as? [[String: Any]])
+        let first = try #require(decisions.first { $0["what"] as? String == "resolved" })
+        _ = try keep("undo", ["undo", try #require(first["id"] as? String)])
+        _ = try keep(
+            "undo-together", ["undo", try #require(done["decision"] as? String), "--together"])
+        _ = try keep("log", ["log"])
+        _ = try keep("list", ["list"])
+        let checked = try Programs.run(
+            "/usr/bin/python3",
+            [Programs.checkout.appending(path: "Protocol/cli/check.py").path] + checks,
+            in: forum.directory)
+        #expect(checked.status == 0, "\(checked.output)\(checked.errors)")
+        #expect(checked.output.hasSuffix("\(checks.count) objects, 0 problems\n"))
+    }
+
     @Test func `text from records can't break out of the object`() throws {
         let forum = try Forum(prepared: ["L1"])
         let odd = "\"}\n\\ \u{1}\u{2028}\t日本 🎪"
