@@ -8,11 +8,23 @@
 
 /* What of ncurses is a macro or a variable, as functions. */
 
-/* Takes the terminal over; 0 where it can't. ncurses gives it back when it is interrupted or told to end. */
+/* What a terminal sends around text that is pasted, as keys beyond ncurses' own. */
+#define KARVAN_KEY_PASTE_BEGIN (KEY_MAX + 1)
+#define KARVAN_KEY_PASTE_END (KEY_MAX + 2)
+
+/* Takes the terminal over; 0 where it isn't known, or can't move its cursor. */
 static inline int karvan_screen_begin(void) {
     setlocale(LC_CTYPE, "");
     if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");
     if (!newterm(NULL, stdout, stdin)) return 0;
+    if (!tigetstr("cup")) {
+        endwin();
+        return 0;
+    }
+    define_key("\033[200~", KARVAN_KEY_PASTE_BEGIN);
+    define_key("\033[201~", KARVAN_KEY_PASTE_END);
+    fputs("\033[?2004h", stdout);
+    fflush(stdout);
     cbreak();
     noecho();
     nonl();
@@ -23,6 +35,8 @@ static inline int karvan_screen_begin(void) {
 }
 
 static inline void karvan_screen_end(void) {
+    fputs("\033[?2004l", stdout);
+    fflush(stdout);
     curs_set(1);
     endwin();
 }
@@ -30,7 +44,10 @@ static inline void karvan_screen_end(void) {
 static inline int karvan_screen_rows(void) { return getmaxy(stdscr); }
 static inline int karvan_screen_columns(void) { return getmaxx(stdscr); }
 
-static inline void karvan_screen_clear(void) { werase(stdscr); }
+static inline void karvan_screen_clear(int is_repainted) {
+    if (is_repainted) clearok(stdscr, TRUE);
+    werase(stdscr);
+}
 
 static inline void karvan_screen_put(int row, int column, const char *text, int is_bold, int is_reversed) {
     wattrset(stdscr, (is_bold ? A_BOLD : A_NORMAL) | (is_reversed ? A_REVERSE : A_NORMAL));

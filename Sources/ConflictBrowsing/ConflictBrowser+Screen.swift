@@ -9,9 +9,7 @@ extension ConflictBrowser {
     public var lines: [[ScreenSpan]] {
         var lines = [titleLine]
         lines += isHelpShown ? helpLines : bodyLines
-        if !message.isEmpty {
-            lines.append([ScreenSpan(fitted(message, columns), isBold: true)])
-        }
+        lines += messageLines.map { [ScreenSpan(fitted($0, columns), isBold: true)] }
         lines.append(question == nil ? keyLine : questionLine.spans)
         return lines
     }
@@ -22,7 +20,7 @@ extension ConflictBrowser {
     }
 
     private func fitted(_ text: String, _ columns: Int) -> String {
-        TerminalText.fitted(TextTable.printable(text), to: columns)
+        TerminalText.fitted(TerminalText.countable(TextTable.printable(text)), to: columns)
     }
 
     // MARK: First and last
@@ -42,7 +40,8 @@ extension ConflictBrowser {
         if isHelpShown {
             text = "any key goes back"
         } else if let detail {
-            let labels = detail.choices.map(\.label)
+            // Others have no key of their own.
+            let labels = detail.choices.map(\.label).filter { $0.count == 1 }
             let range =
                 labels.count > 1 ? "\(labels.first ?? "")–\(labels.last ?? "")" : labels.first ?? ""
             text =
@@ -66,7 +65,8 @@ extension ConflictBrowser {
             case nil: ""
             }
         // What is typed has room too.
-        let label = TerminalText.cut(TextTable.printable(asked), to: max(8, columns * 3 / 5))
+        let label = TerminalText.cut(
+            TerminalText.countable(TextTable.printable(asked)), to: max(8, columns * 3 / 5))
         let start = TerminalText.width(of: label)
         let (text, cursor) = input.shown(in: max(1, columns - start - 1))
         return (
@@ -105,9 +105,8 @@ extension ConflictBrowser {
     }
 
     private var emptyLines: [[ScreenSpan]] {
-        var words =
-            page.openCount > 0 && page.deferredCount == 0
-            ? "No such conflicts are open; \(page.openCount) others are." : "No open conflicts."
+        var words = ConflictPage.noneText(
+            openCount: page.deferredCount == 0 ? page.openCount : 0)
         if page.deferredCount > 0, !includesDeferred {
             words = "\(page.deferredCount) put off; a lists them too."
         }
@@ -118,7 +117,7 @@ extension ConflictBrowser {
     }
 
     private var detailLines: [[ScreenSpan]] {
-        let all = detail?.lines(columns: detailColumns) ?? []
+        let all = detailText
         let isCut = all.count > detailTop + bodyRows
         return (0..<bodyRows).map { row in
             let index = detailTop + row
@@ -141,14 +140,14 @@ extension ConflictBrowser {
 
     private var helpLines: [[ScreenSpan]] {
         let help = [
-            "↑ ↓ PgUp PgDn Home End   move; j k g G do too",
+            "↑ ↓ PgUp PgDn Home End   move; j and k do too",
             "Enter Tab →   read on in the conflict; Esc ← back to the list",
             "A B C …       take that value or choice; it asks why",
             "e             settle it with another value",
             "d             put it off, until a time or until it changes",
             "u             take back the last decision that was made here",
             "a             list what was put off too, or not",
-            "r             read the list again; it does so itself when something comes in",
+            "r             read and draw all again; what comes in is shown without it",
             "q             quit. Nothing is half done: each decision is written at once",
         ]
         return (0..<bodyRows).map { row in

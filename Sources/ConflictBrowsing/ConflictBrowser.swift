@@ -32,8 +32,12 @@ public struct ConflictBrowser: Sendable {
     private(set) var conflicts: [Conflict] = []
     private(set) var page = ConflictPage()
     private(set) var detail: ConflictDetail?
+    /// The detail's, as wide as there is room.
+    private(set) var detailText: [DetailLine] = []
     private(set) var message = ""
     private(set) var question: Question?
+    /// The last one that was answered, while its answer may have to be given again.
+    private var answeredQuestion: Question?
     private(set) var input = InputLine()
     private(set) var isHelpShown = false
     /// The detail is what keys move, and on a small screen what is shown.
@@ -75,7 +79,7 @@ public struct ConflictBrowser: Sendable {
             selected = same ?? selected
         }
         selected = max(0, min(selected, conflicts.count - 1))
-        if detail?.conflict.id != last?.id || wanted != nil { detail = nil }
+        if conflicts.isEmpty || wanted != nil { (detail, detailText) = (nil, []) }
         // Nobody shall settle what they have not chosen to look at.
         if conflicts.isEmpty || conflicts[selected].id != last?.id { isDetailEntered = false }
         settle()
@@ -84,14 +88,28 @@ public struct ConflictBrowser: Sendable {
     public mutating func show(_ detail: ConflictDetail?) {
         self.detail = detail
         detailTop = 0
+        layOut()
+    }
+
+    private mutating func layOut() {
+        detailText = detail?.lines(columns: detailColumns) ?? []
         settle()
     }
 
-    public mutating func tell(_ message: String) { self.message = message }
+    public mutating func tell(_ message: String) {
+        self.message = message
+        settle()
+    }
+
+    /// What was asked for couldn't be done now: the question stands again, with its answer.
+    public mutating func askAgain(_ message: String) {
+        question = answeredQuestion
+        tell(message)
+    }
 
     public mutating func resize(columns: Int, rows: Int) {
         (self.columns, self.rows) = (max(20, columns), max(5, rows))
-        settle()
+        layOut()
     }
 
     // MARK: Keys
@@ -101,8 +119,12 @@ public struct ConflictBrowser: Sendable {
             isHelpShown = false
             return nil
         }
-        if question != nil { return answer(key) }
+        if question != nil {
+            defer { settle() }
+            return answer(key)
+        }
         message = ""
+        answeredQuestion = nil
         switch key {
         case .escape where isDetailEntered: isDetailEntered = false
         case .character("q"): return .quit
@@ -116,7 +138,8 @@ public struct ConflictBrowser: Sendable {
         case .character("e"): askForValue()
         case .character("d"):
             if detail != nil { ask(.until) }
-        case .character(let letter) where letter.isUppercase: take(String(letter))
+        case .character(let letter) where letter.isUppercase && letter.isASCII: take(String(letter))
+        case .pasted: message = "What is pasted is not taken here: letters are commands."
         case .tab: isDetailEntered = !isDetailEntered && detail != nil
         case .enter, .right, .character("l"): isDetailEntered = detail != nil
         case .left, .character("h"): isDetailEntered = false
@@ -133,15 +156,19 @@ public struct ConflictBrowser: Sendable {
         case .down, .character("j"): step = 1
         case .pageUp: step = -bodyRows
         case .pageDown, .character(" "): step = bodyRows
-        case .home, .character("g"): step = -1_000_000
-        case .end, .character("G"): step = 1_000_000
+        case .home: step = -1_000_000
+        case .end: step = 1_000_000
+        case .character(let letter) where letter.unicodeScalars.allSatisfy({ $0.value > 32 }):
+            message = "“\(letter)” does nothing here; ? tells the keys."
+            settle()
+            return nil
         default: return nil
         }
         if isDetailEntered {
             detailTop += step
         } else {
             selected = max(0, min(selected + step, conflicts.count - 1))
-            if wanted != nil { detail = nil }
+            if wanted != nil { (detail, detailText) = (nil, []) }
         }
         settle()
         guard !isDetailEntered, page.hasMore, selected == conflicts.count - 1, step > 0 else {
@@ -192,6 +219,7 @@ public struct ConflictBrowser: Sendable {
             return nil
         }
         question = nil
+        answeredQuestion = asked
         message = ""
         switch asked {
         case .value:
@@ -216,7 +244,15 @@ public struct ConflictBrowser: Sendable {
     // MARK: What is in view
 
     /// Between the title and the last line, and the message where there is one.
-    var bodyRows: Int { max(1, rows - 2 - (message.isEmpty ? 0 : 1)) }
+    var bodyRows: Int { max(1, rows - 2 - messageLines.count) }
+
+    /// A long one takes more lines, but never more than leave room for something else.
+    var messageLines: [String] {
+        guard !message.isEmpty else { return [] }
+        let lines = TerminalText.wrapped(
+            TerminalText.countable(TextTable.printable(message)), to: columns)
+        return Array(lines.prefix(max(1, min(3, rows - 4))))
+    }
 
     /// List and detail stand side by side.
     var isWide: Bool { columns >= 70 }
@@ -227,8 +263,7 @@ public struct ConflictBrowser: Sendable {
         if selected < listTop { listTop = selected }
         if selected >= listTop + bodyRows { listTop = selected - bodyRows + 1 }
         listTop = max(0, min(listTop, conflicts.count - bodyRows))
-        let count = detail?.lines(columns: detailColumns).count ?? 0
-        detailTop = max(0, min(detailTop, count - bodyRows))
+        detailTop = max(0, min(detailTop, detailText.count - bodyRows))
     }
 }
 

@@ -43,7 +43,7 @@ public struct ConflictDetail: Sendable {
     private func addValues(_ lines: inout Lines) {
         for candidate in conflict.candidates {
             lines.add(
-                "\(candidate.label)\(candidate.isShown ? "*" : " ") \(candidate.text)"
+                "\(candidate.label)\(candidate.isShown ? "*" : " ") \(candidate.textForPeople)"
                     + (candidate.isResolution ? " (a decision)" : ""), indent: 3, isBold: true)
             lines.add("   " + who(candidate), indent: 3)
             let saw =
@@ -53,21 +53,18 @@ public struct ConflictDetail: Sendable {
         lines.add("* is shown meanwhile.")
         guard let past else { return }
         lines.add("")
-        let base = past.base.map { "\($0.text ?? "taken back") (\($0.provenance.who))" }
-        lines.add(
-            "Before: "
-                + (base.isEmpty
-                    ? "nothing that all of them had been shown."
-                    : base.joined(separator: " · ")))
+        lines.add(past.baseText)
         let graph = CausalGraph(parents: past.steps.map(\.parents))
-        if past.hasEarlier { lines.add("(earlier ones: karvan history)") }
+        if past.hasEarlier || past.omittedCount > 0 {
+            lines.add("(not all is drawn: karvan history tells it)")
+        }
         let width = graph.rows.map { TerminalText.width(of: $0.line) }.max() ?? 0
         for (step, row) in zip(past.steps, graph.rows) {
             for line in row.before { lines.add(line) }
             let label = step.label.map { "\($0) " } ?? ""
             lines.addCut(
                 TerminalText.fitted(row.line, to: width + 1) + label
-                    + "\(step.text ?? "taken back")  \(step.provenance.who)")
+                    + "\(step.textForPeople)  \(step.provenance.who)")
             let claimed = Self.time(step.provenance.claimedMilliseconds)
             // The same day isn't said twice.
             let came = step.receivedMilliseconds.map(Self.time).map { time in
@@ -123,13 +120,18 @@ private struct Lines {
     /// - Parameter indent: of the lines after the first, in columns.
     mutating func add(_ text: String, indent: Int = 0, isBold: Bool = false) {
         let margin = String(repeating: " ", count: min(indent, columns / 4))
-        all += TerminalText.wrapped(TextTable.printable(text), to: columns, indent: margin).map {
+        all += TerminalText.wrapped(
+            TerminalText.countable(TextTable.printable(text)), to: columns, indent: margin
+        ).map {
             DetailLine(text: $0, isBold: isBold)
         }
     }
 
     /// One line, that ends where there is no more room.
     mutating func addCut(_ text: String) {
-        all.append(DetailLine(text: TerminalText.cut(TextTable.printable(text), to: columns)))
+        all.append(
+            DetailLine(
+                text: TerminalText.cut(
+                    TerminalText.countable(TextTable.printable(text)), to: columns)))
     }
 }

@@ -16,6 +16,10 @@ struct InputLine {
                 return false
             }
             insert(character)
+        case .pasted(let pasted):
+            for character in pasted where character.unicodeScalars.allSatisfy({ $0.value >= 32 }) {
+                insert(character)
+            }
         case .backspace:
             guard cursor > 0 else { return true }
             cursor -= 1
@@ -49,7 +53,7 @@ struct InputLine {
             TerminalText.width(of: String(text.prefix(cursor).dropFirst(start)))
         }
         while width(start) >= columns, start < cursor { start += 1 }
-        let rest = String(text.dropFirst(start))
+        let rest = TerminalText.countable(String(text.dropFirst(start)))
         return (TerminalText.cut(rest, to: columns), width(start))
     }
 }

@@ -21,6 +21,15 @@ public enum CommonDecision: Sendable {
     case value(String)
     case keepBoth
 
+    /// From whom, in words.
+    fileprivate var source: String {
+        switch self {
+        case .writtenOn(let device): "on \(device)"
+        case .writtenBy(let person): "by \(person)"
+        case .shown, .earliest, .latest, .choice, .value, .keepBoth: ""
+        }
+    }
+
     fileprivate var asksForCandidates: Bool {
         switch self {
         case .writtenOn, .writtenBy: true
@@ -38,6 +47,8 @@ public struct BulkSettlement: Sendable {
     public var left: [(conflict: Conflict, why: String)] = []
     /// Those that wait, because someone has put them off.
     public var deferredCount = 0
+    /// All that were open, whatever the filter says.
+    public var openCount = 0
     /// One of the decisions, by which all are taken back; `nil` where none has a name yet.
     public var decision: Digest?
     public var receipt = WriteReceipt()
@@ -143,6 +154,7 @@ extension Conflicts {
         var planned: [Planned] = []
         var result = BulkSettlement()
         result.deferredCount = includesDeferred ? 0 : page.deferredCount
+        result.openCount = page.openCount
         for conflict in page.conflicts {
             do {
                 let (choice, text) = try choose(
@@ -157,6 +169,19 @@ extension Conflicts {
                 result.left.append((conflict, error.explanation))
             }
         }
+        // What is said of a record that goes is no question any more.
+        let gone = Set(
+            planned.compactMap { planned -> RowID? in
+                if case .deleteRow = planned.choice { planned.conflict.subject.row } else { nil }
+            })
+        func isEnded(_ conflict: Conflict) -> Bool {
+            conflict.subject.column != nil && gone.contains(conflict.subject.row)
+        }
+        result.left += planned.map(\.conflict).filter(isEnded).map {
+            ($0, "another of these decisions deletes its record")
+        }
+        result.settled.removeAll { isEnded($0.conflict) }
+        planned.removeAll { isEnded($0.conflict) }
         return (planned, result)
     }
 
@@ -193,7 +218,7 @@ extension Conflicts {
             throw .invalid("records clash there, not values; its choices are \(names)")
         }
         guard let candidate else {
-            throw .invalid("none of the values there is from whom it should be taken")
+            throw .invalid("none of the values there was recorded so: \(decision.source)")
         }
         return .take(candidate.label)
     }

@@ -7,7 +7,7 @@ internal import ReplicaStore
 internal import SyncProtocol
 
 /// Which conflicts are asked for: those for which all of this holds.
-public struct ConflictFilter: Hashable, Sendable {
+public struct ConflictFilter: Sendable {
     public var conflictClass: ConflictClass?
     /// As `karvan list` takes it: `visit`, `attendance`.
     public var kind: String?
@@ -19,8 +19,8 @@ public struct ConflictFilter: Hashable, Sendable {
     /// One of the candidates was written on it, or by this person.
     public var device: String?
     public var person: String?
-    /// Of these records alone; `nil` for all.
-    public var rows: Set<RowID>?
+    /// Of those records of a table alone for which this holds, in SQL, when the conflicts are read; `nil` for all.
+    public var condition: (table: Table, sql: String)?
     /// Something stands beside what is shown since then at least, in milliseconds since 1970.
     public var beforeMilliseconds: Int64?
 
@@ -43,6 +43,29 @@ public struct ConflictPage: Sendable {
     public var deferredCount = 0
 
     public init() {}
+
+    /// What is said where a filter lets nothing through.
+    public static func noneText(openCount: Int) -> String {
+        switch openCount {
+        case 0: "No open conflicts."
+        case 1: "No such conflicts are open; 1 other is."
+        default: "No such conflicts are open; \(openCount) others are."
+        }
+    }
+}
+
+/// A filter, and the records that its condition lets through now.
+@dynamicMemberLookup
+private struct Narrowed {
+    var filter: ConflictFilter
+    var rows: Set<RowID>?
+
+    init(_ filter: ConflictFilter, rows: Set<RowID>?) {
+        self.filter = filter
+        self.rows = rows
+    }
+
+    subscript<T>(dynamicMember path: KeyPath<ConflictFilter, T>) -> T { filter[keyPath: path] }
 }
 
 extension Conflicts {
@@ -88,6 +111,9 @@ extension Conflicts {
         includesDeferred: Bool = true
     ) throws -> ConflictPage {
         try replica.read {
+            let filter = try Narrowed(
+                filter, rows: filter.condition.map { try records.rows(of: $0.table, where: $0.sql) }
+            )
             let deferrals = try activeDeferrals()
             var page = ConflictPage()
             let waiting = try waiting()
@@ -174,7 +200,7 @@ extension Conflicts {
 
     /// How many were put off: only what somebody has put off is looked at.
     private func deferred(
-        among waiting: WaitingList, _ filter: ConflictFilter, _ deferrals: [Value: Deferral]
+        among waiting: WaitingList, _ filter: Narrowed, _ deferrals: [Value: Deferral]
     ) throws -> Int {
         let subjects = Set(try replica.query("SELECT subject_table, subject FROM deferral"))
         return try (waiting.decisions + waiting.notices).count { next in
@@ -197,7 +223,7 @@ extension Conflicts {
 
     /// Whether it is worth a look into the row, or the log.
     private func mayPass(
-        _ waiting: Waiting, _ source: Source, _ filter: ConflictFilter
+        _ waiting: Waiting, _ source: Source, _ filter: Narrowed
     ) throws -> Bool {
         if let before = filter.beforeMilliseconds, Int64(waiting.since >> 16) > before {
             return false
@@ -218,7 +244,7 @@ extension Conflicts {
         return try !filter.asksForPlace || isIn(filter, table, place.row)
     }
 
-    private func conflict(of source: Source, _ filter: ConflictFilter) throws -> Conflict? {
+    private func conflict(of source: Source, _ filter: Narrowed) throws -> Conflict? {
         switch source {
         case .conflict(let conflict): return conflict
         case .cell(let place):
@@ -228,7 +254,7 @@ extension Conflicts {
         }
     }
 
-    private func lets(_ conflict: Conflict, through filter: ConflictFilter) throws -> Bool {
+    private func lets(_ conflict: Conflict, through filter: Narrowed) throws -> Bool {
         let subject = conflict.subject
         if filter.conflictClass.map({ $0 != conflict.conflictClass }) ?? false { return false }
         if filter.kind.map({ $0 != subject.kind }) ?? false { return false }
@@ -245,7 +271,7 @@ extension Conflicts {
         }
     }
 
-    private func isIn(_ filter: ConflictFilter, _ table: Table, _ row: RowID) throws -> Bool {
+    private func isIn(_ filter: Narrowed, _ table: Table, _ row: RowID) throws -> Bool {
         let place = try records.place(of: row, in: table)
         return filter.item.map { $0 == place.item } ?? true
             && filter.delegation.map { $0 == place.delegation } ?? true

@@ -21,7 +21,7 @@ public struct ConflictPast: Sendable {
         public var isShown: Bool
         /// The authors of all candidates had been shown it, or what came of it.
         public var isBase: Bool
-        /// The places of the steps that its author had been shown, but for those that another one of them came of.
+        /// The places of the steps that it came of, but for those that another one of them came of.
         public var parents: [Int]
 
         /// By how much the time claimed differs from the time of the clock that recorded it, in milliseconds; `nil` where
@@ -39,6 +39,10 @@ public struct ConflictPast: Sendable {
     public var steps: [Step] = []
     /// There are earlier ones, or more than are looked for.
     public var hasEarlier = false
+    /// So many between these are left out.
+    public var omittedCount = 0
+    /// The search ended before what all had been shown was found.
+    public var isBaseUnknown = false
 
     /// What the record showed to all of them before; empty where nothing did.
     public var base: [Step] { steps.filter(\.isBase) }
@@ -46,7 +50,9 @@ public struct ConflictPast: Sendable {
 
 extension Conflicts {
     /// No more are looked for: a conflict is about what was written last.
-    private static let stepLimit = 64
+    private static let searchLimit = 500
+    /// No more are told, besides the base and the candidates.
+    private static let toldLimit = 24
 
     private struct Known {
         var changeset: Changeset
@@ -60,44 +66,40 @@ extension Conflicts {
         guard conflict.ruled == nil, conflict.subject.column != nil else { return nil }
         return try replica.read {
             let dots = conflict.candidates.compactMap(\.dot)
-            var (known, hasEarlier) = try operations(behind: dots, at: conflict.place)
-            let order = known.sorted {
-                ($0.value.changeset.time, $0.key) < ($1.value.changeset.time, $1.key)
-            }.map(\.key)
-            for dot in order {
-                var all: Set<Dot> = []
-                for parent in known[dot]?.operation.shownDots ?? [] {
-                    guard let ancestors = known[parent]?.ancestors else { continue }
-                    all.insert(parent)
-                    all.formUnion(ancestors)
-                }
-                known[dot]?.ancestors = all
-            }
+            let (known, isCut) = try ancestry(of: dots, at: conflict.place)
             let above = dots.map { known[$0]?.ancestors ?? [] }
             let common = above.dropFirst().reduce(above.first ?? []) { $0.intersection($1) }
             let older = common.reduce(into: Set<Dot>()) { $0.formUnion(known[$1]?.ancestors ?? []) }
-            let told = order.filter { !older.contains($0) }
-            if !older.isEmpty { hasEarlier = true }
+            let base = common.subtracting(older)
+            let order = known.keys.filter { !older.contains($0) }.sorted { a, b in
+                (known[a]?.changeset.time ?? HybridTime(rawValue: 0), a)
+                    < (known[b]?.changeset.time ?? HybridTime(rawValue: 0), b)
+            }
+            let between = order.filter { !base.contains($0) && !dots.contains($0) }
+            let left = Set(between.dropLast(Self.toldLimit))
+            let told = order.filter { !left.contains($0) }
             let places = Dictionary(uniqueKeysWithValues: told.enumerated().map { ($1, $0) })
             let steps = try told.compactMap { dot in
                 try known[dot].map { step in
                     try self.step(
-                        step, dot, conflict, isBase: common.contains(dot),
-                        parents: Self.nearest(step, known).compactMap { places[$0] }.sorted())
+                        step, dot, conflict, isBase: base.contains(dot),
+                        parents: Self.nearest(step, known, among: places))
                 }
             }
-            return ConflictPast(steps: steps, hasEarlier: hasEarlier)
+            return ConflictPast(
+                steps: steps, hasEarlier: isCut || !older.isEmpty, omittedCount: left.count,
+                isBaseUnknown: isCut && base.isEmpty)
         }
     }
 
-    private func operations(
-        behind dots: [Dot], at place: OpenConflict
-    ) throws -> (known: [Dot: Known], hasEarlier: Bool) {
+    /// The ops at a place and all that they came of, and whether there are more than are looked for.
+    private func ancestry(
+        of dots: [Dot], at place: OpenConflict
+    ) throws -> (known: [Dot: Known], isCut: Bool) {
         var known: [Dot: Known] = [:]
         var waiting = dots
         var next = 0
-        while next < waiting.count {
-            guard known.count < Self.stepLimit else { return (known, true) }
+        while next < waiting.count, known.count < Self.searchLimit {
             let dot = waiting[next]
             next += 1
             guard known[dot] == nil, let changeset = try replica.changeset(dot),
@@ -107,15 +109,28 @@ extension Conflicts {
             known[dot] = Known(changeset: changeset, operation: operation)
             waiting += operation.shownDots
         }
-        return (known, false)
+        let order = known.sorted {
+            ($0.value.changeset.time, $0.key) < ($1.value.changeset.time, $1.key)
+        }.map(\.key)
+        for dot in order {
+            var all: Set<Dot> = []
+            for parent in known[dot]?.operation.shownDots ?? [] {
+                guard let ancestors = known[parent]?.ancestors else { continue }
+                all.insert(parent)
+                all.formUnion(ancestors)
+            }
+            known[dot]?.ancestors = all
+        }
+        return (known, next < waiting.count)
     }
 
-    /// What it came of directly.
-    private static func nearest(_ step: Known, _ known: [Dot: Known]) -> Set<Dot> {
-        let parents = Set(step.operation.shownDots)
-        return parents.filter { parent in
-            !parents.contains { known[$0]?.ancestors.contains(parent) ?? false }
-        }
+    /// The places of those among some that it came of, but for those that another one of them came of.
+    private static func nearest(
+        _ step: Known, _ known: [Dot: Known], among places: [Dot: Int]
+    ) -> [Int] {
+        let above = step.ancestors.filter { places[$0] != nil }
+        let behind = above.reduce(into: Set<Dot>()) { $0.formUnion(known[$1]?.ancestors ?? []) }
+        return above.subtracting(behind).compactMap { places[$0] }.sorted()
     }
 
     private func step(

@@ -23,10 +23,13 @@ public struct Settlement: Sendable {
     public var text: String
     /// What becomes of totals and records; empty for values.
     public var effect: String = ""
-    /// The decision's name in the log, by which it is taken back; `nil` for one that was not written, or that took
-    /// several changesets.
+    /// The decision's name in the log, by which it is taken back; `nil` for one that was not written, that took
+    /// several changesets, or that keeps or deletes a record.
     public var decision: Digest?
     public var receipt: WriteReceipt
+
+    /// A record is kept or deleted by it.
+    public var isOfRecord: Bool { conflict.rule == nil && conflict.subject.column == nil }
 }
 
 extension Conflicts {
@@ -69,13 +72,17 @@ extension Conflicts {
                     table: Forum.ruling.id, row: ruled.ruling,
                     column: Forum.ruling.declared("choice").id))
         }
+        // Whether a record stays is taken back by another delete, or by an edit.
+        guard case .value = choice else { return nil }
         let place = conflict.place
         return DecisionEntry.id(
             dot, DecisionEntry.Place(table: place.table, row: place.row, column: place.column))
     }
 
     func requireReason(_ reason: String, for conflicts: [Conflict]) throws(ConflictError) {
-        guard reason.isEmpty, conflicts.contains(where: { $0.conflictClass == .decision }) else {
+        guard reason.allSatisfy(\.isWhitespace),
+            conflicts.contains(where: { $0.conflictClass == .decision })
+        else {
             return
         }
         throw .invalid("say why, with --reason TEXT: others will want to know")

@@ -20,6 +20,8 @@ public struct Undoing: Sendable {
 
 /// Decisions of one command that were taken back.
 public struct BulkUndoing: Sendable {
+    /// What they were, before.
+    public var kind = DecisionEntry.Kind.resolved
     /// Without receipts of their own, and without what is open now.
     public var undone: [Undoing] = []
     /// What stays decided, or was taken back before, and why.
@@ -72,26 +74,46 @@ extension Conflicts {
             let log = try log()
             let chosen = try decision(id, in: log)
             var result = BulkUndoing()
+            result.kind = chosen.kind
             for entry in log where entry.isOfOneCommand(with: chosen) {
-                guard entry.isLive, !entry.isOfRow else {
-                    result.left.append(
-                        (
-                            entry,
-                            entry.isLive
-                                ? "a record was kept or deleted by it: use `karvan delete` or "
-                                    + "`karvan set`"
-                                : "someone has taken it back, decided or edited since"
-                        ))
+                if let why = try obstacle(to: entry) {
+                    result.left.append((entry, why))
                     continue
                 }
                 result.undone.append(try undo(entry, reason, author, in: transaction))
                 try transaction.endAction()
             }
-            guard !result.undone.isEmpty else { throw ConflictError.undone(chosen.shortID) }
+            guard !result.undone.isEmpty else {
+                guard let why = try obstacle(to: chosen), chosen.isLive else {
+                    throw ConflictError.undone(chosen.shortID)
+                }
+                throw ConflictError.invalid(why)
+            }
             return result
         }
         result.receipt = receipt
         return result
+    }
+
+    /// Why an entry can't be taken back, whatever else is; `nil` where nothing stands in the way.
+    private func obstacle(to entry: DecisionEntry) throws -> String? {
+        guard entry.isLive else { return "someone has taken it back, decided or edited since" }
+        switch entry.kind {
+        case .resolved where entry.isOfRow:
+            return "a record was kept or deleted by it: use `karvan delete`, or `karvan set` to "
+                + "bring it back"
+        case .takenBack where entry.place.table == Forum.ruling.id:
+            return try finding(of: entry) == nil
+                ? "what it decided on is no longer so; there is nothing to settle" : nil
+        case .resumed:
+            return "the conflict is listed again; put it off with `karvan conflicts defer`"
+        case .resolved, .takenBack, .deferred: return nil
+        }
+    }
+
+    /// What a rule finds now of that on which somebody decided.
+    private func finding(of entry: DecisionEntry) throws -> RuledFinding? {
+        try records.findings(of: replica.schema.rules).first { $0.ruling == entry.place.row }
     }
 
     private func undo(
@@ -99,17 +121,14 @@ extension Conflicts {
         in transaction: WriteTransaction
     ) throws -> Undoing {
         var undoing = Undoing(entry: entry)
+        if let why = try obstacle(to: entry) {
+            throw entry.isLive ? ConflictError.invalid(why) : .undone(entry.shortID)
+        }
         switch entry.kind {
-        case .resolved where entry.isOfRow:
-            throw ConflictError.invalid(
-                "a record was kept or deleted by it: use `karvan delete`, or `karvan set` to "
-                    + "bring it back")
         case .resolved: try takeBack(entry, &undoing, in: transaction)
         case .takenBack: try decideAgain(entry, in: transaction)
         case .deferred: try resume(entry, in: transaction)
-        case .resumed:
-            throw ConflictError.invalid(
-                "the conflict is listed again; put it off with `karvan conflicts defer`")
+        case .resumed: break
         }
         try note(DecisionNote(entry, text: entry.text, reason: reason), author, in: transaction)
         return undoing

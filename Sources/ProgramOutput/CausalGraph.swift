@@ -15,11 +15,27 @@ public struct CausalGraph {
     private var childrenToCome: [Int]
     public private(set) var rows: [Row] = []
 
-    /// - Parameter parents: of each row those that it came of, all of them before it.
-    public init(parents: [[Int]]) {
+    /// - Parameter parents: of each row those that it came of, all of them before it; those that others of them came of
+    ///   needn't be named, and are not drawn.
+    public init(parents all: [[Int]]) {
+        let parents = Self.nearest(all)
         childrenToCome = Array(repeating: 0, count: parents.count)
         for parent in parents.joined() { childrenToCome[parent] += 1 }
         for (row, parents) in parents.enumerated() { add(row, Set(parents)) }
+    }
+
+    /// Without those that others came of.
+    private static func nearest(_ parents: [[Int]]) -> [[Int]] {
+        parents.map { own in
+            guard own.count > 1, let oldest = own.min() else { return own }
+            var behind: Set<Int> = []
+            var waiting = own.flatMap { parents[$0] }
+            while let next = waiting.popLast() {
+                guard next >= oldest, behind.insert(next).inserted else { continue }
+                waiting += parents[next]
+            }
+            return own.filter { !behind.contains($0) }
+        }
     }
 
     private mutating func add(_ row: Int, _ parents: Set<Int>) {

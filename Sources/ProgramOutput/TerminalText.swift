@@ -8,8 +8,22 @@ public enum TerminalText {
     static func width(of scalar: Unicode.Scalar) -> Int {
         switch scalar.properties.generalCategory {
         case .nonspacingMark, .enclosingMark, .format: 0
-        default: scalar.isWide ? 2 : 1
+        default: scalar.isWide || scalar.properties.isEmojiPresentation ? 2 : 1
         }
+    }
+
+    /// Text for a screen whose columns are counted: what terminals join differently is taken apart, and a mark that has
+    /// nothing before it stands on a circle.
+    public static func countable(_ text: String) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars
+        where scalar.value != 0x200c && scalar.value != 0x200d
+            && !(0xfe00...0xfe0f).contains(scalar.value)
+        {
+            if result.isEmpty, width(of: scalar) == 0 { result = "◌" }
+            result.unicodeScalars.append(scalar)
+        }
+        return result
     }
 
     /// The text, or its start and an ellipsis, in no more columns than these.

@@ -43,6 +43,9 @@ extension Records {
     ///
     /// - Throws: ``RecordError`` for a condition that SQLite can't read, or that has no answer.
     public func rows(of table: Table, where condition: String) throws -> Set<RowID> {
+        guard !Self.hasSeveralStatements(condition) else {
+            throw RecordError("a condition is one expression: it holds no “;”")
+        }
         // The line's end ends a comment too.
         let sql = "SELECT id FROM \(table.name) WHERE (\(condition)\n)"
         let found: [[Value]]
@@ -55,6 +58,21 @@ extension Records {
                     + table.columns.map(\.name).joined(separator: ", "))
         }
         return Set(found.compactMap { Self.row($0[0]) })
+    }
+
+    /// A semicolon outside of what is quoted ends a statement, and SQLite passes over what follows.
+    private static func hasSeveralStatements(_ sql: String) -> Bool {
+        var quote: Character?
+        for character in sql {
+            if let open = quote {
+                if character == open { quote = nil }
+            } else if character == "'" || character == "\"" {
+                quote = character
+            } else if character == ";" {
+                return true
+            }
+        }
+        return false
     }
 
     private static func row(_ value: Value) -> RowID? {

@@ -1,11 +1,15 @@
 internal import CNcurses
+internal import Glibc
 internal import ProgramOutput
+internal import Synchronization
 
 /// A key, or what else a terminal reports.
 public enum TerminalKey: Hashable, Sendable {
     case character(Character)
     case up, down, left, right, pageUp, pageDown, home, end
     case enter, escape, tab, backspace, delete
+    /// Text that was pasted, not typed, in one piece.
+    case pasted(String)
     /// The screen has another size.
     case resize
     /// Any other.
@@ -33,14 +37,37 @@ public enum TerminalError: Error, Sendable {
 
 /// A whole terminal that is drawn on, through ncurses. One at a time.
 ///
-/// It is given back by ``end()``, and by ncurses itself when the process is interrupted or told to end.
+/// While one is there, SIGINT, SIGTERM and SIGHUP end nothing by themselves: ``endingSignal`` tells of them, so that the
+/// terminal is given back first.
 public final class TerminalScreen {
     private var isEnded = false
+    private var isRepainted = false
+
+    private static let received = Atomic<Int32>(0)
+
+    /// The signal that asked the process to end; `nil` while none did.
+    public static var endingSignal: Int32? {
+        let number = received.load(ordering: .relaxed)
+        return number == 0 ? nil : number
+    }
 
     /// - Parameter kind: what the environment calls the terminal.
     public init(kind: String) throws(TerminalError) {
         guard karvan_screen_begin() != 0 else { throw .unknown(kind) }
+        // Made before a handler can run.
+        _ = Self.endingSignal
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            var action = sigaction()
+            // Without SA_RESTART: whoever waits for a key is woken up.
+            action.__sigaction_handler.sa_handler = { number in
+                TerminalScreen.received.store(number, ordering: .relaxed)
+            }
+            sigaction(number, &action, nil)
+        }
     }
+
+    /// All is drawn anew the next time, whatever the terminal shows.
+    public func repaint() { isRepainted = true }
 
     deinit { end() }
 
@@ -58,7 +85,8 @@ public final class TerminalScreen {
     ///   - lines: from the top; each no wider than the screen.
     ///   - cursor: where it stands; `nil` hides it.
     public func draw(_ lines: [[ScreenSpan]], cursor: (column: Int, row: Int)?) {
-        karvan_screen_clear()
+        karvan_screen_clear(isRepainted ? 1 : 0)
+        isRepainted = false
         for (row, spans) in lines.enumerated() {
             var column = 0
             for span in spans {
@@ -79,7 +107,27 @@ public final class TerminalScreen {
         switch karvan_screen_key(Int32(clamping: milliseconds), &code) {
         case 0: return nil
         case 1: return Self.key(character: code)
-        default: return Self.keys[Int32(bitPattern: code)] ?? .unknown
+        default:
+            let number = Int32(bitPattern: code)
+            return number == KEY_MAX + 1 ? .pasted(pastedText()) : Self.keys[number] ?? .unknown
+        }
+    }
+
+    /// No more of what is pasted is taken.
+    private static let pasteLimit = 4_096
+
+    /// What comes until the terminal says that it was all, or for a second nothing does.
+    private func pastedText() -> String {
+        var text = ""
+        while true {
+            var code: UInt32 = 0
+            let kind = karvan_screen_key(1_000, &code)
+            guard kind != 0, kind == 1 || Int32(bitPattern: code) != KEY_MAX + 2 else {
+                return text
+            }
+            guard kind == 1, let scalar = Unicode.Scalar(code), text.utf8.count < Self.pasteLimit
+            else { continue }
+            text.unicodeScalars.append(scalar.value < 32 ? " " : scalar)
         }
     }
 

@@ -8,7 +8,7 @@ internal import SyncProtocol
 
 extension Candidate {
     /// `10:25 by Leyla on L1`.
-    var summary: String { "\(text)\(provenance.map { " by \($0.who)" } ?? "")" }
+    var summary: String { "\(textForPeople)\(provenance.map { " by \($0.who)" } ?? "")" }
 
     var json: JSONValue {
         .object([
@@ -62,13 +62,7 @@ extension Conflict {
                         + (deferral.reason.isEmpty ? "." : ": \(deferral.reason)")))
         }
         if let past {
-            let before = past.base.map { "\($0.text ?? "taken back") (\($0.provenance.who))" }
-            lines.append(
-                TextTable.printable(
-                    "Before: "
-                        + (before.isEmpty
-                            ? "nothing that all of them had been shown."
-                            : before.joined(separator: " · "))))
+            lines.append(TextTable.printable(past.baseText))
         }
         lines.append("")
         return (lines + (rule == nil ? valueLines(past) : choiceLines)).joined(separator: "\n")
@@ -81,7 +75,7 @@ extension Conflict {
             output.add(
                 [
                     candidate.label + (candidate.isShown ? " *" : ""),
-                    candidate.text + (candidate.isResolution ? " (a decision)" : ""),
+                    candidate.textForPeople + (candidate.isResolution ? " (a decision)" : ""),
                     candidate.provenance?.who ?? "",
                 ] + (past == nil ? [candidate.recorded] : [])
                     + [
@@ -157,7 +151,7 @@ extension ConflictPast {
                 drawn.line, (step.label ?? "") + (step.isShown ? " *" : ""),
                 Instant(milliseconds: provenance.claimedMilliseconds).inWholeSeconds,
                 provenance.who + (step.source.isEmpty ? "" : ", \(step.source)"),
-                (step.text ?? "taken back") + (step.isDecision ? " (a decision)" : ""),
+                step.textForPeople + (step.isDecision ? " (a decision)" : ""),
                 step.receivedMilliseconds.map {
                     Instant(milliseconds: $0).inWholeSeconds
                 } ?? "recorded here",
@@ -165,11 +159,14 @@ extension ConflictPast {
         }
         // What is odd stands under the table, not in its columns.
         var lines = output.lines
-        if hasEarlier { lines.insert("  earlier ones are told by `karvan history`", at: 1) }
+        if hasEarlier || omittedCount > 0 {
+            let text = omittedCount > 0 ? "\(omittedCount) between them, and " : ""
+            lines.append("\(text)\(hasEarlier ? "earlier ones" : "all others"): karvan history")
+        }
         for step in steps {
             let warnings = provenanceWarnings(of: step)
             guard !warnings.isEmpty else { continue }
-            let what = [step.label, step.text].compactMap { $0 }.joined(separator: ", ")
+            let what = [step.label, step.textForPeople].compactMap { $0 }.joined(separator: ", ")
             lines += warnings.map { TextTable.printable("! \(what): \($0)") }
         }
         return lines

@@ -30,9 +30,9 @@ struct ConflictsBrowse: ParsableCommand {
         }
         let replica = try common.open("conflicts browse")
         defer { replica.close() }
-        var session = BrowserSession(
-            replica, filter: try list.filter.filter(in: Records(replica)), author: common.author,
-            includesDeferred: list.all)
+        var session = BrowserSession(replica, list, author: common.author)
+        // What is asked for wrongly is said before the screen is taken.
+        _ = try list.filter.filter(in: Records(replica))
         let kind = ProcessInfo.processInfo.environment["TERM"] ?? ""
         let screen: TerminalScreen
         do {
@@ -45,6 +45,10 @@ struct ConflictsBrowse: ParsableCommand {
         }
         defer { screen.end() }
         try session.run(on: screen)
+        if let signal = TerminalScreen.endingSignal {
+            screen.end()
+            throw ExitCode(128 + signal)
+        }
     }
 }
 
@@ -52,7 +56,7 @@ struct ConflictsBrowse: ParsableCommand {
 private struct BrowserSession {
     private let replica: Replica
     private let conflicts: Conflicts
-    private let filter: ConflictFilter
+    private let options: ConflictListOptions
     private let author: String
     private var browser: ConflictBrowser
     /// Decisions that were made here, and put-off conflicts: the last one is taken back first.
@@ -62,20 +66,20 @@ private struct BrowserSession {
     /// Between two looks for what came in from elsewhere, in milliseconds.
     private static let patience = 1_000
 
-    init(_ replica: Replica, filter: ConflictFilter, author: String, includesDeferred: Bool) {
+    init(_ replica: Replica, _ options: ConflictListOptions, author: String) {
         self.replica = replica
         conflicts = Conflicts(replica)
-        self.filter = filter
+        self.options = options
         self.author = author
         browser = ConflictBrowser(
             title: URL(filePath: replica.path).lastPathComponent,
-            includesDeferred: includesDeferred)
+            includesDeferred: options.all)
     }
 
     mutating func run(on screen: TerminalScreen) throws {
         resize(to: screen)
         try answer(browser.firstRequest)
-        while true {
+        while TerminalScreen.endingSignal == nil {
             try look()
             screen.draw(browser.lines, cursor: browser.cursor)
             guard let key = screen.key(within: Self.patience) else {
@@ -86,16 +90,27 @@ private struct BrowserSession {
                 continue
             }
             if key == .resize { resize(to: screen) }
+            if key == .character("r") || key == .character("\u{0c}") { screen.repaint() }
             guard let request = browser.handle(key) else { continue }
             if case .quit = request { return }
             do {
                 try answer(request)
+            } catch ConflictError.stale, ConflictError.undone {
+                try read(
+                    again: "Somebody has settled, changed or taken it back meanwhile: nothing was "
+                        + "written. This is how it stands now.")
             } catch let error as ConflictError {
-                try read(again: error.explanation)
+                browser.askAgain(Self.sentence(error.explanation))
             } catch let error as RecordError {
-                browser.tell(Self.sentence(error.explanation))
-            } catch StoreError.invalid(let detail) {
-                browser.tell(Self.sentence(detail))
+                browser.askAgain(Self.sentence(error.explanation))
+            } catch let error as StoreError {
+                switch error {
+                case .invalid(let detail): browser.askAgain(Self.sentence(detail))
+                case .held, .denied, .full:
+                    browser.askAgain(
+                        "Nothing was written: \(CommandFailure(describing: error)?.message ?? "")")
+                default: throw error
+                }
             }
         }
     }
@@ -134,11 +149,22 @@ private struct BrowserSession {
         case .undo:
             guard let last = made.last else {
                 return browser.tell(
-                    "Nothing was decided here yet; `karvan conflicts log` tells all decisions.")
+                    "There is nothing to take back here; `karvan conflicts log` tells all decisions."
+                )
+            }
+            let undoing: Undoing
+            do {
+                undoing = try conflicts.undo(last, reason: "", author: author)
+            } catch ConflictError.undone {
+                made.removeLast()
+                throw ConflictError.undone(last)
             }
             made.removeLast()
-            let undoing = try conflicts.undo(last, reason: "", author: author)
-            try read(again: "Taken back: “\(undoing.entry.text)”. (\(undoing.entry.subjectText))")
+            let kept = undoing.kept.joined(separator: ", ")
+            try read(
+                again: "Taken back: “\(undoing.entry.text)”."
+                    + (kept.isEmpty ? "" : " Stays, for someone has changed it since: \(kept).")
+                    + " (\(undoing.entry.subjectText))")
         }
     }
 
@@ -150,6 +176,7 @@ private struct BrowserSession {
 
     private mutating func read(_ limit: Int, _ includesDeferred: Bool) throws {
         seen = try replica.foreignVersion()
+        let filter = try options.filter.filter(in: Records(replica))
         browser.show(
             try conflicts.briefPage(filter, limit: limit, includesDeferred: includesDeferred))
     }

@@ -79,14 +79,14 @@ struct ConflictListOptions: ParsableArguments {
         var output = TextTable(["id", "class", "what", "shown", "others"])
         for conflict in page.conflicts {
             output.add([
-                conflict.shortID, "\(conflict.conflictClass.rawValue)", conflict.subjectText,
-                conflict.shownSummary, conflict.others,
+                conflict.shortID, "\(conflict.conflictClass.rawValue)",
+                TerminalText.cut(conflict.subjectText, to: 80),
+                TerminalText.cut(conflict.shownSummary, to: 80),
+                TerminalText.cut(conflict.others, to: 160),
             ])
         }
         // Where nothing was put off, a filter has kept them out.
-        let none =
-            page.openCount > 0 && page.deferredCount == 0
-            ? "No such conflicts are open; \(page.openCount) others are." : "No open conflicts."
+        let none = ConflictPage.noneText(openCount: page.deferredCount == 0 ? page.openCount : 0)
         var lines = page.conflicts.isEmpty ? [none] : output.lines
         if page.hasMore {
             lines.append(
@@ -142,11 +142,11 @@ struct ConflictFilterOptions: ParsableArguments {
     func filter(in records: Records) throws -> ConflictFilter {
         var filter = ConflictFilter()
         filter.conflictClass = conflictClass.flatMap { ConflictClass(rawValue: $0) }
-        filter.kind = table
+        filter.kind = table == Forum.observation.name ? "attendance" : table
+        let wanted = try table.map { try Self.table($0, records) }
+        try column.map { try Self.check($0, of: wanted, records) }
         filter.column = column
-        if let table, let condition {
-            filter.rows = try records.rows(of: try Self.table(table, records), where: condition)
-        }
+        if let wanted, let condition { filter.condition = (wanted, condition) }
         filter.item = try item.map { try records.row(in: Forum.item, $0) }
         filter.delegation = try delegation.map { try records.row(in: Forum.delegation, $0) }
         filter.device = device
@@ -168,6 +168,17 @@ struct ConflictFilterOptions: ParsableArguments {
     /// Where records of a kind lie.
     private static func table(_ kind: String, _ records: Records) throws -> Table {
         kind == "attendance" ? Forum.observation : try records.table(kind)
+    }
+
+    /// Whether there is such a column, or such a rule.
+    private static func check(_ name: String, of table: Table?, _ records: Records) throws {
+        let tables = table.map { [$0] } ?? records.replica.schema.tables
+        let rules = records.replica.schema.rules.map(\.name)
+        guard !rules.contains(name), !tables.contains(where: { $0.column(named: name) != nil })
+        else { return }
+        throw RecordError(
+            "there is no column \(name)\(table.map { " in \($0.name)" } ?? ""), and no rule of that name; "
+                + "rules are \(rules.joined(separator: ", "))")
     }
 
     /// `90m`, `2h`, `3d`; `nil` for anything else.

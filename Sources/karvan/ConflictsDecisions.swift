@@ -28,8 +28,9 @@ struct ConflictsLog: ParsableCommand {
             let time = Instant(milliseconds: entry.provenance.claimedMilliseconds).inWholeSeconds
             let what = "\(entry.subjectText) \(entry.kind.rawValue)"
             output.add([
-                entry.shortID, time, entry.isLive ? what : "(\(what))", entry.text,
-                entry.provenance.who, entry.reason,
+                entry.shortID, time, entry.isLive ? what : "(\(what))",
+                TerminalText.cut(entry.text, to: 80), entry.provenance.who,
+                TerminalText.cut(entry.reason, to: 160),
             ])
         }
         try common.print(
@@ -74,9 +75,11 @@ struct ConflictsUndo: ParsableCommand {
     }
 
     private func text(_ result: BulkUndoing) -> String {
+        let count = ItemCount.text(result.undone.count, "decision")
         var lines = [
-            "\(ItemCount.text(result.undone.count, "decision")) taken back; see `karvan conflicts "
-                + "list`."
+            result.kind == .takenBack
+                ? "\(count) made again: what they settle is settled."
+                : "\(count) taken back; see `karvan conflicts list`."
         ]
         let kept = result.undone.flatMap(\.kept)
         if !kept.isEmpty {

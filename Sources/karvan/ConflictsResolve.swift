@@ -135,10 +135,10 @@ struct ConflictsResolve: ParsableCommand {
         if let takeFrom { return .writtenOn(device: takeFrom) }
         if let takeBy { return .writtenBy(person: takeBy) }
         if let value { return .value(value) }
-        switch take {
-        case "shown": return .shown
-        case "earliest": return .earliest
-        case "latest": return .latest
+        switch take?.lowercased() {
+        case "shown"?: return .shown
+        case "earliest"?: return .earliest
+        case "latest"?: return .latest
         default: return .choice(take ?? "")
         }
     }
@@ -149,14 +149,18 @@ struct ConflictsResolve: ParsableCommand {
     private func text(_ result: BulkSettlement, _ conflicts: Conflicts) throws -> String {
         let count = ItemCount.text(result.settled.count, "conflict")
         var lines: [String] = []
+        guard !result.settled.isEmpty || !result.left.isEmpty || result.deferredCount > 0 else {
+            return ConflictPage.noneText(openCount: result.openCount)
+        }
         if dryRun {
             lines += try table(of: result, conflicts)
             lines.append("\(count) would be settled so.")
         } else {
             lines.append(
                 "\(count) settled"
-                    + (result.settled.isEmpty ? "." : ". The other values stay on record."))
+                    + (result.settled.isEmpty ? "." : ". What else was recorded stays on record."))
         }
+        lines += effects(of: result)
         if !result.left.isEmpty {
             lines.append("\(result.left.count) \(dryRun ? "would not be" : "not") settled:")
             lines += result.left.prefix(Self.toldCount).map { left in
@@ -173,11 +177,26 @@ struct ConflictsResolve: ParsableCommand {
                     + "--dry-run.")
         }
         if let decision = result.decision, result.settled.count > 1 {
+            let rows = result.settled.count { $0.isOfRecord }
             lines.append(
                 "To take it all back: karvan conflicts undo "
-                    + "\(decision.description.prefix(8)) --together")
+                    + "\(decision.description.prefix(8)) --together"
+                    + (rows == 0
+                        ? ""
+                        : " (but for \(ItemCount.text(rows, "record")) kept or deleted)"))
         }
         return lines.map(TextTable.printable).joined(separator: "\n")
+    }
+
+    /// What the choices change, each once.
+    private func effects(of result: BulkSettlement) -> [String] {
+        var counts: [String: Int] = [:]
+        for settled in result.settled where !settled.effect.isEmpty {
+            counts["\(settled.text): \(settled.effect)", default: 0] += 1
+        }
+        let sorted = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+        return sorted.prefix(Self.toldCount).map { "  \($0.value) × \($0.key)" }
+            + (sorted.count > Self.toldCount ? ["  and others; --json tells all."] : [])
     }
 
     private func table(

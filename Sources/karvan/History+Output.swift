@@ -48,6 +48,40 @@ extension RecordHistory {
         return lines.joined(separator: "\n")
     }
 
+    /// What came of what: a line for each change, beside those that its author had been shown.
+    var graph: String {
+        var changes: [[HistoryEntry]] = []
+        var places: [Dot: Int] = [:]
+        for entry in entries {
+            if let place = places[entry.provenance.dot] {
+                changes[place].append(entry)
+            } else {
+                places[entry.provenance.dot] = changes.count
+                changes.append([entry])
+            }
+        }
+        let parents = changes.enumerated().map { place, entries in
+            Swift.Set(entries.flatMap(\.shown).compactMap { places[$0.provenance.dot] })
+                .filter { $0 < place }.sorted()
+        }
+        var output = TextTable(["", "said to be at", "by", "what", "here since"])
+        for (entries, drawn) in zip(changes, CausalGraph(parents: parents).rows) {
+            for line in drawn.before { output.add([line, "", "", "", ""]) }
+            let first = entries[0]
+            output.add([
+                drawn.line,
+                Instant(milliseconds: first.provenance.claimedMilliseconds).inWholeSeconds,
+                first.provenance.who + (first.source.isEmpty ? "" : ", \(first.source)"),
+                entries.map(\.mark).joined(separator: ", "),
+                first.receivedMilliseconds.map { Instant(milliseconds: $0).inWholeSeconds }
+                    ?? "recorded here",
+            ])
+        }
+        let title = "\(table.name) \(TextTable.printable(name))" + (isDeleted ? "  deleted" : "")
+        return ([title, ""] + output.lines + ["", "* is what the record shows."])
+            .joined(separator: "\n")
+    }
+
     var json: JSONValue {
         .object([
             ("table", .string(table.name)), ("id", .string(row.description)),
@@ -70,6 +104,12 @@ extension HistoryEntry {
         ]
         return lines
             + provenance.clockWarnings(receivedAt: receivedMilliseconds).map { "  ! \($0)" }
+    }
+
+    /// What it did, and whether the record shows it.
+    fileprivate var mark: String {
+        (isShown && kind != .deleted ? "*" : "") + (columnName.isEmpty ? "" : columnName + " ")
+            + deed
     }
 
     /// What it did and what became of it, in one line.

@@ -10,7 +10,8 @@ struct History: ParsableCommand {
         commandName: "history",
         abstract: "Show all that was ever written to a record, deleted or not.",
         discussion: """
-            Example: karvan history visit V12/KZ --column actual_arrival
+            Examples: karvan history visit V12/KZ --column actual_arrival
+                      karvan history person AZ-014 --graph
 
             Each change with its time by its author's word, who made it and when it came here, what \
             its author had been shown, and what became of it. No change stands before one \
@@ -25,12 +26,14 @@ struct History: ParsableCommand {
     var key: String
     @Option(help: "Only this column.")
     var column: String?
+    @Flag(help: "Draw what came of what, a line for each change.")
+    var graph = false
 
     func run() throws {
         let records = try common.records("history")
         defer { records.replica.close() }
         let history = try records.history(
             of: key, in: try records.table(table), column: column)
-        try common.print(history.text, history.json)
+        try common.print(graph ? history.graph : history.text, history.json)
     }
 }

@@ -101,6 +101,11 @@ extension String {
         let first = try browsing.conflicts.open()[0]
         #expect(try browsing.press(.character("Z")) == nil)
         #expect(browsing.text[22].contains("There is no Z here; there are"))
+        // The same letter of another alphabet takes nothing, and neither does what is pasted.
+        #expect(try browsing.press(.character("А")) == nil && browsing.browser.cursor == nil)
+        #expect(browsing.text[22].contains("“А” does nothing here"))
+        #expect(try browsing.press(.pasted("A why\nB why")) == nil)
+        #expect(browsing.browser.cursor == nil && browsing.text[22].contains("is not taken here"))
         #expect(try browsing.press(.character("B"), .enter) == nil)
         #expect(browsing.text[22].contains("Say why"))
         try browsing.type("the buss")
@@ -113,6 +118,17 @@ extension String {
             return
         }
         #expect(conflict.id == first.id && label == "B" && reason == "at: the bus")
+        browsing.expectWhole()
+        // Where it couldn't be written, the answer is still there.
+        browsing.browser.askAgain("Somebody else holds the file.")
+        browsing.expectWhole()
+        #expect(browsing.text[22].contains("Somebody else holds"))
+        try browsing.press(.pasted(" and\u{1b} more"))
+        guard case .resolve(_, _, let again)? = try browsing.press(.enter) else {
+            Issue.record("nothing was decided")
+            return
+        }
+        #expect(again.contains("and more") && again.contains("the bus"), "\(again)")
         // Who leaves the question leaves the conflict.
         try browsing.press(.character("A"))
         try browsing.type("no")
@@ -185,6 +201,7 @@ extension String {
         }
         try browsing.press(.character("r"), .down, .enter, .character("A"), .character("d"))
         #expect(browsing.text[1].hasPrefix("No open conflicts."))
+        #expect(!browsing.text.joined().contains("take"), "nothing of the last one is left")
     }
 
     @Test(arguments: [(40, 10), (20, 5), (70, 8), (200, 60)])

@@ -118,6 +118,34 @@ import Testing
         #expect(try field.conflicts(1).open().count == 3)
     }
 
+    @Test func `a decision is not made again on what is no longer so`() throws {
+        let field = try Field()
+        for badge in ["AZ-001", "AZ-002"] {
+            try field.attend(0, badge, .excused, reason: "ill")
+            try field.attend(1, badge, .in)
+        }
+        try field.meet([0, 1, 2])
+        let made = try resolve(field, filter { $0.conflictClass = .decision }, .choice("excused"))
+        let decision = try #require(made.decision).description
+        let undone = try field.conflicts(2).undoTogether(decision, reason: "", author: "Murad")
+        #expect(undone.undone.count == 2 && undone.kind == .resolved)
+        // Somebody who has been shown the excuse sees them there.
+        try field.attend(2, "AZ-001", .in)
+        let open = try field.conflicts(2).open()
+        try #require(open.map(\.subject.name) == ["P07/AZ-002"])
+        let last = try #require(try field.conflicts(2).log().last { $0.kind == .takenBack })
+        let again = try field.conflicts(2).undoTogether(
+            last.id.description, reason: "", author: "Aysel")
+        #expect(
+            again.undone.map(\.entry.subjectText) == ["attendance P07/AZ-002 excused vs present"])
+        #expect(
+            again.left.map(\.why) == [
+                "what it decided on is no longer so; there is nothing to settle"
+            ])
+        #expect(again.kind == .takenBack)
+        #expect(try field.isSettled(2))
+    }
+
     @Test func `what a dry run tells is what is done, or nothing is`() throws {
         let field = try Field.disagreeing()
         let everything = filter { $0.conflictClass = .decision }
@@ -208,13 +236,16 @@ import Testing
         }
         let all = filter { _ in }
         #expect(try field.conflicts(2).open().count == 2)
-        for decision in [CommonDecision.shown, .earliest, .latest] {
+        for decision in [CommonDecision.shown, .earliest] {
             let told = try resolve(field, all, decision, isDryRun: true)
             #expect(told.settled.count == 2 && told.left.isEmpty)
         }
+        let told = try resolve(field, all, .latest, isDryRun: true)
+        #expect(told.settled.count == 1 && told.left.count == 1)
         // The latest is the delete: a role is no longer asked for.
-        let result = try resolve(field, all, .latest)
+        let result = try resolve(field, all, .latest, expected: told.shortID)
         #expect(try field.isSettled(2))
+        #expect(result.decision == nil, "a record's deletion is not taken back so")
         #expect(result.settled.map(\.conflict.subject.column) == [nil])
         #expect(result.left.map(\.conflict.subject.column?.name) == ["role"])
         for laptop in 0...1 {

@@ -84,6 +84,14 @@ import Testing
         try check({
             $0.person = "person 0"; $0.kind = "visit"
         }) { $0.subject.kind == "visit" }
+        try check({
+            $0.kind = "person"; $0.condition = (Forum.person, "badge <> 'AZ-001' -- not her")
+        }) { ["AZ-002", "TR-031"].contains($0.subject.name) }
+        for odd in ["badge =", "1 = 1); DELETE FROM person; --", "nothing = 1"] {
+            var filter = ConflictFilter()
+            filter.condition = (Forum.person, odd)
+            #expect(throws: RecordError.self) { try conflicts.page(filter) }
+        }
         let middle = try #require(open.compactMap(\.sinceMilliseconds).sorted().dropFirst(3).first)
         try check({ $0.beforeMilliseconds = middle }) { ($0.sinceMilliseconds ?? 0) <= middle }
         for nobody in ["L9", ""] {

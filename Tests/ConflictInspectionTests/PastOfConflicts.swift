@@ -39,6 +39,20 @@ import Testing
         #expect(other.steps.map { $0.receivedMilliseconds == nil } == [false, false, false, true])
     }
 
+    @Test func `a long way between is cut, and nothing stands apart that doesn't`() throws {
+        let field = try Field()
+        try role(field, 0, "base")
+        try field.meet([0, 1, 2])
+        for number in 1...40 { try role(field, 0, "role \(number)") }
+        try role(field, 1, "other")
+        try field.meet([0, 1, 2])
+        let past = try past(field, 2)
+        #expect(past.base.compactMap(\.text) == ["base"] && !past.isBaseUnknown)
+        #expect(past.omittedCount == 15 && past.steps.count == 1 + 24 + 2)
+        #expect(past.steps.filter(\.parents.isEmpty).map(\.text) == ["base"])
+        #expect(past.steps.compactMap(\.text).contains("role 40"))
+    }
+
     @Test func `nothing that all had been shown is no base`() throws {
         let field = try Field()
         try role(field, 0, "one")

@@ -49,6 +49,12 @@ import Testing
                 == ["●", "│ ●", "│ │ ●", "│ ├─╯", "│ ●", "●"])
     }
 
+    @Test func `what another one came of is not drawn again`() {
+        #expect(drawn([], [0], [0, 1]) == ["●", "●", "●"])
+        #expect(drawn([], [0], [1], [2, 1, 0]) == ["●", "●", "●", "●"])
+        #expect(drawn([], [0], [0], [0, 1, 2]) == ["●", "├─╮", "│ ●", "● │", "├─╯", "●"])
+    }
+
     /// Whatever came of what: no row stands in a lane beside a line that ends at it, and every row is drawn once.
     @Test func `any history is drawn, and each row has one mark`() {
         var random = SystemRandomNumberGenerator()

@@ -41,6 +41,14 @@ import Testing
                   had been shown  delegate (hq)
 
                 """)
+        let graph = Forum.masked(
+            try forum.must("L1", "history", "person", "AZ-014", "--column", "role", "--graph"))
+        #expect(
+            graph.contains(
+                """
+                ●  TIME  hq, people list people.csv  role set to delegate  TIME
+                ●  TIME  Leyla on L1  role set to speaker  recorded here
+                """), "\(graph)")
     }
 
     @Test func `a visit is found by its name when its item and it are deleted`() throws {

@@ -120,6 +120,28 @@ import Testing
                 """)
     }
 
+    @Test(arguments: [
+        (["--table", "persons"], "there is no table persons"),
+        (["--column", "rolle"], "there is no column rolle"),
+        (["--table", "visit", "--column", "role"], "there is no column role in visit"),
+        (["--item", "X99"], "there is no item X99"),
+        (["--table", "visit", "--where", "stat = 1"], "no such column: stat"),
+        (["--table", "visit", "--where", "1); SELECT (1"], "holds no “;”"),
+    ])
+    func `a filter that is about nothing is bad input`(_ filter: [String], _ words: String) throws {
+        let forum = try Forum(prepared: ["L1"])
+        for command in [["list"], ["resolve", "--take", "shown", "--reason", "why"]] {
+            let finished = try Programs.run(
+                "karvan", ["conflicts"] + command + filter, in: forum.directory,
+                environment: ["KARVAN_REPLICA": "L1.sqlite"])
+            #expect(finished.status == 65, "\(finished.output)")
+            #expect(finished.errors.contains(words), "\(finished.errors)")
+        }
+        #expect(
+            try forum.must("L1", "conflicts", "resolve", "--by", "nobody", "--take", "shown")
+                == "No open conflicts.\n")
+    }
+
     @Test func `a decision is told when it is made and afterwards`() throws {
         let forum = try twoArrivals()
         let id = String(try #require(try forum.conflicts("L1").first).id.prefix(8))

@@ -12,7 +12,7 @@ private final class Terminal {
         socket =
             FileManager.default.temporaryDirectory
             .appending(path: "karvan-\(UUID().uuidString.prefix(8))").path
-        // Its server outlives this command, and Foundation waits for all that holds what it hands on; and signals
+        // The session ends by itself, whatever becomes of this process. Its server outlives this command, and Foundation waits for all that holds what it hands on; and signals
         // reach who runs there, though the thread here has them blocked.
         let closing = """
             import signal, subprocess, sys
@@ -23,7 +23,7 @@ private final class Terminal {
             "/usr/bin/python3",
             ["-c", closing] + command + [
                 "-f", "/dev/null", "new-session", "-d", "-x", "\(columns)", "-y", "\(rows)",
-                "env PS1='$ ' /bin/bash --norc --noprofile",
+                "timeout --foreground 170 env PS1='$ ' /bin/bash --norc --noprofile",
             ])
         try expect("$")
     }
@@ -88,9 +88,12 @@ private final class Terminal {
 
     /// The pid of what runs there, besides the shell.
     func program() throws -> Int32 {
-        let shell = try fact("pane_pid")
-        let path = "/proc/\(shell)/task/\(shell)/children"
-        let text = try String(contentsOfFile: path, encoding: .utf8)
+        try Self.child(of: Self.child(of: try #require(Int32(try fact("pane_pid")))))
+    }
+
+    private static func child(of pid: Int32) throws -> Int32 {
+        let text = try String(
+            contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
         return try #require(text.split(separator: " ").first.flatMap { Int32($0) })
     }
 }
@@ -203,15 +206,15 @@ private final class Terminal {
         let terminal = try Terminal(forum, columns: 80, rows: 24)
         try terminal.type("stty -a > before.txt")
         try terminal.press("Enter")
-        for signal in [SIGTERM, SIGINT] {
-            try terminal.start("conflicts")
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            try terminal.start("conflicts; echo ended with $?")
             try terminal.expect("q quit")
             #expect(try terminal.fact("alternate_on") == "1")
             try terminal.press("B")
             try terminal.expect("Why?")
             try terminal.type("half a reas")
             kill(try terminal.program(), signal)
-            try terminal.expect("$")
+            try terminal.expect("ended with \(128 + signal)")
             #expect(try terminal.fact("alternate_on") == "0")
             #expect(try terminal.fact("cursor_flag") == "1")
             try terminal.type("clear; stty -a > after.txt; echo done")
@@ -224,16 +227,44 @@ private final class Terminal {
         #expect(try forum.conflicts("L1").count == 2, "nothing was decided")
     }
 
+    @Test func `what is pasted is no command, and another process is waited for`() throws {
+        let forum = try disagreeing()
+        let terminal = try Terminal(forum, columns: 80, rows: 24)
+        try terminal.start("conflicts --table person")
+        try terminal.expect("Before: delegate")
+        try terminal.tmux("set-buffer", "Astana\nBus log\nq\n")
+        try terminal.tmux("paste-buffer", "-p")
+        try terminal.expect("What is pasted is not taken here")
+        try terminal.press("A")
+        try terminal.expect("Why?")
+        try terminal.tmux("paste-buffer", "-p")
+        try terminal.expect("Astana Bus log q")
+        #expect(try forum.conflicts("L1").count == 2, "nothing was decided")
+        // The lock's holder is told, and what was typed is still there.
+        let holder = try Script.start(
+            Script.holder, [forum.path("L1.sqlite.lock").path], in: forum.directory)
+        try terminal.press("Enter")
+        try terminal.expect("Nothing was written: ")
+        holder.signal(SIGKILL)
+        _ = try holder.finish()
+        try terminal.press("Enter")
+        try terminal.expect("Settled: guest. u takes it back.")
+        #expect(try forum.must("L1", "conflicts", "log").contains("Astana Bus log q"))
+        try terminal.expect("No such conflicts are open")
+    }
+
     @Test func `without a terminal that is known it is the list, or says so`() throws {
         let forum = try disagreeing()
         let list = try forum.must("L1", "conflicts", "list")
         #expect(try forum.must("L1", "conflicts") == list)
         #expect(try forum.karvan("L1", "conflicts", "--open").status == 20)
         let terminal = try Terminal(forum, columns: 100, rows: 24)
-        try terminal.type("export TERM=nonesuch")
-        try terminal.press("Enter")
-        try terminal.start("conflicts; echo ended with $?")
-        try terminal.expect("ended with 78")
+        for kind in ["nonesuch", "dumb"] {
+            try terminal.type("export TERM=\(kind)")
+            try terminal.press("Enter")
+            try terminal.start("conflicts; echo ended with $?")
+            try terminal.expect("ended with 78")
+        }
         try terminal.expect("set TERM, or use `karvan conflicts list`")
     }
 }
