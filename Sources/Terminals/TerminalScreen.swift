@@ -105,12 +105,22 @@ public final class TerminalScreen {
     public func key(within milliseconds: Int) -> TerminalKey? {
         var code: UInt32 = 0
         switch karvan_screen_key(Int32(clamping: milliseconds), &code) {
-        case 0: return nil
+        case 0:
+            noteHangUp()
+            return nil
         case 1: return Self.key(character: code)
         default:
             let number = Int32(bitPattern: code)
             return number == KEY_MAX + 1 ? .pasted(pastedText()) : Self.keys[number] ?? .unknown
         }
+    }
+
+    /// A terminal that is gone gives no keys any more, at once each time, and its signal may be blocked.
+    private func noteHangUp() {
+        var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        guard poll(&input, 1, 0) > 0, Int32(input.revents) & (POLLHUP | POLLERR | POLLNVAL) != 0
+        else { return }
+        Self.received.store(SIGHUP, ordering: .relaxed)
     }
 
     /// No more of what is pasted is taken.
