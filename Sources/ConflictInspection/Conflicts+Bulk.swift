@@ -162,7 +162,6 @@ extension Conflicts {
                 var settlement = Settlement(conflict: conflict, text: text, receipt: WriteReceipt())
                 if case .rule(_, let choice) = choice { settlement.effect = choice.effect }
                 planned.append(Planned(settlement: settlement, choice: choice))
-                result.settled.append(settlement)
             } catch let error as ConflictError {
                 result.left.append((conflict, error.explanation))
             } catch let error as RecordError {
@@ -180,8 +179,8 @@ extension Conflicts {
         result.left += planned.map(\.conflict).filter(isEnded).map {
             ($0, "another of these decisions deletes its record")
         }
-        result.settled.removeAll { isEnded($0.conflict) }
         planned.removeAll { isEnded($0.conflict) }
+        result.settled = planned.map(\.settlement)
         return (planned, result)
     }
 

@@ -50,7 +50,10 @@ extension Conflicts {
     public func undo(_ id: String, reason: String, author: String) throws -> Undoing {
         let entry = try decision(id)
         var (undoing, receipt) = try replica.write(author: author) { transaction in
-            try undo(entry, reason, author, in: transaction)
+            if let why = try obstacle(to: entry) {
+                throw entry.isLive ? ConflictError.invalid(why) : .undone(entry.shortID)
+            }
+            return try undo(entry, reason, author, in: transaction)
         }
         undoing.receipt = receipt
         undoing.reopened = try open().first { conflict in
@@ -116,14 +119,12 @@ extension Conflicts {
         try records.findings(of: replica.schema.rules).first { $0.ruling == entry.place.row }
     }
 
+    /// Of an entry that nothing stands in the way of.
     private func undo(
         _ entry: DecisionEntry, _ reason: String, _ author: String,
         in transaction: WriteTransaction
     ) throws -> Undoing {
         var undoing = Undoing(entry: entry)
-        if let why = try obstacle(to: entry) {
-            throw entry.isLive ? ConflictError.invalid(why) : .undone(entry.shortID)
-        }
         switch entry.kind {
         case .resolved: try takeBack(entry, &undoing, in: transaction)
         case .takenBack: try decideAgain(entry, in: transaction)
@@ -180,9 +181,7 @@ extension Conflicts {
             throw ConflictError.undone(entry.shortID)
         }
         if place.table == Forum.ruling.id, case .text(let name) = value {
-            let ruled = try records.findings(of: replica.schema.rules).first {
-                $0.ruling == place.row
-            }
+            let ruled = try finding(of: entry)
             let choice = ruled?.finding.choices.first { Value.text($0.name) == value }
             guard ruled == nil || choice != nil else {
                 throw ConflictError.invalid("“\(name)” is no choice any more; settle it anew")

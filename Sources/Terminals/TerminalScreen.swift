@@ -111,7 +111,8 @@ public final class TerminalScreen {
         case 1: return Self.key(character: code)
         default:
             let number = Int32(bitPattern: code)
-            return number == KEY_MAX + 1 ? .pasted(pastedText()) : Self.keys[number] ?? .unknown
+            return number == KARVAN_KEY_PASTE_BEGIN
+                ? .pasted(pastedText()) : Self.keys[number] ?? .unknown
         }
     }
 
@@ -132,7 +133,7 @@ public final class TerminalScreen {
         while true {
             var code: UInt32 = 0
             let kind = karvan_screen_key(1_000, &code)
-            guard kind != 0, kind == 1 || Int32(bitPattern: code) != KEY_MAX + 2 else {
+            guard kind != 0, kind == 1 || Int32(bitPattern: code) != KARVAN_KEY_PASTE_END else {
                 return text
             }
             guard kind == 1, let scalar = Unicode.Scalar(code), text.utf8.count < Self.pasteLimit

@@ -44,13 +44,14 @@ extension Conflict {
         rule == nil ? candidates.first(where: \.isShown)?.summary ?? "" : shown
     }
 
+    /// What it is about, and what it is called.
+    var title: String {
+        "\(TextTable.printable(subjectText))  (conflict \(shortID), class \(conflictClass.rawValue))"
+    }
+
     /// What a person reads: who, when, what each saw, and what to do.
     func text(_ past: ConflictPast?) -> String {
-        var lines = [
-            "\(TextTable.printable(subjectText))  (conflict \(shortID), class "
-                + "\(conflictClass.rawValue))",
-            TextTable.printable(explanation),
-        ]
+        var lines = [title, TextTable.printable(explanation)]
         if let deferral {
             let until = deferral.untilMilliseconds.map {
                 "until \(Instant(milliseconds: $0).inWholeSeconds)"

@@ -230,11 +230,8 @@ struct ConflictsExplain: ParsableCommand {
         defer { replica.close() }
         let conflict = try Conflicts(replica).conflict(id)
         let explanation = conflict.fullExplanation
-        let title =
-            "\(TextTable.printable(conflict.subjectText))  (conflict \(conflict.shortID), class "
-            + "\(conflict.conflictClass.rawValue))"
         try common.print(
-            ([title] + explanation.lines + [
+            ([conflict.title] + explanation.lines + [
                 "", "Look at it: karvan conflicts show \(conflict.shortID)",
             ]).joined(separator: "\n"),
             .object(
