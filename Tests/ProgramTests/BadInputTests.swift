@@ -85,7 +85,7 @@ import Testing
             (["attend", "P07", "AZ-014", "--loud"], "--loud"),
             (["visit", "V12", "KZ", "--headcount", "many"], "many"), (["init"], "--name"),
             (["sync", "--every", "0"], "1 to 3600"),
-            (["conflicts", "resolve", "abcdef12"], "one of --take, --value and --keep-both"),
+            (["conflicts", "resolve", "abcdef12"], "one of --take, --take-from"),
             (["conflicts", "list", "--class", "7"], "--class takes 1 or 2"),
         ]
         for (arguments, says) in mistakes {
