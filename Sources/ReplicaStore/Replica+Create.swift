@@ -61,9 +61,9 @@ extension Replica {
         out schema: Schema, name: String, key: DeviceKey, keepsFeed: Bool,
         in connection: Connection, _ environment: Environment
     ) throws(StoreError) {
+        // A file that holds no more than this is no replica yet.
+        try LayoutTemplate.lay([Layout.tables] + Layout.statements(for: schema), in: connection)
         try connection.execute("BEGIN IMMEDIATE")
-        try connection.execute(Layout.tables)
-        for statement in Layout.statements(for: schema) { try connection.execute(statement) }
         let origin = StreamOrigin(publicKey: key.publicKey, scope: scope, incarnation: 0)
         var streams = StreamTable()
         let own = try streams.add(origin, to: connection)

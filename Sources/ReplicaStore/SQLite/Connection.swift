@@ -163,6 +163,31 @@ package final class Connection {
         return try statement.allRows()
     }
 
+    /// Writes the whole database, as this connection sees it, over that of another one.
+    func copy(into other: Connection) throws(StoreError) {
+        guard let backup = sqlite3_backup_init(other.handle, "main", handle, "main") else {
+            throw other.error(sqlite3_errcode(other.handle))
+        }
+        _ = sqlite3_backup_step(backup, -1)
+        let code = sqlite3_backup_finish(backup)
+        guard code == SQLITE_OK else { throw other.error(code) }
+    }
+
+    /// A copy of the whole database, to be freed with `sqlite3_free`; `nil` for want of memory.
+    func serialize(_ count: inout sqlite3_int64) -> UnsafeMutablePointer<UInt8>? {
+        sqlite3_serialize(handle, "main", &count, 0)
+    }
+
+    /// Reads a database in memory from here on.
+    ///
+    /// - Parameter bytes: from `sqlite3_malloc64`; the connection frees them, also when it fails.
+    func deserialize(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int64) throws(StoreError) {
+        let code = sqlite3_deserialize(
+            handle, "main", bytes, count, count,
+            UInt32(SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY))
+        guard code == SQLITE_OK else { throw error(code) }
+    }
+
     package var changes: Int { Int(sqlite3_changes(handle)) }
 
     package func setFlag(_ option: Int32, _ isOn: Bool) {

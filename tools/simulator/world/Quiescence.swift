@@ -65,10 +65,24 @@ struct Quiescence {
             let files = ["", "-wal"].compactMap {
                 FileManager.default.contents(atPath: replica.path + $0)
             }
-            for text in names where files.contains(where: { $0.range(of: Data(text.utf8)) != nil })
-            {
+            for text in names where files.contains(where: { Self.holds($0, text) }) {
                 throw Violation("I11", "\(name) still has \(text)")
             }
+        }
+    }
+
+    private static func holds(_ file: Data, _ text: String) -> Bool {
+        let name = Array(text.utf8)
+        return file.withUnsafeBytes { bytes in
+            guard var rest = bytes.baseAddress else { return false }
+            let end = rest + bytes.count
+            while let found = memchr(rest, Int32(name[0]), rest.distance(to: end)) {
+                rest = UnsafeRawPointer(found)
+                guard rest.distance(to: end) >= name.count else { return false }
+                if memcmp(rest, name, name.count) == 0 { return true }
+                rest += 1
+            }
+            return false
         }
     }
 
