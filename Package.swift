@@ -74,9 +74,10 @@ let package = Package(
         .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         system("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
         .systemLibrary(name: "CCSV", providers: [.apt(["libcsv-dev"])]),
-        system("CQREncode", pkgConfig: "libqrencode", package: "libqrencode-dev"),
-        system("CPNG", pkgConfig: "libpng", package: "libpng-dev"),
+        .systemLibrary(name: "CQREncode", providers: [.apt(["libqrencode-dev"])]),
+        .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CAvahi", providers: [.apt(["libavahi-client-dev"])]),
+        .systemLibrary(name: "CXLSXWriter", providers: [.apt(["libxlsxwriter-dev"])]),
         .systemLibrary(name: "CNcurses", providers: [.apt(["libncurses-dev"])]),
 
         .target(name: "CGatheredLog", dependencies: ["CSQLite"]),
@@ -124,6 +125,13 @@ let package = Package(
             ]),
         engine("QRCodes", ["CQREncode", "CPNG"]),
         engine("ProgramOutput"),
+        engine("Spreadsheets", ["CXLSXWriter"]),
+        engine(
+            "Reports",
+            [
+                "ConflictInspection", "Recording", "ReplicaStore", "FieldRecords", "RecordSchema",
+                "SyncProtocol", "Merge", "Causality", "QRCodes", "Spreadsheets", "ProgramOutput",
+            ]),
         engine("Terminals", ["CNcurses", "ProgramOutput"]),
         engine(
             "ConflictBrowsing",
@@ -144,7 +152,7 @@ let package = Package(
                 "ReplicaStore", "ReplicaSync", "FieldRecords", "Recording", "ConflictInspection",
                 "AntiEntropy", "CurlTransport", "RecordSchema", "SyncProtocol", "Merge",
                 "Causality", "Bundles", "BundleReports", "ServiceDiscovery", "ConflictBrowsing",
-                "Terminals",
+                "Terminals", "Reports", "Spreadsheets",
                 "ProgramOutput", "Hub", .product(name: "Logging", package: "swift-log"),
             ]),
         program(

@@ -4,6 +4,8 @@
 Each answer is derived from `given` and `when` as the parts 00 to 05 and 07 to 13 say, and held against `expect`.
 Needs Python 3.11 with cryptography, cbor2 and zstandard; on Debian python3-cryptography, python3-cbor2 and
 python3-zstandard. Reads nothing outside of this folder.
+
+check.py archive FILE holds an archive for an audit against itself (14-archive.md).
 """
 from __future__ import annotations
 
@@ -13,12 +15,30 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+from checker import archive  # noqa: E402
 from checker.files import KINDS, check_file  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent / "vectors"
 
 
+def check_archive() -> int:
+    """14: an archive for an audit."""
+    parser = argparse.ArgumentParser(
+        prog="check.py archive", description="Holds an archive against itself and its forum's root: every signature, "
+        "every chain, who was let in, and the state that its changes make.",
+        epilog="Exits with 0 when it is whole; with 1 and the place when it isn't.")
+    parser.add_argument("file", help="the archive")
+    parser.add_argument("--root", metavar="HEX", help="the forum's root hash, as it was told by another way")
+    args = parser.parse_args(sys.argv[2:])
+    try:
+        return archive.main(args.file, args.root)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+
 def main() -> int:
+    if sys.argv[1:2] == ["archive"]:
+        return check_archive()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Exits with 0 when every vector passes; with 1 on a failure, an unknown kind, a line that can't be\n"

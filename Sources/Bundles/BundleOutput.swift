@@ -28,6 +28,7 @@ public final class BundleOutput {
     private let madeMilliseconds: Int64
     private let recipients: [DeviceID: [UInt8]]
     private let list: BundleList
+    private let statement: ArchiveStatement?
     private let limitBytes: UInt64
     private let series: Identifier
     private var finished: [PartialFile] = []
@@ -44,12 +45,14 @@ public final class BundleOutput {
     ///   - key: of the sender.
     ///   - recipients: 1…``SyncProtocol/Limits/bundleRecipients``.
     ///   - list: what the sender holds.
+    ///   - statement: makes it an archive.
     /// - Throws: ``BundleFileError``.
     public init(
         path: String?, limitBytes: UInt64, key: DeviceKey, root: DeviceID, madeMilliseconds: Int64,
-        recipients: [Recipient], list: BundleList
+        recipients: [Recipient], list: BundleList, statement: ArchiveStatement? = nil
     ) throws(BundleFileError) {
         (self.path, self.key, self.root, self.list) = (path, key, root, list)
+        self.statement = statement
         (self.madeMilliseconds, self.limitBytes) = (madeMilliseconds, limitBytes)
         self.recipients = Dictionary(
             recipients.map { ($0.device, $0.encryptionKey) }, uniquingKeysWith: { $1 })
@@ -153,6 +156,7 @@ public final class BundleOutput {
             }
         var start: [UInt8] = []
         var writer = BundleWriter(head: head, key: key, contentKey: contentKey) { start = $0 }
+        if let statement { start += writer.frame(statement) }
         try file.write(start + writer.frame(list))
         startBytes = file.byteCount
         part = Part(file: file, writer: writer)

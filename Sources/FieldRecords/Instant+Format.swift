@@ -84,3 +84,17 @@ extension Instant {
         return Instant(milliseconds: seconds * 1_000).formatted()
     }
 }
+
+extension Instant {
+    /// How long something takes, for people: `38 min`, `3 h`, `2 days`.
+    public static func span(milliseconds: Int64) -> String {
+        let minutes = milliseconds.magnitude / 60_000
+        if minutes < 120 { return "\(minutes) min" }
+        return minutes < 2_880 ? "\(minutes / 60) h" : "\(minutes / 1_440) days"
+    }
+
+    /// The day that it lies in at `offset`, as in `2025-11-26`.
+    public func day(offset: UTCOffset = .forum) -> String {
+        String(formatted(offset: offset).prefix { $0 != "T" })
+    }
+}

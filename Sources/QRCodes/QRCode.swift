@@ -13,13 +13,14 @@ public struct QRCode: Sendable {
 
     /// Codes the UTF-8 bytes of a text so that 15 % of the modules may be damaged (level M).
     ///
-    /// - Returns: `nil` for no text, and for one that no code can hold: of more than 2,331 bytes.
+    /// - Returns: `nil` for no text, for one that no code can hold: of more than 2,331 bytes, and where
+    ///   libqrencode isn't installed.
     public init?(_ text: String) {
         let bytes = Array(text.utf8)
         guard !bytes.isEmpty,
-            let code = QRcode_encodeData(Int32(bytes.count), bytes, 0, QR_ECLEVEL_M)
+            let code = karvan_qr_encode(Int32(bytes.count), bytes)
         else { return nil }
-        defer { QRcode_free(code) }
+        defer { karvan_qr_free(code) }
         size = Int(code.pointee.width)
         let modules = UnsafeBufferPointer(start: code.pointee.data, count: size * size)
         // The lowest bit is the colour; the others say what the module is for.
@@ -82,7 +83,34 @@ public struct QRCode: Sendable {
         let width = UInt32(places.count * scale)
         var file = [UInt8](repeating: 0, count: karvan_png_write(pixels, width, nil, 0))
         let count = karvan_png_write(pixels, width, &file, file.count)
-        precondition(count > 0, "libpng had no memory")
+        precondition(count > 0, "libpng is missing, or had no memory")
         return Array(file.prefix(count))
+    }
+
+    // MARK: On a page
+
+    /// A picture of the code with its quiet zone as SVG, one unit for each module.
+    ///
+    /// - Parameter millimetres: on each side.
+    public func svg(millimetres: Int) -> String {
+        let (first, count) = (places.lowerBound, places.count)
+        var path = ""
+        for y in 0..<size {
+            var x = 0
+            while x < size {
+                guard isDark(x, y) else {
+                    x += 1
+                    continue
+                }
+                let start = x
+                while isDark(x, y) { x += 1 }
+                path += "M\(start) \(y)h\(x - start)v1h-\(x - start)z"
+            }
+        }
+        return
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"\(millimetres)mm\" height=\"\(millimetres)mm\" "
+            + "viewBox=\"\(first) \(first) \(count) \(count)\" shape-rendering=\"crispEdges\">"
+            + "<rect x=\"\(first)\" y=\"\(first)\" width=\"\(count)\" height=\"\(count)\" fill=\"#fff\"/>"
+            + "<path d=\"\(path)\"/></svg>"
     }
 }

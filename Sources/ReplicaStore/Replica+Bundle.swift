@@ -26,6 +26,14 @@ public struct BundleRecipient: Hashable, Sendable {
     }
 }
 
+extension BundleRecipient {
+    /// Whoever gets an archive: nobody who could be let in or revoked.
+    package init(archive key: DeviceKey, scopes: Set<String>) {
+        (publicKey, encryptionKey) = (key.publicKey, key.encryptionPublicKey)
+        (name, isHub, self.scopes, expiryMilliseconds) = ("archive", false, scopes, .max)
+    }
+}
+
 /// What goes into a bundle, beside what its recipient holds.
 public enum BundleExtent: Hashable, Sendable {
     /// What the recipient isn't known to hold.

@@ -126,13 +126,15 @@ extension Replica {
         }
     }
 
+    /// - Parameter limit: of the changesets that this names alone; `nil` for all.
     /// - Returns: whether the log holds all that its changes name.
     @discardableResult
-    func makeRows() throws -> Bool {
+    func makeRows(upTo limit: VersionVector? = nil) throws -> Bool {
         var replay = LogReplay()
         var isClosed = true
-        let vector = versionVector()
+        let vector = limit ?? versionVector()
         try forEachChangeset { changeset, _ in
+            guard limit?.contains(changeset.dot) ?? true else { return }
             replay.add(changeset)
             guard isClosed else { return }
             isClosed = changeset.namedDots.allSatisfy { vector.contains($0) || isCutOff($0) }

@@ -123,6 +123,11 @@ extension Replica {
         rows.streams.sorted.reduce(0) { $1.device == device ? $0 + $1.changesetCount : $0 }
     }
 
+    /// How many changesets are part of the state whose streams are of these scopes.
+    public func changesetCount(in scopes: Set<String>) -> UInt64 {
+        rows.streams.sorted.reduce(0) { $0 + (scopes.contains($1.scope) ? $1.changesetCount : 0) }
+    }
+
     /// The last sealed run of a stream, or of each of its branches; a name of nothing when there is none.
     public func sealedHeads(of stream: StreamID) -> [RunStub] {
         let heads = rows.streams.family(stream).compactMap(\.tip)

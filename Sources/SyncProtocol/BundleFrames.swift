@@ -18,6 +18,9 @@ package enum BundleFrame {
         static let critical: UInt8 = 128
     }
 
+    /// Of an archive: no kind that a reader of bundles knows.
+    static let statement: UInt8 = 32
+
     static func limit(of kind: UInt8) -> Int {
         switch Kind(rawValue: kind) {
         case .head: Limits.bundleHeadBytes
@@ -27,8 +30,12 @@ package enum BundleFrame {
     }
 
     static func bytes(_ kind: Kind, _ payload: [UInt8]) -> [UInt8] {
-        precondition(payload.count <= limit(of: kind.rawValue), "a frame over its limit")
-        let start = start(kind.rawValue, payload.count)
+        bytes(kind.rawValue, payload)
+    }
+
+    static func bytes(_ kind: UInt8, _ payload: [UInt8]) -> [UInt8] {
+        precondition(payload.count <= limit(of: kind), "a frame over its limit")
+        let start = start(kind, payload.count)
         let check = check(start, payload)
         return start + withUnsafeBytes(of: check.bigEndian) { Array($0) } + payload
     }
@@ -88,6 +95,14 @@ package struct BundleWriter {
 
     package mutating func frame(_ holdings: BlobHoldings) -> [UInt8] {
         frame(plain: holdings.encode(), kind: .holdings)
+    }
+
+    /// What stands behind the head of an archive. Readers of bundles pass over it.
+    package mutating func frame(_ statement: ArchiveStatement) -> [UInt8] {
+        precondition(contentsCount == 0, "the statement comes first")
+        let bytes = BundleFrame.bytes(BundleFrame.statement, statement.encode())
+        hash.update(data: bytes)
+        return bytes
     }
 
     /// Whatever lies in it.

@@ -7,6 +7,7 @@ internal import Hub
 internal import ProgramOutput
 internal import Recording
 internal import ReplicaStore
+internal import Reports
 internal import SyncProtocol
 
 extension CommandFailure {
@@ -16,6 +17,7 @@ extension CommandFailure {
         case let failure as CommandFailure: self = failure
         case let error as StoreError: self.init(store: error)
         case let error as RecordError: self.init(.badInput, error.explanation)
+        case let error as ReportError: self.init(.badInput, error.explanation)
         case let error as ImportErrors: self.init(importing: error)
         case let error as InstantError: self.init(.badInput, "\(error)")
         case let error as HubURLProblem:

@@ -12,19 +12,16 @@ extension Provenance {
             let recorded = Instant(milliseconds: time.milliseconds).inWholeSeconds
             warnings.append(
                 "that is the time claimed; it was recorded at \(recorded), "
-                    + (skew < 0 ? "\(Self.span(skew)) later" : "\(Self.span(skew)) before"))
+                    + (skew < 0
+                        ? "\(Instant.span(milliseconds: skew)) later"
+                        : "\(Instant.span(milliseconds: skew)) before"))
         }
         if let ahead = clockAheadMilliseconds(receivedAt: received) {
             warnings.append(
-                "its clock was at least \(Self.span(ahead)) ahead of this laptop's")
+                "its clock was at least \(Instant.span(milliseconds: ahead)) ahead of this laptop's"
+            )
         }
         return warnings
-    }
-
-    private static func span(_ milliseconds: Int64) -> String {
-        let minutes = milliseconds.magnitude / 60_000
-        if minutes < 120 { return "\(minutes) min" }
-        return minutes < 2_880 ? "\(minutes / 60) h" : "\(minutes / 1_440) days"
     }
 }
 

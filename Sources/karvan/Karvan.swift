@@ -23,7 +23,8 @@ struct Karvan: ParsableCommand {
             Init.self, Enrol.self, Import.self, Attend.self, Visit.self, Tally.self,
             PhotoCommand.self, Set.self,
             Delete.self, Erase.self, PersonCommand.self, List.self, Show.self, History.self,
-            Sync.self, Serve.self, BundleCommand.self, Status.self, ConflictsCommand.self, SQL.self,
+            Sync.self, Serve.self, BundleCommand.self, Status.self, ConflictsCommand.self,
+            ReportCommand.self, Audit.self, SQL.self,
             Shell.self, Verify.self, Repair.self, Backup.self, Restore.self, Adopt.self,
         ])
 

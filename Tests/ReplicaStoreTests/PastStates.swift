@@ -27,6 +27,8 @@ import Testing
                 for point in past.points(&generator) {
                     let problem = try past.difference(at: point)
                     #expect(problem == nil, "KARVAN_SEED=\(seed) \(point)")
+                    let differing = try past.differenceOfCopy(at: point)
+                    #expect(differing == nil, "KARVAN_SEED=\(seed) \(point)")
                     comparisons += 1
                 }
                 for point in Past.never {
@@ -41,6 +43,28 @@ import Testing
             }
         }
         #expect(comparisons >= 10)
+    }
+
+    @Test func `a copy of now is what it was copied from, and writes nothing`() throws {
+        let bench = try Bench()
+        let a = try bench.create("a")
+        for number in 0..<9 {
+            try a.write {
+                try $0.insert(into: Sample.note, [.text("\(number)"), nil, nil, nil, nil])
+            }
+        }
+        let bytes = try Data(contentsOf: URL(filePath: a.path))
+        let copy = try a.past(a.versionVector())
+        defer { copy.close() }
+        #expect(try copy.stateHash() == a.stateHash() && copy.versionVector() == a.versionVector())
+        #expect(try copy.query("SELECT * FROM note") == a.query("SELECT * FROM note"))
+        try a.write { try $0.insert(into: Sample.note, [.text("later"), nil, nil, nil, nil]) }
+        #expect(try copy.query("SELECT count(*) FROM note") == [[.integer(9)]])
+        // The log lies beside the file, which is as it was.
+        #expect(try Data(contentsOf: URL(filePath: a.path)) == bytes)
+        #expect(throws: StoreError.self) {
+            _ = try bench.create("b").past(a.versionVector())
+        }
     }
 
     @Test func `an effect that a slow clock dated before its cause replaces it all the same`()
@@ -233,6 +257,33 @@ private struct Past {
             }
         }
         return expected.isEmpty ? nil : "missing are \(expected.keys)"
+    }
+
+    /// The copy at a past point holds what the log makes of then, and nothing else.
+    func differenceOfCopy(at point: PastPoint) throws -> String? {
+        let vector = try replica.vector(at: point)
+        let then = changesets.filter { isWithin(point, $0.changeset, $0.received) }
+        guard then.allSatisfy({ vector.contains($0.changeset.dot) }),
+            changesets.count(where: { vector.contains($0.changeset.dot) }) == then.count
+        else { return "\(vector) is not of \(then.count) changes" }
+        let copy = try replica.past(vector)
+        defer { copy.close() }
+        for table in Sample.tables {
+            let states = try replica.states(of: table.id, at: point).filter {
+                !$0.state.cells.isEmpty
+            }
+            for (row, state) in states {
+                guard try copy.state(table.id, row) == state else {
+                    return "\(table.name) \(row) differs in the copy"
+                }
+            }
+            let shown = states.count { table.values(of: $0.state) != nil }
+            guard try copy.query("SELECT count(*) FROM \(table.name)") == [[.integer(Int64(shown))]]
+            else {
+                return "the copy's \(table.name) has other rows"
+            }
+        }
+        return nil
     }
 
     func differenceFromNow(at point: PastPoint) throws -> String? {

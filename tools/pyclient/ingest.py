@@ -10,7 +10,7 @@ from checker.model import Changeset
 from checker.personal import MISSING, opened
 from checker.runs import Header, run_hash
 
-from pyclient.reading import fitting, hold, split
+from checker.reading import fitting, hold, split
 from pyclient.replica import Replica, tables_of
 from pyclient.schema import BASE
 from pyclient.sealing import Sealer

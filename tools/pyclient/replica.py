@@ -13,7 +13,7 @@ from checker.runs import Header
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pyclient import native
-from pyclient.reading import Bodies
+from checker.reading import Bodies
 from pyclient.schema import BASE, Schema, UsageError, forum
 from pyclient.store import Store
 from pyclient.trust import Trust

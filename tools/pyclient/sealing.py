@@ -12,7 +12,7 @@ from checker.runs import Header, run_hash
 
 from pyclient.body_columns import Columns as ColumnsWriter
 from pyclient.body_rows import RowsWriter
-from pyclient.reading import Columns, Rows
+from checker.reading import Columns, Rows
 from pyclient.replica import Replica
 from pyclient.schema import UsageError
 from pyclient.state import State, split_ids

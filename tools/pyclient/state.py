@@ -12,7 +12,7 @@ from checker.model import Changeset
 from checker.personal import KEY, opened
 from checker.runs import Header
 
-from pyclient.reading import Rows
+from checker.reading import Rows
 from pyclient.replica import Replica, branch_free
 
 

@@ -24,7 +24,7 @@ from pyclient.bundle_photos import Photos, read, write
 from pyclient.bundle_read import Unread, read_all, read_file
 from pyclient.bundle_write import BundleWriter, put
 from pyclient.ingest import DAMAGED, DUPLICATE, TAKEN, Damaged, Ingest, Refused
-from pyclient.reading import Columns, Rows
+from checker.reading import Columns, Rows
 from pyclient.replica import Replica
 from pyclient.schema import BASE
 from pyclient.state import State

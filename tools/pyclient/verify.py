@@ -6,7 +6,7 @@ from checker.identity import sha256
 from checker.messages import SIGNATURE
 from checker.runs import Header, run_hash
 
-from pyclient.reading import fitting
+from checker.reading import fitting
 from pyclient.replica import Replica
 from pyclient.state import State
 

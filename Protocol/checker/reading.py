@@ -1,4 +1,4 @@
-"""01 §4, §7, 02 §7: bodies to changesets. Adds to the checker's readers the marks of scopes (02 §2.4)."""
+"""01 §4, §7, 02 §7: bodies to changesets, in scopes that may have marks (02 §2.4)."""
 from __future__ import annotations
 
 from checker.body import BodyReader
