@@ -69,7 +69,7 @@ def named(kind: int, number: int) -> str:
 
 def whole(data: bytes) -> tuple[File, Statement]:
     """14 §3 steps 1 and 2; else where reading ended."""
-    at, number, statement = 0, 0, None
+    at, number, statement = len(MAGIC) if data.startswith(MAGIC) else 0, 0, None
     try:
         for start, kind, payload in frames(data):
             at, number = start, number + 1

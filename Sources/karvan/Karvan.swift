@@ -24,7 +24,7 @@ struct Karvan: ParsableCommand {
             PhotoCommand.self, Set.self,
             Delete.self, Erase.self, PersonCommand.self, List.self, Show.self, History.self,
             Sync.self, Serve.self, BundleCommand.self, Status.self, ConflictsCommand.self,
-            ReportCommand.self, Audit.self, SQL.self,
+            ReportCommand.self, Audit.self, Doctor.self, Diff.self, SQL.self,
             Shell.self, Verify.self, Repair.self, Backup.self, Restore.self, Adopt.self,
         ])
 

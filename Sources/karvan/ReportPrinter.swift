@@ -165,32 +165,77 @@ enum PDFRenderer {
                 "PDF needs \(program), which isn't installed here: install it, or write html and print that from a "
                     + "browser")
         }
-        let process = Process()
-        let input = Pipe()
-        let errors = Pipe()
-        process.executableURL = URL(filePath: executable)
-        process.arguments = ["--quiet", "--encoding", "utf-8", "-", path]
-        process.standardInput = input
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = errors
-        do {
-            try process.run()
-        } catch {
-            throw CommandFailure(
-                .configuration, "\(executable) can't be started (\(error.localizedDescription))")
-        }
-        // It reads the page whole before it says anything.
-        try? input.fileHandleForWriting.write(contentsOf: Data(page.utf8))
-        try? input.fileHandleForWriting.close()
-        let said = (try? errors.fileHandleForReading.readToEnd()).flatMap { $0 } ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0, access(path, F_OK) == 0 else {
-            let last = String(decoding: said, as: UTF8.self).split(separator: "\n").last ?? ""
+        let ended = try run(
+            executable, ["--quiet", "--encoding", "utf-8", "-", path], reading: page)
+        guard ended.status == 0, access(path, F_OK) == 0 else {
+            let last = ended.errors.split(separator: "\n").last ?? ""
             throw CommandFailure(
                 .disk,
                 "\(program) made no PDF (\(last.prefix(300))): write html and print that from a browser"
             )
         }
+    }
+
+    /// Runs a program that reads all of its input before it says anything.
+    ///
+    /// Not through Foundation, whose `Process` never hears of the end where signals are blocked.
+    private static func run(
+        _ executable: String, _ arguments: [String], reading input: String
+    ) throws -> (status: Int32, errors: String) {
+        var (give, take): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
+        guard pipe(&give) == 0, pipe(&take) == 0 else {
+            throw CommandFailure(.fault, "no pipe: \(String(cString: strerror(errno)))")
+        }
+        // The child is to see the end of its input, and keeps neither end that is the parent's.
+        for end in give + take { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, give[0], STDIN_FILENO)
+        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, take[1], STDERR_FILENO)
+        var words: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) }
+        defer { for word in words { free(word) } }
+        words.append(nil)
+        // So that one page gives one file: else fonts bear the time, and parts stand in the order of a hash.
+        var variables = environmentWithout("SOURCE_DATE_EPOCH", "PYTHONHASHSEED").map { strdup($0) }
+        variables += [strdup("SOURCE_DATE_EPOCH=0"), strdup("PYTHONHASHSEED=0"), nil]
+        defer { for variable in variables { free(variable) } }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        var process = pid_t()
+        let code = posix_spawn(&process, executable, &actions, &attributes, words, variables)
+        close(give[0])
+        close(take[1])
+        guard code == 0 else {
+            close(give[1])
+            close(take[0])
+            throw CommandFailure(
+                .configuration,
+                "\(executable) can't be started (\(String(cString: strerror(code))))")
+        }
+        // One that ends early is told by its status.
+        let before = signal(SIGPIPE, SIG_IGN)
+        let writer = FileHandle(fileDescriptor: give[1], closeOnDealloc: false)
+        try? writer.write(contentsOf: Data(input.utf8))
+        close(give[1])
+        signal(SIGPIPE, before)
+        let reader = FileHandle(fileDescriptor: take[0], closeOnDealloc: false)
+        let said = (try? reader.readToEnd()) ?? Data()
+        close(take[0])
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+        return (status, String(decoding: said, as: UTF8.self))
+    }
+
+    private static func environmentWithout(_ names: String...) -> [String] {
+        ProcessInfo.processInfo.environment.filter { !names.contains($0.key) }
+            .map { "\($0.key)=\($0.value)" }
     }
 
     private static func executable() -> String? {
