@@ -14,7 +14,8 @@ struct PersonCommand: ParsableCommand {
             prints. Everything here can be undone: `merge` by `unmerge`, `split` by `merge`.
             """,
         subcommands: [
-            PersonAdd.self, PersonMerge.self, PersonUnmerge.self, PersonSplit.self,
+            PersonAdd.self, PersonAlike.self, PersonMerge.self, PersonUnmerge.self,
+            PersonSplit.self,
             PersonTransfer.self,
         ])
 }

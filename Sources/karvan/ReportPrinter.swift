@@ -39,7 +39,10 @@ struct ReportPrinter {
         let report = try make(records, scopes)
         let sections = try chosen(of: report)
         guard let path = output.output else {
-            return try common.print(try text(report, sections, format), report.json)
+            var text = try text(report, sections, format)
+            // Printing ends the last line.
+            if text.hasSuffix("\r\n") { text = String(text.dropLast()) + "\r" }
+            return try common.print(text, report.json)
         }
         try output.write(path) { partial in
             switch format {

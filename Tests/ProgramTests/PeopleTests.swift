@@ -239,3 +239,49 @@ extension Forum {
         return finished.json
     }
 }
+
+/// Who may be one, told with a score and why.
+@Suite struct AlikePeopleTests {
+    private func pairs(_ forum: Forum, _ arguments: String...) throws -> [String] {
+        let finished = try Programs.run(
+            "karvan", ["person", "alike"] + arguments + ["--json"], in: forum.directory,
+            environment: ["KARVAN_REPLICA": "L1.sqlite"])
+        try #require(finished.status == 0, "\(finished)")
+        let pairs = try #require(finished.json["pairs"] as? [[String: Any]])
+        return pairs.map { pair in
+            func name(_ key: String) -> String {
+                let person = pair[key] as? [String: Any]
+                return person?["name_native"] as? String ?? ""
+            }
+            let reasons = (pair["reasons"] as? [String] ?? []).joined(separator: ", ")
+            return "\(pair["score"] ?? ""): \(name("kept")) / \(name("other")): \(reasons)"
+        }
+    }
+
+    @Test func `twins are suggested by name, telephone and delegation, until someone decides`()
+        throws
+    {
+        let forum = try Forum(prepared: ["L1"])
+        try forum.must("L1", "person", "add", "--native", "Gülşən Məmmədova", "--delegation", "KZ")
+        try forum.must("L1", "person", "add", "--native", "Gulshan Mammadoba", "--delegation", "KZ")
+        let found = try pairs(forum, "KZ-017")
+        #expect(
+            found == [
+                "75: Гюльшан Мамедова / Gülşən Məmmədova: one name, as it is spoken, one delegation",
+                "55: Гюльшан Мамедова / Gulshan Mammadoba: names that differ in a letter, "
+                    + "one delegation",
+            ])
+        #expect(try pairs(forum, "KZ-017", "--least", "60") == [found[0]])
+        let text = try forum.must("L1", "person", "alike", "KZ-017", "--least", "60")
+        #expect(text.contains("karvan person merge KZ-017 "), "\(text)")
+        // Someone says that they are not.
+        let conflict = try #require(try forum.conflicts("L1").first { $0.isByRule })
+        try forum.must(
+            "L1", "conflicts", "resolve", conflict.id, "--take", "different people", "--reason",
+            "both stood here")
+        #expect(try pairs(forum, "KZ-017", "--least", "60").isEmpty)
+        let unknown = try forum.karvan("L1", "person", "alike", "ZZ-999")
+        #expect(unknown.status == 65 && unknown.errors.contains("ZZ-999"))
+        #expect(try forum.karvan("L1", "person", "alike", "--least", "0").status == 64)
+    }
+}
