@@ -28,9 +28,11 @@ BASE = b"forum"
 REGISTRY = Path(__file__).resolve().parent.parent / "schema-registry.json"
 WORDS = {
     "notABundle": "it doesn't begin as a bundle does", "short": "its end is missing",
-    "damaged": "its check doesn't fit: a byte was changed here", "tooLong": "its length can't be: a byte was changed here",
+    "damaged": "its check doesn't fit: a byte was changed here",
+    "tooLong": "its length can't be: a byte was changed here",
     "hash": "the hash at the end isn't that of the file: something was taken out, or put in",
-    "trailing": "something lies behind the end", "order": "it stands where it may not", "later": "only a later build can read it",
+    "trailing": "something lies behind the end", "order": "it stands where it may not",
+    "later": "only a later build can read it",
     "signature": "the signature at the end isn't by the key at the beginning",
 }
 
@@ -115,6 +117,8 @@ class Log:
     registry: dict
     held: dict[bytes, Held] = field(default_factory=dict)
     ends: dict[bytes, list[list[tuple]]] = field(default_factory=dict)
+    named: set[bytes] = field(default_factory=set)  # streams that cuts name
+    has_whole_cut: bool = False
     counting: dict[bytes, Held] = field(default_factory=dict)
     nowhere: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     state: State = field(default_factory=State)
@@ -123,7 +127,8 @@ class Log:
     def __post_init__(self):
         self.namespace = self.registry["schema"].encode()
         self.tables = {table["name"]: table for table in self.registry["tables"]}
-        self.bodies = Bodies(self.namespace, self.mark, lambda run: (self.held[run].run.header, self.held[run].run.body))
+        self.bodies = Bodies(
+            self.namespace, self.mark, lambda run: (self.held[run].run.header, self.held[run].run.body))
         self.names_of_devices: dict[bytes, str] = {}
 
     def mark(self, scope: bytes) -> bytes:
@@ -169,7 +174,18 @@ class Log:
         self.read(set())
         self.find_ends()
         self.counting = {this: held for this, held in self.held.items() if self.counts(held)}
+        for held in self.counting.values():
+            for stream, seq, run in held.header.deps:
+                if run not in self.held and not self.may_have_ended(stream):
+                    raise Bad(f"{self.called(held)} rests on a run that is missing: {run.hex()[:12]}, up to {seq} of "
+                              f"stream {stream.hex()[:12]}")
         self.read(self.erased())
+
+    def may_have_ended(self, stream: bytes) -> bool:
+        """10 §3: a dep is met where its stream ends; of one that isn't here at all, nobody can tell whose it is."""
+        if any(held.header.stream == stream for held in self.held.values()):
+            return stream in self.ends
+        return stream in self.named or self.has_whole_cut
 
     def elements(self, column: str) -> Iterator[tuple[bytes, bytes]]:
         """(row, byte string) of each element of a set of the device table."""
@@ -191,6 +207,8 @@ class Log:
                 continue
             if self.device_row(device_id(cut.key)) != row:
                 continue
+            self.has_whole_cut = self.has_whole_cut or cut.whole
+            self.named |= {stream_id(device_id(cut.key), s.scope, s.incarnation) for s in cut.streams}
             for stream, key in streams.items():
                 ends = [s.end for s in cut.streams if stream_id(device_id(cut.key), s.scope, s.incarnation) == stream]
                 if ends or cut.whole and key == cut.key:
@@ -261,8 +279,6 @@ class Log:
         stream, seq, run = dep
         if run in self.counting:
             return names.of(dep)
-        if not self.ends.get(stream) and run not in self.held and self.ends:
-            raise Bad(f"a run that others rest on is missing: {run.hex()[:12]}, up to {seq} of stream {stream.hex()[:12]}")
         places = [line.base for line in names.lines.values() if line.parent and root_of(line) == stream]
         last = max((h.header.last for h in self.counting.values() if h.header.stream == stream), default=0)
         if not places and seq > last:
@@ -373,7 +389,8 @@ def told(file: File, statement: Statement, contents: Contents, log: Log) -> Iter
         yield f"note    {statement.note.decode()}"
     yield f"root    {head.root.hex()}"
     yield "scopes  " + ", ".join(listed.scope.decode() for listed in contents.list.scopes)
-    yield f"runs    {len(log.held)}, of which {len(log.held) - len(log.counting)} count nowhere, for a hub ended their streams"
+    beyond = len(log.held) - len(log.counting)
+    yield f"runs    {len(log.held)}, of which {beyond} count nowhere, for a hub ended their streams"
     yield f"state   {statement.state.hex()}"
     yield "changes, first and last by the laptops' own clocks:"
     devices: dict[bytes, list[Changeset]] = {}

@@ -326,6 +326,38 @@ import Testing
         #expect(checked.output.hasSuffix("\(checks.count) objects, 0 problems\n"))
     }
 
+    @Test func `what reports, archives and support files print is as its schema says`() throws {
+        let forum = try Forum(prepared: ["L1", "L2"])
+        try forum.connect("L1", "L2")
+        for (laptop, time, heads) in [("L1", "10:10", "14"), ("L2", "10:25", "16")] {
+            try forum.must(laptop, "visit", "V12", "KZ", "--arrived", time, "--headcount", heads)
+            try forum.must(laptop, "tally", "P07", "A", "+\(heads)")
+            try forum.must(
+                laptop, ["attend", "P07", "AZ-015"] + (laptop == "L1" ? ["--excused", "ill"] : []))
+        }
+        try forum.must("L1", "person", "add", "--native", "Gülşən Məmmədova", "--delegation", "KZ")
+        for laptop in ["L1", "L2", "L1"] { try forum.must(laptop, "sync") }
+        var checks: [String] = []
+        for (name, arguments) in [
+            ("report-attendance", ["report", "attendance"]),
+            ("report-attendance", ["report", "attendance", "--delegation", "KZ"]),
+            ("report-visits", ["report", "visits"]),
+            ("report-file", ["report", "visits", "--output", "v.xlsx"]),
+            ("audit", ["audit", "a.karvan"]), ("diff", ["diff", "--at", "2000-01-01T00:00Z"]),
+            ("doctor", ["doctor"]), ("person-alike", ["person", "alike"]),
+        ] {
+            let file = "\(checks.count).json"
+            try Data(try forum.must("L1", arguments + ["--json"]).utf8).write(to: forum.path(file))
+            checks.append("\(file):records/\(name)")
+        }
+        let checked = try Programs.run(
+            "/usr/bin/python3",
+            [Programs.checkout.appending(path: "Protocol/cli/check.py").path] + checks,
+            in: forum.directory)
+        #expect(checked.status == 0, "\(checked.output)\(checked.errors)")
+        #expect(checked.output.hasSuffix("\(checks.count) objects, 0 problems\n"))
+    }
+
     @Test func `text from records can't break out of the object`() throws {
         let forum = try Forum(prepared: ["L1"])
         let odd = "\"}\n\\ \u{1}\u{2028}\t日本 🎪"
