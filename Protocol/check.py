@@ -30,6 +30,8 @@ def check_archive() -> int:
     parser.add_argument("file", help="the archive")
     parser.add_argument("--root", metavar="HEX", help="the forum's root hash, as it was told by another way")
     args = parser.parse_args(sys.argv[2:])
+    if args.root is not None and len(args.root) != 64:
+        parser.error("a root has 64 hexadecimal digits")
     try:
         return archive.main(args.file, args.root)
     except (OSError, ValueError) as error:

@@ -75,7 +75,9 @@ def whole(data: bytes) -> tuple[File, Statement]:
     try:
         for start, kind, payload in frames(data):
             at, number = start, number + 1
-            if kind == STATEMENT and number == 2:
+            if kind == STATEMENT:
+                if number != 2:
+                    raise Reject("order")
                 statement = Statement.decode(payload)
             if kind == FOOT:
                 break
@@ -90,6 +92,8 @@ def whole(data: bytes) -> tuple[File, Statement]:
         raise Bad(f"damaged at byte {at}: {named(kind, number + 1)}: {WORDS.get(reason, reason)}") from None
     if statement is None:
         raise Bad("it is a bundle and no archive: it has no statement behind its head")
+    if file.head.part != 1 or not file.foot.last:
+        raise Bad("it is a part of a series, and an archive is one file")
     return file, statement
 
 
@@ -123,6 +127,7 @@ class Log:
     nowhere: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     state: State = field(default_factory=State)
     changesets: list[Changeset] = field(default_factory=list)
+    sealed: list[str] = field(default_factory=list)  # runs with values that can't be read
 
     def __post_init__(self):
         self.namespace = self.registry["schema"].encode()
@@ -142,7 +147,7 @@ class Log:
     def called(self, held: Held) -> str:
         """A run, as people are told of it."""
         h = held.header
-        name = self.names_of_devices.get(device_id(held.key), f"device {device_id(held.key).hex()[:12]}")
+        name = plain(self.names_of_devices.get(device_id(held.key), f"device {device_id(held.key).hex()[:12]}"))
         return f"run {h.first}–{h.last} of {name} in {held.scope.decode()} ({held.hash.hex()[:12]})"
 
     def take(self, run: Run, scope: bytes) -> None:
@@ -253,10 +258,13 @@ class Log:
                 raise Bad(f"{self.called(held)} can't be read: {error}") from None
             raw[this] = [names.renamed(c, c.dot[0], self.settled) for c in said] if self.nowhere else said
         names.share(raw)
-        self.state, self.changesets = State(), []
+        self.state, self.changesets, self.sealed = State(), [], []
         ops, gone = {}, {}
         for this, held in self.counting.items():
-            clear = {c.dot[1]: c for c in opened(raw[this], held.run.seal[SIGNATURE:], erased)[0]}
+            said, _, left = opened(raw[this], held.run.seal[SIGNATURE:], erased)
+            if left:
+                self.sealed.append(self.called(held))
+            clear = {c.dot[1]: c for c in said}
             for changeset in names.changesets(this, raw):
                 self.changesets.append(cleared(changeset, clear[changeset.dot[1]]))
         # By the definition, whatever came first.
@@ -355,7 +363,12 @@ def check(data: bytes, root: bytes | None) -> tuple[File, Statement, Contents, L
         raise Bad(f"it is of another forum: its root is {file.head.root.hex()}")
     contents = opened_contents(file, statement)
     log = Log(json.loads(REGISTRY.read_text()))
+    scopes = {listed.scope for listed in contents.list.scopes}
+    if BASE not in scopes:
+        raise Bad("its list names no base scope")
     for batch in contents.batches:
+        if batch.scope not in scopes:
+            raise Bad(f"it has runs of {plain(batch.scope.decode())}, which its list doesn't name")
         for run in batch.runs:
             log.take(run, batch.scope)
     for listed in contents.list.scopes:
@@ -369,9 +382,17 @@ def check(data: bytes, root: bytes | None) -> tuple[File, Statement, Contents, L
         raise Bad("whoever made it is nobody whom a hub of this forum has let in")
     if len(log.changesets) != statement.changes:
         raise Bad(f"it says that it has {statement.changes} changes, and has {len(log.changesets)}")
+    if log.sealed:
+        raise Bad(f"{log.sealed[0]} holds values whose keys were taken out, though nobody was erased "
+                  f"({len(log.sealed)} such runs)")
     if log.state.hash() != statement.state:
         raise Bad(f"its changes make the state {log.state.hash().hex()}, and it says {statement.state.hex()}")
     return file, statement, contents, log
+
+
+def plain(text: str) -> str:
+    """Text of somebody's, safe for a terminal: nothing in it begins a line or hides one."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def moment(milliseconds: int) -> str:
@@ -384,11 +405,11 @@ def moment(milliseconds: int) -> str:
 def told(file: File, statement: Statement, contents: Contents, log: Log) -> Iterator[str]:
     head: Head = file.head
     maker = log.names_of_devices.get(device_id(head.sender), "?")
-    yield f"made    {moment(head.made)} by {maker} ({device_id(head.sender).hex()})"
-    if statement.note:
-        yield f"note    {statement.note.decode()}"
     yield f"root    {head.root.hex()}"
-    yield "scopes  " + ", ".join(listed.scope.decode() for listed in contents.list.scopes)
+    yield f"made    {moment(head.made)} by {plain(maker)} ({device_id(head.sender).hex()})"
+    if statement.note:
+        yield f"note    {plain(statement.note.decode())}"
+    yield "scopes  " + ", ".join(plain(listed.scope.decode()) for listed in contents.list.scopes)
     beyond = len(log.held) - len(log.counting)
     yield f"runs    {len(log.held)}, of which {beyond} count nowhere, for a hub ended their streams"
     yield f"state   {statement.state.hex()}"
@@ -401,14 +422,14 @@ def told(file: File, statement: Statement, contents: Contents, log: Log) -> Iter
         devices.setdefault(owner[stream], []).append(changeset)
     for device, said in sorted(devices.items(), key=lambda each: log.names_of_devices.get(each[0], "")):
         times = [c.time >> 16 for c in said]
-        yield (f"  {log.names_of_devices.get(device, device.hex()[:12]):20} {len(said):7}  {moment(min(times))}  "
+        yield (f"  {plain(log.names_of_devices.get(device, device.hex()[:12])):20} {len(said):7}  {moment(min(times))}  "
                f"{moment(max(times))}")
 
 
 def main(path: str, root: str | None) -> int:
     data = Path(path).read_bytes()
     try:
-        found = check(data, bytes.fromhex(root) if root else None)
+        found = check(data, None if root is None else bytes.fromhex(root))
     except Bad as bad:
         print(f"{path}: {bad}")
         return 1
@@ -416,5 +437,5 @@ def main(path: str, root: str | None) -> int:
     for line in told(*found):
         print(line)
     print("whole: every change is signed by its laptop, each laptop was let in by a hub of this forum, and the changes "
-          "make this state" + ("" if root else "\ncompare the root with the one on paper, or give it with --root"))
+          "make this state" + ("" if root is not None else "\ncompare the root with the one on paper, or give it with --root"))
     return 0

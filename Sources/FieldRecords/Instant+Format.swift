@@ -79,9 +79,10 @@ struct LocalTime {
 extension Instant {
     /// As ``formatted(offset:)``, without the fraction of a second: for people.
     public var inWholeSeconds: String {
-        let milliseconds = milliseconds
-        let seconds = milliseconds >= 0 ? milliseconds / 1_000 : (milliseconds - 999) / 1_000
-        return Instant(milliseconds: seconds * 1_000).formatted()
+        let fraction = milliseconds % 1_000
+        let down = fraction >= 0 ? fraction : fraction + 1_000
+        let (whole, overflow) = milliseconds.subtractingReportingOverflow(down)
+        return Instant(milliseconds: overflow ? milliseconds : whole).formatted()
     }
 }
 

@@ -28,6 +28,19 @@ public struct TextTable {
         }
     }
 
+    /// Text from a record for a file: control characters but tabs and line ends are shown, not obeyed.
+    public static func withoutControls(_ text: String) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\n", "\r", "\t": result.unicodeScalars.append(scalar)
+            case "\0"..<" ", "\u{7f}"..."\u{9f}": result += "\u{fffd}"
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+
     /// Text from a record, safe for a terminal: control characters, and what turns or hides text, are shown, not
     /// obeyed.
     public static func printable(_ text: String) -> String {

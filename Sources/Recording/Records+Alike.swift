@@ -1,4 +1,4 @@
-public import Causality
+internal import Causality
 internal import FieldRecords
 internal import Merge
 internal import RecordSchema
@@ -82,7 +82,9 @@ extension Records {
         }
         for row in try replica.query("SELECT person, phone, email FROM contact") {
             guard let place = places[row[0]] else { continue }
-            let digits = Self.plain(row[1]).filter(\.isNumber)
+            // What stands behind words is an extension.
+            let digits = Self.plain(row[1]).prefix { !$0.isLetter }
+                .filter { $0.isASCII && $0.isNumber }
             if digits.count >= 7 { people[place].phones.insert(String(digits.suffix(9))) }
             let email = Self.plain(row[2]).lowercased()
             if email.contains("@") { people[place].emails.insert(email) }
@@ -124,9 +126,12 @@ extension Records {
         return found.sorted { $0.lexicographicallyPrecedes($1) }.map { ($0[0], $0[1]) }
     }
 
+    /// No name is longer that a letter could be forgotten in.
+    private static let longestKey = 64
+
     /// A key, and where it is long enough the same with any one letter left out.
     private static func shortened(_ key: String) -> [String] {
-        guard key.count >= 8 else { return [key] }
+        guard (8...longestKey).contains(key.count) else { return [key] }
         let letters = Array(key)
         return [key]
             + letters.indices.map { index in

@@ -128,7 +128,7 @@ extension Records {
     }
 
     /// Who stands for a person: the end of their merges.
-    func canonical(of person: RowID) throws -> RowID {
+    public func canonical(of person: RowID) throws -> RowID {
         try identifier("SELECT canonical FROM person_identity WHERE person = ?1", person) ?? person
     }
 

@@ -46,7 +46,8 @@ extension Replica {
                 let missing = vector.entries.filter { $0.seq > held[$0.stream] }
                 throw StoreError.invalid(
                     "this replica lacks changes of \(missing.count) of the \(vector.entries.count) streams "
-                        + "that are asked for: sync, and try again")
+                        + "that are asked for: sync, and try again. What a hub has taken out since doesn't come back"
+                )
             }
             let memory = try Connection(path: ":memory:", isWritable: true)
             do {

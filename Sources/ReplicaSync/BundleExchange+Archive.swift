@@ -28,10 +28,20 @@ extension BundleExchange {
         guard note.utf8.count <= Limits.nameBytes else {
             throw StoreError.invalid("a note has at most \(Limits.nameBytes) bytes")
         }
+        guard
+            note.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
+            )
+        else { throw StoreError.invalid("a note is one line, without control characters") }
         guard let root = try replica.membership()?.anchor.root else {
             throw StoreError.invalid(
                 "this replica belongs to no forum yet: nobody could tell whose changes these are. Enrol it first: "
                     + "`karvan enrol URL TOKEN`")
+        }
+        let unreadable = try replica.unreadableValueCount()
+        guard unreadable == 0 else {
+            throw StoreError.invalid(
+                "\(unreadable) values about people came here without their keys, so nobody could judge them: sync, "
+                    + "and try again, or archive where they were recorded")
         }
         let reader = DeviceKey()
         let recipient = BundleRecipient(archive: reader, scopes: scopes ?? [Grant.anyScope])

@@ -14,23 +14,23 @@ extension Report {
         _ records: Records, _ limits: ReportLimits = ReportLimits(), scopes: [String]
     ) throws -> Report {
         try records.replica.read {
-            let data = try FieldData(records, limits)
+            let data = try FieldData(records, limits, scopes: scopes)
             let decisions = try OpenDecisions(
                 records, kinds: ["attendance", "observation", "tally", "item", "person"], data,
                 limits)
-            let counting = try AttendanceCount(records, data)
+            let counting = try AttendanceCount(records, data, decisions)
             return Report(
                 title: "Attendance", limits: limits.lines,
                 sections: [
                     try counting.byItem(records, limits), counting.byItemAndDelegation,
                     counting.byDelegation, counting.byDay, counting.byPerson, decisions.section,
-                ], basis: try ReportBasis(records, scopes: scopes))
+                ], basis: try ReportBasis(records, scopes: scopes), options: limits.options)
         }
     }
 }
 
 /// How attendance stands, counted in several ways.
-private struct AttendanceCount {
+struct AttendanceCount {
     struct Presence {
         var item: RowID
         var person: RowID
@@ -47,31 +47,42 @@ private struct AttendanceCount {
         var isOut: Int64 = 0
         var absent: Int64 = 0
         var excused: Int64 = 0
-        var unresolved = 0
+        var unresolvedIn: Int64 = 0
+        var unresolvedOut: Int64 = 0
         /// Of those expected who were observed.
         var known: Int64 = 0
 
-        var attended: Int64 { isIn + isOut }
+        var unresolved: Int64 { unresolvedIn + unresolvedOut }
+        /// Who is excused and was seen may have been there, or not.
+        var attended: ClosedRange<Int64> { isIn + isOut - unresolved...isIn + isOut }
+        var inThere: ClosedRange<Int64> { isIn - unresolvedIn...isIn }
+        var left: ClosedRange<Int64> { isOut - unresolvedOut...isOut }
+        var excusedRange: ClosedRange<Int64> { excused...excused + unresolved }
 
         mutating func add(_ presence: Presence, isExpected: Bool) {
             guard let state = presence.state.flatMap(ObservationKind.init) else { return }
             switch state {
-            case .in: isIn += 1
-            case .out: isOut += 1
+            case .in:
+                isIn += 1
+                if presence.isUnresolved { unresolvedIn += 1 }
+            case .out:
+                isOut += 1
+                if presence.isUnresolved { unresolvedOut += 1 }
             case .absent: absent += 1
             case .excused: excused += 1
             case .void: return
             }
-            if presence.isUnresolved { unresolved += 1 }
             if isExpected { known += 1 }
         }
     }
 
     let data: FieldData
     let presences: [Presence]
+    private let cancelledYetHeld: Set<RowID>
 
-    init(_ records: Records, _ data: FieldData) throws {
+    init(_ records: Records, _ data: FieldData, _ decisions: OpenDecisions) throws {
         self.data = data
+        cancelledYetHeld = decisions.cancelledYetHeld
         let unresolved = try Self.unresolved(records)
         presences = try records.replica.query(
             "SELECT item, person, state, first_in, last_out, observations FROM attendance"
@@ -80,7 +91,7 @@ private struct AttendanceCount {
                 data.items[item] != nil
             else { return nil }
             // With a limit to a delegation only its people are there.
-            guard data.people[person] != nil || !data.isLimitedToDelegation else { return nil }
+            guard data.people[person] != nil || !data.isLimitedToDelegations else { return nil }
             let state = FieldData.text(row[2])
             return Presence(
                 item: item, person: person, state: state.isEmpty ? nil : state,
@@ -91,7 +102,7 @@ private struct AttendanceCount {
     }
 
     /// Items and people of whom a person must decide whether they were there.
-    private static func unresolved(_ records: Records) throws -> Set<[RowID]> {
+    static func unresolved(_ records: Records) throws -> Set<[RowID]> {
         let open = try records.findings(of: [Forum.excusedYetPresent]).filter(\.isOpen)
         guard !open.isEmpty else { return [] }
         let rows = try records.replica.query(
@@ -112,10 +123,6 @@ private struct AttendanceCount {
             })
     }
 
-    private func delegation(of presence: Presence) -> RowID? {
-        data.people[presence.person]?.delegation
-    }
-
     // MARK: Tables
 
     private static let countColumns = [
@@ -134,19 +141,18 @@ private struct AttendanceCount {
         ReportChart.Series(column: "unknown", colour: 0xc9d1d6),
     ]
 
-    private func cells(_ counts: Counts, expected: Int64) -> [ReportCell] {
+    private func cells(_ counts: Counts, expected: ClosedRange<Int64>) -> [ReportCell] {
         [
-            .number(expected), .number(counts.attended), .number(counts.isIn),
-            .number(counts.isOut),
-            .number(counts.excused), .number(counts.absent),
-            .number(max(0, expected - counts.known)),
-            .open(count: counts.unresolved),
+            .count(expected), .count(counts.attended), .count(counts.inThere), .count(counts.left),
+            .count(counts.excusedRange), .number(counts.absent),
+            .number(max(0, expected.upperBound - counts.known)),
+            .open(count: Int(counts.unresolved)),
         ]
     }
 
     func byItem(_ records: Records, _ limits: ReportLimits) throws -> ReportSection {
         // A tally counts heads, not people of one delegation.
-        let hasTallies = limits.delegation == nil
+        let hasTallies = !data.isLimitedToDelegations
         var totals: [String: ClosedRange<Int64>] = [:]
         if hasTallies {
             for total in try records.tallyTotals(item: nil) where total.zone == nil {
@@ -163,41 +169,39 @@ private struct AttendanceCount {
             [
                 ReportColumn("item", "Item"), ReportColumn("title", "Title"),
                 ReportColumn("day", "Day"),
-                ReportColumn("planned_start", "Planned", .time),
+                ReportColumn("planned_start", "Planned", .time), ReportColumn("status", "Status"),
             ] + Self.countColumns
                 + (hasTallies ? [ReportColumn("tally", "Heads counted", .number)] : []),
-            chart: ReportChart(title: "Attendance by item", names: "item", series: Self.chartSeries)
-        )
+            chart: ReportChart(
+                title: "Attendance by item", names: "item", series: Self.chartSeries),
+            note: data.lostNote)
+        let all = Int64(data.people.count)
         section.rows = data.itemsInOrder.map { id, item in
             let tally: [ReportCell] =
                 hasTallies ? [totals[item.code].map(ReportCell.count) ?? .empty] : []
             return [
                 .text(item.code), .text(item.title), .text(optional: item.day),
                 .time(optional: item.start),
-            ] + cells(counts[id] ?? Counts(), expected: Int64(data.people.count)) + tally
+                cancelledYetHeld.contains(id)
+                    ? .unresolved("cancelled, and yet held") : .text(item.status),
+            ] + cells(counts[id] ?? Counts(), expected: all...all) + tally
         }
         return section
     }
 
-    private var peopleByDelegation: [RowID?: Int64] {
-        data.people.values.reduce(into: [:]) { $0[$1.delegation, default: 0] += 1 }
-    }
+    /// The delegations that anybody is of.
+    private var codes: Set<String> { Set(data.people.keys.map(data.group(of:))) }
 
-    /// Delegations in the order of their codes, and after them no delegation.
-    private func inOrder(_ ids: Set<RowID?>) -> [RowID?] {
-        ids.sorted { a, b in
-            guard let a, let b else { return b == nil && a != nil }
-            return (data.code(ofDelegation: a), a) < (data.code(ofDelegation: b), b)
-        }
-    }
+    private func peopleCount(of code: String) -> ClosedRange<Int64> { data.peopleCount(of: code) }
 
     var byItemAndDelegation: ReportSection {
-        var counts: [RowID: [RowID?: Counts]] = [:]
+        var counts: [RowID: [String: Counts]] = [:]
         for presence in presences {
-            counts[presence.item, default: [:]][delegation(of: presence), default: Counts()].add(
-                presence, isExpected: data.people[presence.person] != nil)
+            counts[presence.item, default: [:]][data.group(of: presence.person), default: Counts()]
+                .add(presence, isExpected: data.people[presence.person] != nil)
         }
-        let people = peopleByDelegation
+        let codes = codes
+        let people = Dictionary(uniqueKeysWithValues: codes.map { ($0, peopleCount(of: $0)) })
         var section = ReportSection(
             "item-delegation", "By item and delegation",
             emptyText: "Nobody was recorded at any item.",
@@ -208,29 +212,25 @@ private struct AttendanceCount {
             note: "Items at which nobody was recorded are left out.")
         for (id, item) in data.itemsInOrder {
             guard let ofItem = counts[id] else { continue }
-            for delegation in inOrder(Set(people.keys).union(ofItem.keys)) {
+            for code in FieldData.inOrder(codes.union(ofItem.keys)) {
                 section.rows.append(
-                    [
-                        .text(item.code), .text(item.title),
-                        .text(data.code(ofDelegation: delegation)),
-                    ]
-                        + cells(ofItem[delegation] ?? Counts(), expected: people[delegation] ?? 0))
+                    [.text(item.code), .text(item.title), .text(code)]
+                        + cells(ofItem[code] ?? Counts(), expected: people[code] ?? 0...0))
             }
         }
         return section
     }
 
     var byDelegation: ReportSection {
-        var counts: [RowID?: Counts] = [:]
-        var seen: [RowID?: Set<RowID>] = [:]
+        var counts: [String: Counts] = [:]
+        var (seen, surely): ([String: Set<RowID>], [String: Set<RowID>]) = ([:], [:])
         for presence in presences {
-            let delegation = delegation(of: presence)
-            counts[delegation, default: Counts()].add(presence, isExpected: true)
-            if ["in", "out"].contains(presence.state) {
-                seen[delegation, default: []].insert(presence.person)
-            }
+            let code = data.group(of: presence.person)
+            counts[code, default: Counts()].add(presence, isExpected: true)
+            guard ["in", "out"].contains(presence.state) else { continue }
+            seen[code, default: []].insert(presence.person)
+            if !presence.isUnresolved { surely[code, default: []].insert(presence.person) }
         }
-        let people = peopleByDelegation
         var section = ReportSection(
             "delegation", "By delegation", emptyText: "There are no people.",
             [
@@ -249,16 +249,20 @@ private struct AttendanceCount {
                     ReportChart.Series(column: "seen", colour: 0x2f7d4f),
                     ReportChart.Series(column: "not_seen", colour: 0xc9d1d6),
                 ]))
-        for delegation in inOrder(Set(people.keys).union(counts.keys)) {
-            let count = counts[delegation] ?? Counts()
-            let all = people[delegation] ?? 0
-            let came = Int64(seen[delegation]?.count ?? 0)
+        let names = Dictionary(
+            data.delegations.values.map { ($0.code, $0.name) },
+            uniquingKeysWith: { first, _ in first })
+        for code in FieldData.inOrder(codes.union(counts.keys)) {
+            let count = counts[code] ?? Counts()
+            let all = peopleCount(of: code)
+            let came = Int64(surely[code]?.count ?? 0)...Int64(seen[code]?.count ?? 0)
+            let missing =
+                max(0, all.lowerBound - came.upperBound)...max(0, all.upperBound - came.lowerBound)
             section.rows.append([
-                .text(data.code(ofDelegation: delegation)),
-                .text(optional: delegation.flatMap { data.delegations[$0]?.name }),
-                .number(all), .number(came), .number(max(0, all - came)), .number(count.attended),
-                .number(count.excused), .number(count.absent),
-                .open(count: count.unresolved),
+                .text(code), .text(optional: names[code]), .count(all), .count(came),
+                .count(missing), .count(count.attended), .count(count.excusedRange),
+                .number(count.absent),
+                .open(count: Int(count.unresolved) + data.undecidedCount(of: code)),
             ])
         }
         return section
@@ -266,14 +270,16 @@ private struct AttendanceCount {
 
     var byDay: ReportSection {
         var counts: [String: Counts] = [:]
-        var seen: [String: Set<RowID>] = [:]
+        var (seen, surely): ([String: Set<RowID>], [String: Set<RowID>]) = ([:], [:])
         var items: [String: Int64] = [:]
         func day(_ item: RowID) -> String { data.items[item]?.day ?? "(no day)" }
         for id in data.items.keys { items[day(id), default: 0] += 1 }
         for presence in presences {
             counts[day(presence.item), default: Counts()].add(presence, isExpected: true)
-            if ["in", "out"].contains(presence.state) {
-                seen[day(presence.item), default: []].insert(presence.person)
+            guard ["in", "out"].contains(presence.state) else { continue }
+            seen[day(presence.item), default: []].insert(presence.person)
+            if !presence.isUnresolved {
+                surely[day(presence.item), default: []].insert(presence.person)
             }
         }
         var section = ReportSection(
@@ -286,15 +292,13 @@ private struct AttendanceCount {
                 ReportColumn("absences", "Absences", .number),
                 ReportColumn("unresolved", "Unresolved", .number),
             ])
-        // A parenthesis sorts before digits, and no day comes last.
-        for day in items.keys.sorted(by: {
-            ($0.hasPrefix("(") ? "~" : $0) < ($1.hasPrefix("(") ? "~" : $1)
-        }) {
+        for day in FieldData.inOrder(items.keys) {
             let count = counts[day] ?? Counts()
+            let came = Int64(surely[day]?.count ?? 0)...Int64(seen[day]?.count ?? 0)
             section.rows.append([
-                .text(day), .number(items[day] ?? 0), .number(Int64(seen[day]?.count ?? 0)),
-                .number(count.attended), .number(count.excused), .number(count.absent),
-                .open(count: count.unresolved),
+                .text(day), .number(items[day] ?? 0), .count(came), .count(count.attended),
+                .count(count.excusedRange), .number(count.absent),
+                .open(count: Int(count.unresolved)),
             ])
         }
         return section
@@ -323,7 +327,7 @@ private struct AttendanceCount {
                     .text(item.code),
                     .text(
                         person.map { $0.badge.isEmpty ? "(walk-in)" : $0.badge } ?? "(not listed)"),
-                    .text(person?.name ?? ""), .text(data.code(ofDelegation: person?.delegation)),
+                    .text(person?.name ?? ""), .text(data.group(of: presence.person)),
                     presence.isUnresolved ? .unresolved("\(state) or excused") : .text(state),
                     .time(optional: presence.firstIn), .time(optional: presence.lastOut),
                     .number(presence.observations),

@@ -3,6 +3,7 @@ struct BarChart {
     private let chart: ReportChart
     private var bars: [(name: String, parts: [Int64])] = []
     private var titles: [String] = []
+    private var omittedCount = 0
     private var barHeight: Int { bars.count > Self.roomyCount ? 11 : 16 }
     private var gap: Int { bars.count > Self.roomyCount ? 3 : 5 }
 
@@ -21,6 +22,7 @@ struct BarChart {
             section.columns.firstIndex { $0.name == series.column }
         }
         titles = columns.map { section.columns[$0].title }
+        omittedCount = max(0, section.rows.count - Self.barLimit)
         for row in section.rows.prefix(Self.barLimit) {
             let parts = columns.map { column in
                 switch row[column] {
@@ -28,7 +30,8 @@ struct BarChart {
                 default: Int64(0)
                 }
             }
-            bars.append((row[names].text, parts))
+            let name = row[names].text
+            bars.append((name.count > 12 ? name.prefix(11) + "…" : name, parts))
         }
     }
 
@@ -46,6 +49,9 @@ struct BarChart {
             text += rectangle(left, 4, 11, 11, series.colour)
             text += label(left + 16, 14, title, anchor: "start")
             left += 34 + title.count * 8
+        }
+        if omittedCount > 0 {
+            text += label(left + 16, 14, "and \(omittedCount) more, in the table", anchor: "start")
         }
         for (index, bar) in bars.enumerated() {
             let top = Self.legendHeight + index * (barHeight + gap)

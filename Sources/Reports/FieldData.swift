@@ -14,6 +14,8 @@ public struct ReportLimits: Sendable {
     public var delegation: String?
     /// A day at the forum, as in `2025-11-26`; `nil` for all.
     public var day: String?
+    /// What past point it is of, in words; `nil` for now.
+    public var asOf: String?
     /// Of names and titles; where there is none in it, any that there is.
     public var language = "en"
 
@@ -22,8 +24,16 @@ public struct ReportLimits: Sendable {
     var lines: [String] {
         [
             item.map { "item \($0)" }, delegation.map { "delegation \($0)" },
-            day.map { "day \($0)" },
+            day.map { "day \($0)" }, asOf,
         ].compactMap { $0 }
+    }
+
+    /// The options that ask for the same again.
+    var options: String {
+        [
+            item.map { " --item \($0)" }, delegation.map { " --delegation \($0)" },
+            day.map { " --day \($0)" }, language == "en" ? nil : " --language \(language)",
+        ].compactMap { $0 }.joined()
     }
 }
 
@@ -58,12 +68,16 @@ struct FieldData {
     var people: [RowID: Person] = [:]
     var items: [RowID: Item] = [:]
     var sites: [RowID: String] = [:]
-    var isLimitedToDelegation: Bool
+    /// Only people of these are told: of others this replica may read nothing, or nothing was asked.
+    var isLimitedToDelegations = false
+    /// How many observations and visits lie on items that were deleted.
+    var lostCount: Int64 = 0
+    /// People of whom two delegations stand, and nobody has decided: which ones.
+    var undecided: [RowID: Set<RowID>] = [:]
 
     /// - Throws: ``RecordError`` for an item or a delegation that there isn't; ``ReportError`` for what is no day of
     ///   the programme.
-    init(_ records: Records, _ limits: ReportLimits) throws {
-        isLimitedToDelegation = limits.delegation != nil
+    init(_ records: Records, _ limits: ReportLimits, scopes: [String]) throws {
         let replica = records.replica
         let language = limits.language
         guard Forum.languages.contains(language) else {
@@ -92,7 +106,24 @@ struct FieldData {
                 badge: Self.text(row[1]), name: Self.text(row[2]), delegation: Self.row(row[3]))
         }
         try readItems(replica, language)
-        try limit(records, limits)
+        try readUndecided(replica)
+        lostCount =
+            try replica.query(
+                """
+                SELECT (SELECT count(*) FROM observation WHERE kind <> 'void' AND item NOT IN (SELECT id FROM item))
+                  + (SELECT count(*) FROM visit WHERE item NOT IN (SELECT id FROM item))
+                """
+            ).first.flatMap { Self.integer($0[0]) } ?? 0
+        try limit(records, limits, scopes)
+    }
+
+    private mutating func readUndecided(_ replica: Replica) throws {
+        var filter = ConflictFilter()
+        (filter.conflictClass, filter.kind, filter.column) = (.decision, "person", "delegation")
+        for conflict in try Conflicts(replica).page(filter).conflicts {
+            let values = conflict.candidates.compactMap { Self.row($0.value ?? .null) }
+            undecided[conflict.subject.row] = Set(values)
+        }
     }
 
     private mutating func readItems(_ replica: Replica, _ language: String) throws {
@@ -110,26 +141,44 @@ struct FieldData {
         }
     }
 
-    private mutating func limit(_ records: Records, _ limits: ReportLimits) throws {
-        if let code = limits.item {
-            let id = try records.row(in: Forum.item, code)
-            items = items.filter { $0.key == id }
-        }
-        if let code = limits.delegation {
-            let id = try records.row(in: Forum.delegation, code)
-            delegations = delegations.filter { $0.key == id }
-            people = people.filter { $0.value.delegation == id }
-        }
+    private mutating func limit(
+        _ records: Records, _ limits: ReportLimits, _ scopes: [String]
+    ) throws {
         if let day = limits.day {
             let days = Set(items.values.compactMap(\.day)).sorted()
             guard days.contains(day) else {
                 throw ReportError(
-                    "nothing is planned on “\(day)”; days of the programme are \(days.joined(separator: ", "))"
-                )
+                    "nothing is planned on “\(day)”; days of the programme are "
+                        + days.joined(separator: ", "))
             }
             items = items.filter { $0.value.day == day }
         }
+        if let code = limits.item {
+            let id = try records.row(in: Forum.item, code)
+            items = items.filter { $0.key == id }
+        }
+        if !scopes.contains(Self.anyScope) {
+            let read = delegations.filter { scopes.contains("delegation/\($0.value.code)") }
+            limitPeople(to: Set(read.keys))
+        }
+        if let code = limits.delegation {
+            let id = try records.row(in: Forum.delegation, code)
+            guard delegations[id] != nil else {
+                throw ReportError(
+                    "this replica may not read what is recorded of \(code): it has "
+                        + scopes.joined(separator: ", "))
+            }
+            limitPeople(to: [id])
+        }
     }
+
+    private mutating func limitPeople(to kept: Set<RowID>) {
+        isLimitedToDelegations = true
+        delegations = delegations.filter { kept.contains($0.key) }
+        people = people.filter { $0.value.delegation.map(kept.contains) ?? false }
+    }
+
+    private static let anyScope = "*"
 
     /// The programme's order: by time, what has none at the end.
     var itemsInOrder: [(id: RowID, item: Item)] {
@@ -138,15 +187,44 @@ struct FieldData {
         }
     }
 
-    var delegationsInOrder: [(id: RowID, delegation: Delegation)] {
-        delegations.map { (id: $0.key, delegation: $0.value) }.sorted { a, b in
-            (a.delegation.code, a.id) < (b.delegation.code, b.id)
+    /// What people call a delegation; none, and one that was deleted, too.
+    func code(ofDelegation id: RowID?) -> String {
+        guard let id else { return "(none)" }
+        return delegations[id]?.code ?? "(deleted)"
+    }
+
+    /// The code of a person's delegation; of one who isn't listed any more what says so.
+    func group(of person: RowID) -> String {
+        people[person].map { code(ofDelegation: $0.delegation) } ?? "(not listed)"
+    }
+
+    /// Codes in their order, what is none behind them.
+    static func inOrder(_ codes: some Sequence<String>) -> [String] {
+        codes.sorted { a, b in
+            a.hasPrefix("(") == b.hasPrefix("(") ? a < b : b.hasPrefix("(")
         }
     }
 
-    /// What people call a delegation; those of none too.
-    func code(ofDelegation id: RowID?) -> String {
-        id.flatMap { delegations[$0]?.code } ?? "(none)"
+    /// How many people a delegation has; a range where it isn't decided of all.
+    func peopleCount(of code: String) -> ClosedRange<Int64> {
+        let shown = people.filter { self.code(ofDelegation: $0.value.delegation) == code }.keys
+        let leaving = shown.count { undecided[$0] != nil }
+        let coming = undecided.count { person, candidates in
+            people[person].map { self.code(ofDelegation: $0.delegation) != code } ?? false
+                && candidates.contains { delegations[$0]?.code == code }
+        }
+        return Int64(shown.count - leaving)...Int64(shown.count + coming)
+    }
+
+    /// Those of whom it isn't decided whether they are of a delegation.
+    func undecidedCount(of code: String) -> Int {
+        undecided.values.count { $0.contains { delegations[$0]?.code == code } }
+    }
+
+    var lostNote: String? {
+        lostCount == 0
+            ? nil
+            : "\(lostCount) recorded on items that were deleted since \(lostCount == 1 ? "is" : "are") left out."
     }
 
     // MARK: Reading
@@ -181,17 +259,22 @@ struct OpenDecisions {
     init(_ records: Records, kinds: Set<String>, _ data: FieldData, _ limits: ReportLimits) throws {
         var filter = ConflictFilter()
         filter.conflictClass = .decision
-        if let item = limits.item { filter.item = try records.row(in: Forum.item, item) }
-        if let delegation = limits.delegation {
-            filter.delegation = try records.row(in: Forum.delegation, delegation)
-        }
+        let item = try limits.item.map { try records.row(in: Forum.item, $0) }
+        let delegation = try limits.delegation.map { try records.row(in: Forum.delegation, $0) }
         conflicts = try Conflicts(records.replica).page(filter).conflicts.filter { conflict in
-            guard
-                kinds.contains(conflict.subject.kind) || kinds.contains(conflict.subject.table.name)
-            else { return false }
-            guard limits.day != nil else { return true }
-            let place = try records.place(of: conflict.subject.row, in: conflict.subject.table)
-            return place.item.map { data.items[$0] != nil } ?? true
+            let subject = conflict.subject
+            guard kinds.contains(subject.kind) || kinds.contains(subject.table.name) else {
+                return false
+            }
+            // To whom a person belongs changes what every part of a report counts.
+            if subject.table == Forum.person {
+                guard subject.column?.name == "delegation" else { return false }
+                return delegation.map { data.undecided[subject.row]?.contains($0) ?? false } ?? true
+            }
+            let place = try records.place(of: subject.row, in: subject.table)
+            if let of = place.delegation, let delegation, of != delegation { return false }
+            if let of = place.item, let item, of != item { return false }
+            return limits.day == nil || place.item.map { data.items[$0] != nil } ?? true
         }
     }
 
@@ -203,10 +286,18 @@ struct OpenDecisions {
         return found.map { .unresolved(Self.text(of: $0)) }
     }
 
+    /// Rows that were cancelled, and yet held.
+    var cancelledYetHeld: Set<RowID> {
+        Set(conflicts.filter { $0.rule == Forum.cancelledYetHeld.name }.map(\.subject.row))
+    }
+
     private static func text(of conflict: Conflict) -> String {
         conflict.candidates.map { candidate in
             let who = candidate.provenance.map { " (\($0.who))" } ?? ""
-            return candidate.textForPeople + who
+            // Why somebody was excused is not for everybody who gets a report.
+            let isAttendance = conflict.subject.table == Forum.observation
+            let text = candidate.textForPeople
+            return (isAttendance ? String(text.prefix { $0.isLetter }) : text) + who
         }.joined(separator: " or ")
     }
 

@@ -12,13 +12,13 @@ public enum PrintSheets {
     /// of them already stands beside the name. Each delegation begins a page.
     ///
     /// - Throws: ``RecordError`` for an item or a delegation that there isn't.
-    public static func rollCall(_ records: Records, item: String, _ limits: ReportLimits) throws
-        -> String
-    {
+    public static func rollCall(
+        _ records: Records, item: String, _ limits: ReportLimits, scopes: [String]
+    ) throws -> String {
         try records.replica.read {
             var limits = limits
             limits.item = item
-            let data = try FieldData(records, limits)
+            let data = try FieldData(records, limits, scopes: scopes)
             guard let (itemID, entry) = data.itemsInOrder.first.map({ ($0.id, $0.item) }) else {
                 throw ReportError("there is no item \(item)")
             }
@@ -26,7 +26,7 @@ public enum PrintSheets {
             let heading = entry.title.isEmpty ? entry.code : "\(entry.code) \(entry.title)"
             let place = entry.site.flatMap { data.sites[$0] }
             let planned = entry.start.map { shown($0) }
-            let basis = try ReportBasis(records, scopes: [])
+            let basis = try ReportBasis(records, scopes: scopes)
             var body = ""
             let groups = Dictionary(grouping: data.people) { $0.value.delegation }
             for (delegation, people) in inOrder(groups, data) {
@@ -71,16 +71,27 @@ public enum PrintSheets {
     /// - Parameter badges: of these alone; empty for all.
     /// - Throws: ``RecordError`` for a badge that nobody has.
     public static func badges(
-        _ records: Records, badges: [String], _ limits: ReportLimits
+        _ records: Records, badges: [String], _ limits: ReportLimits, scopes: [String]
     ) throws -> String {
         try records.replica.read {
-            let data = try FieldData(records, limits)
+            let data = try FieldData(records, limits, scopes: scopes)
             var chosen: Set<RowID> = []
-            for badge in badges { chosen.insert(try records.row(in: Forum.person, badge)) }
-            let people = data.people.filter {
-                chosen.isEmpty ? !$0.value.badge.isEmpty : chosen.contains($0.key)
+            for badge in badges {
+                let id = try records.canonical(of: try records.row(in: Forum.person, badge))
+                guard let person = data.people[id] else {
+                    throw ReportError("\(badge) is of another delegation than asked for")
+                }
+                guard !person.badge.isEmpty, !person.name.isEmpty else {
+                    let lacks = person.badge.isEmpty ? "badge" : "name"
+                    throw ReportError("\(badge) has no \(lacks): nothing can be printed")
+                }
+                chosen.insert(id)
             }
-            .sorted { a, b in
+            // Who was erased has no name to print.
+            let people = data.people.filter {
+                chosen.isEmpty
+                    ? !$0.value.badge.isEmpty && !$0.value.name.isEmpty : chosen.contains($0.key)
+            }.sorted { a, b in
                 (data.code(ofDelegation: a.value.delegation), a.value.badge, a.key)
                     < (data.code(ofDelegation: b.value.delegation), b.value.badge, b.key)
             }
@@ -124,13 +135,15 @@ public enum PrintSheets {
     /// What is recorded of people at an item, in a word.
     private static func states(_ records: Records, _ item: RowID) throws -> [RowID: String] {
         var states: [RowID: String] = [:]
+        let open = try AttendanceCount.unresolved(records)
         for row in try records.replica.query(
             "SELECT person, state, first_in FROM attendance WHERE item = ?",
             .blob(item.identifier.bytes))
         {
             guard let person = FieldData.row(row[0]) else { continue }
+            let doubt = open.contains([item, person]) ? " or excused: ask" : ""
             let since = FieldData.integer(row[2]).map { " \(shown($0).suffix(8))" } ?? ""
-            states[person] = FieldData.text(row[1]) + since
+            states[person] = FieldData.text(row[1]) + since + doubt
         }
         return states
     }

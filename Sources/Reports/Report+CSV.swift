@@ -1,3 +1,5 @@
+internal import ProgramOutput
+
 extension Report {
     /// One section as comma-separated values (RFC 4180) in UTF-8, with a byte order mark, by which spreadsheet
     /// programs know that.
@@ -13,15 +15,22 @@ extension Report {
 
     private static func field(_ cell: ReportCell, in column: ReportColumn) -> String {
         switch cell {
-        case .text(let text), .unresolved(let text):
-            let shown = if case .unresolved = cell { "unresolved: \(text)" } else { text }
-            return shown.first.map { "=+-@\t\r".contains($0) } == true ? "'" + shown : shown
+        case .text, .unresolved:
+            let shown = TextTable.withoutControls(cell.text)
+            // By its first scalar: a mark behind it makes another character of it, and the same formula.
+            return shown.unicodeScalars.first.map { "=+-@\t\r\n".unicodeScalars.contains($0) }
+                == true
+                ? "'" + shown : shown
         default: return cell.text
         }
     }
 
+    /// Always, for where a list is separated by semicolons a text with one would be two.
     private static func quoted(_ text: String) -> String {
-        let needsQuotes = text.unicodeScalars.contains { "\",\r\n".unicodeScalars.contains($0) }
-        return needsQuotes ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
+        let isPlain = text.unicodeScalars.allSatisfy {
+            ("0"..."9").contains($0) || ("a"..."z").contains($0)
+                || "-_:+T".unicodeScalars.contains($0)
+        }
+        return isPlain ? text : "\"" + text.replacing("\"", with: "\"\"") + "\""
     }
 }

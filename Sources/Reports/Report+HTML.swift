@@ -9,12 +9,7 @@ extension Report {
         let heading = title + (limits.isEmpty ? "" : ": " + limits.joined(separator: ", "))
         var body =
             "<h1>\(HTML.text(heading))</h1>\n<p class=\"state\">\(HTML.text(basis.completeText))</p>\n"
-        let open = sections.first { $0.name == "unresolved" }?.rows.count ?? 0
-        if open > 0 {
-            body +=
-                "<p class=\"open\">\(open == 1 ? "1 conflict is" : "\(open) conflicts are") unresolved: what "
-                + "they touch is marked, and counted as it is shown meanwhile.</p>\n"
-        }
+        for warning in warnings { body += "<p class=\"open\">\(HTML.text(warning))</p>\n" }
         body += (told + [basis.section]).map(Self.html).joined()
         body += "<h2>About this report</h2>\n<table>\n"
         for line in aboutLines {

@@ -7,10 +7,11 @@ extension Report {
     ///
     /// - Parameter names: of the sections that are to be told.
     public func text(sections names: Set<String>) -> String {
-        var lines = [
-            title + (limits.isEmpty ? "" : ": " + limits.joined(separator: ", ")),
-            basis.completeText,
-        ]
+        var lines =
+            [
+                title + (limits.isEmpty ? "" : ": " + limits.joined(separator: ", ")),
+                basis.completeText,
+            ] + warnings
         for section in sections where names.contains(section.name) {
             lines += ["", section.title]
             if let note = section.note { lines.append(note) }

@@ -22,8 +22,11 @@ extension Report {
                 Workbook.Column(column.title, width: width(section, index))
             })
         sheet.lines =
-            [title + (limits.isEmpty ? "" : ": " + limits.joined(separator: ", "))]
-            + [section.note, basis.completeText].compactMap { $0 }.prefix(1)
+            [
+                title + (limits.isEmpty ? "" : ": " + limits.joined(separator: ", ")),
+                basis.completeText,
+            ]
+            + warnings + [section.note].compactMap { $0 }
         sheet.rows = section.rows.map { $0.map(Self.cell) }
         sheet.chart = section.chart.flatMap { chart in
             guard let names = section.columns.firstIndex(where: { $0.name == chart.names }) else {

@@ -9,6 +9,8 @@ public struct Report: Sendable {
     public var limits: [String]
     public var sections: [ReportSection]
     public var basis: ReportBasis
+    /// The options that ask for the same again, beside the version vector.
+    public var options: String
 }
 
 /// One table of a report.

@@ -1,5 +1,6 @@
 public import Causality
 public import FieldRecords
+internal import Merge
 internal import Recording
 internal import ReplicaStore
 public import SyncProtocol
@@ -12,8 +13,6 @@ public struct ReportBasis: Sendable {
         /// When it recorded the last change that is in here, by its own clock.
         public var last: Instant
         public var changeCount: UInt64
-        /// By how much its clock was ahead when that came in, in milliseconds; `nil` where that is little.
-        public var aheadMilliseconds: Int64?
     }
 
     /// Names every change that is in here.
@@ -24,6 +23,8 @@ public struct ReportBasis: Sendable {
     public var scopes: [String]
     /// By name.
     public var devices: [Device]
+    /// Enrolled laptops of which nothing is in here, by name.
+    public var silent: [String]
     /// The time of the last change in here.
     public var last: Instant?
 
@@ -33,25 +34,37 @@ public struct ReportBasis: Sendable {
         stateHash = try replica.stateHash()
         self.scopes = scopes
         devices = try replica.deviceStandings().map { standing in
-            let received = try replica.receivedMilliseconds(of: standing.last)
-            return Device(
+            Device(
                 name: try records.deviceName(of: standing.last.stream),
                 last: Instant(milliseconds: standing.time.milliseconds),
-                changeCount: standing.changeCount,
-                aheadMilliseconds: try records.provenance(of: standing.last)?
-                    .clockAheadMilliseconds(receivedAt: received))
+                changeCount: standing.changeCount)
         }.sorted { ($0.name, $0.changeCount) < ($1.name, $1.changeCount) }
+        let known = Set(try replica.deviceStandings().map(\.device.description))
+        silent = try replica.query("SELECT device, name FROM device ORDER BY name, device")
+            .compactMap { row in
+                guard case .text(let device) = row[0], case .text(let name) = row[1],
+                    !known.contains(device)
+                else { return nil }
+                return name
+            }
         last = devices.map(\.last).max()
+    }
+
+    /// What of delegations is in here; `nil` for all.
+    public var scopeText: String? {
+        scopes.contains(Grant.anyScope)
+            ? nil : "Only \(Grant.forPeople(scopes)): of other delegations nothing is known here."
     }
 
     /// Up to when everybody's records are in here, in a sentence; a laptop that has recorded nothing since says so by
     /// nothing.
     public var completeText: String {
         guard let latest = last else { return "Nothing has been recorded." }
-        let silent = devices.filter {
+        let quiet = devices.filter {
             latest.milliseconds - $0.last.milliseconds >= Self.silenceMilliseconds
         }.sorted { $0.last < $1.last }
-        let behind = silent.map { "\($0.name) not heard since \($0.last.inWholeSeconds)" }
+        var behind = quiet.map { "nothing newer from \($0.name) than \($0.last.inWholeSeconds)" }
+        if !silent.isEmpty { behind.append("nothing yet from \(silent.joined(separator: ", "))") }
         return "Complete to \(latest.inWholeSeconds)"
             + (behind.isEmpty ? "." : ", except: \(behind.joined(separator: "; ")).")
     }
@@ -64,7 +77,7 @@ public struct ReportBasis: Sendable {
             "devices", "What is in this report", emptyText: "nothing",
             [
                 ReportColumn("device", "Laptop"), ReportColumn("complete_to", "Complete to", .time),
-                ReportColumn("changes", "Changes", .number), ReportColumn("clock", "Clock"),
+                ReportColumn("changes", "Changes", .number),
             ],
             note: completeText
                 + " What a laptop has recorded later, and not sent, is not in here. Times are what laptops claimed, "
@@ -73,10 +86,6 @@ public struct ReportBasis: Sendable {
             [
                 .text(device.name), .time(device.last),
                 .number(Int64(clamping: device.changeCount)),
-                .text(
-                    optional: device.aheadMilliseconds.map {
-                        "\(Instant.span(milliseconds: $0)) ahead when its last change came in"
-                    }),
             ]
         }
         return section

@@ -3,9 +3,14 @@ internal import Foundation
 internal import SyncProtocol
 
 /// A version vector as text, so that a report can be asked for again: `kv1.` and, in base64url (RFC 4648 §5, without
-/// padding), for each stream in order its 16 bytes and its `seq` in LEB128.
+/// padding), for each stream in order its 16 bytes and its `seq` in LEB128, and behind them four bytes of the SHA-256 of that.
 public enum VectorText {
     private static let mark = "kv1."
+    private static let checkBytes = 4
+
+    private static func check(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+        Array(Digest(sha256: Array(bytes)).bytes.prefix(checkBytes))
+    }
 
     public static func text(of vector: VersionVector) -> String {
         var bytes: [UInt8] = []
@@ -18,7 +23,7 @@ public enum VectorText {
                 bytes.append(rest == 0 ? low : low | 0x80)
             } while rest > 0
         }
-        let coded = Data(bytes).base64EncodedString()
+        let coded = Data(bytes + check(bytes[...])).base64EncodedString()
         return mark
             + coded.replacing("+", with: "-").replacing("/", with: "_").prefix { $0 != "=" }
     }
@@ -32,6 +37,10 @@ public enum VectorText {
             throw invalid("a part is missing, or too much")
         }
         var bytes = Array(data)[...]
+        guard bytes.count >= checkBytes,
+            Array(bytes.suffix(checkBytes)) == check(bytes.dropLast(checkBytes))
+        else { throw invalid("a part is missing, or was changed") }
+        bytes = bytes.dropLast(checkBytes)
         var pairs: [(StreamID, UInt64)] = []
         while !bytes.isEmpty {
             guard let identifier = Identifier(Array(bytes.prefix(16))) else {

@@ -12,7 +12,7 @@ extension Report {
         _ records: Records, _ limits: ReportLimits = ReportLimits(), scopes: [String]
     ) throws -> Report {
         try records.replica.read {
-            let data = try FieldData(records, limits)
+            let data = try FieldData(records, limits, scopes: scopes)
             let decisions = try OpenDecisions(records, kinds: ["visit", "item"], data, limits)
             let counting = try VisitCount(records, data, decisions)
             return Report(
@@ -25,7 +25,7 @@ extension Report {
                     },
                     counting.summary("day", "By day", \.day, name: nil),
                     decisions.section,
-                ], basis: try ReportBasis(records, scopes: scopes))
+                ], basis: try ReportBasis(records, scopes: scopes), options: limits.options)
         }
     }
 }
@@ -47,6 +47,8 @@ private struct VisitCount {
         var attended: Int64
         var isCancelled: Bool
         var isHeld: Bool
+        /// Both, and nobody has decided.
+        var isClash: Bool
 
         var day: String { item.day ?? "(no day)" }
         var isUnresolved: Bool {
@@ -59,13 +61,7 @@ private struct VisitCount {
     init(_ records: Records, _ data: FieldData, _ decisions: OpenDecisions) throws {
         let attended = try Self.attended(records, data)
         // What stands on a cancelled visit was recorded all the same.
-        var cancelledYetHeld: Set<RowID> = []
-        for ruled in try records.findings(of: [Forum.cancelledYetHeld])
-        where ruled.isOpen {
-            if let row = FieldData.row(ruled.finding.facts.first ?? .null) {
-                cancelledYetHeld.insert(row)
-            }
-        }
+        let cancelledYetHeld = decisions.cancelledYetHeld
         for row in try records.replica.query(
             """
             SELECT id, item, delegation, status, actual_arrival, actual_departure, outcome, headcount FROM visit
@@ -76,7 +72,7 @@ private struct VisitCount {
             else { continue }
             let delegationID = FieldData.row(row[2])
             let delegation = delegationID.flatMap { data.delegations[$0] }
-            guard delegation != nil || !data.isLimitedToDelegation else { continue }
+            guard delegation != nil || !data.isLimitedToDelegations else { continue }
             func cell(_ column: String, _ shown: ReportCell) -> ReportCell {
                 decisions.values(Forum.visit, id, column) ?? shown
             }
@@ -87,18 +83,20 @@ private struct VisitCount {
                 Visit(
                     item: item, itemID: itemID, code: data.code(ofDelegation: delegationID),
                     delegation: delegation,
-                    status: isClash
-                        ? .unresolved("cancelled, and yet held")
-                        : cell("status", status.isEmpty ? .empty : .text(status)),
+                    status: Self.status(
+                        isClash, cell("status", status.isEmpty ? .empty : .text(status))),
                     arrival: cell("actual_arrival", .time(optional: FieldData.integer(row[4]))),
                     departure: cell("actual_departure", .time(optional: FieldData.integer(row[5]))),
                     outcome: cell("outcome", .text(FieldData.text(row[6]))),
                     headcount: cell("headcount", heads.map(ReportCell.number) ?? .empty),
-                    heads: Self.heads(decisions, id, shown: heads),
+                    heads: Self.heads(decisions, id, shown: heads, mayBeNone: isClash),
                     attended: attended[[itemID, delegationID ?? itemID]] ?? 0,
                     isCancelled: status == ItemStatus.cancelled.rawValue
                         || item.status == ItemStatus.cancelled.rawValue,
-                    isHeld: row[4...7].contains { $0 != .null && $0 != .text("") }))
+                    isHeld: status == ItemStatus.done.rawValue
+                        || row[4...6].contains { $0 != .null && $0 != .text("") }
+                        || heads.map { $0 > 0 } ?? false,
+                    isClash: isClash))
         }
         visits.sort { a, b in
             (a.item.start ?? .max, a.item.code, a.code, a.itemID)
@@ -121,7 +119,7 @@ private struct VisitCount {
 
     /// The counts between which a person must decide.
     private static func heads(
-        _ decisions: OpenDecisions, _ visit: RowID, shown: Int64?
+        _ decisions: OpenDecisions, _ visit: RowID, shown: Int64?, mayBeNone: Bool
     ) -> ClosedRange<Int64>? {
         let conflict = decisions.conflicts.first {
             $0.subject.table == Forum.visit && $0.subject.row == visit
@@ -131,7 +129,15 @@ private struct VisitCount {
             conflict.map { $0.candidates.map { FieldData.integer($0.value ?? .null) ?? 0 } }
             ?? shown.map { [$0] } ?? []
         guard let least = counts.min(), let most = counts.max() else { return nil }
-        return least...most
+        return mayBeNone ? min(0, least)...max(0, most) : least...most
+    }
+
+    private static func status(_ isClash: Bool, _ recorded: ReportCell) -> ReportCell {
+        guard isClash else { return recorded }
+        guard case .unresolved(let values) = recorded else {
+            return .unresolved("cancelled, and yet held")
+        }
+        return .unresolved("\(values); it was held")
     }
 
     /// Ends where numbers end.
@@ -198,15 +204,16 @@ private struct VisitCount {
         if name == "delegation" { keys.sort() }
         for value in keys {
             let group = groups[value] ?? []
-            // What was cancelled and yet held is held.
-            let held = group.count(where: \.isHeld)
-            let cancelled = group.count { $0.isCancelled && !$0.isHeld }
+            let clashes = Int64(group.count(where: \.isClash))
+            let held = Int64(group.count { $0.isHeld && !$0.isClash })
+            let cancelled = Int64(group.count { $0.isCancelled && !$0.isHeld && !$0.isClash })
             let unresolved = group.count(where: \.isUnresolved)
             let heads = group.compactMap(\.heads)
             section.rows.append(
                 [.text(value)] + (describe.map { [.text($0(group[0]))] } ?? []) + [
-                    .number(Int64(group.count)), .number(Int64(held)), .number(Int64(cancelled)),
-                    .number(Int64(group.count - held - cancelled)),
+                    .number(Int64(group.count)), .count(held...held + clashes),
+                    .count(cancelled...cancelled + clashes),
+                    .number(Int64(group.count) - held - cancelled - clashes),
                     .count(
                         Self.sum(heads.map(\.lowerBound))...Self.sum(heads.map(\.upperBound))),
                     .number(group.reduce(0) { $0 + $1.attended }),

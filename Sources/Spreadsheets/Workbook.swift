@@ -183,7 +183,14 @@ extension Workbook {
     }
 
     private static func clipped(_ text: String) -> String {
-        text.utf16.count <= textLimit ? text : String(text.prefix(textLimit / 2)) + "…"
+        guard text.utf16.count > textLimit else { return text }
+        var (cut, count) = (String.UnicodeScalarView(), 0)
+        for scalar in text.unicodeScalars {
+            count += UTF16.width(scalar)
+            if count > textLimit { break }
+            cut.append(scalar)
+        }
+        return String(cut) + "…"
     }
 
     private static func check(_ code: Int32) throws(WorkbookError) {

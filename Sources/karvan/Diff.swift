@@ -44,11 +44,9 @@ struct Diff: ParsableCommand {
         defer { before.replica.close() }
         let found = try records.differences(from: before, in: table)
         let lines = found.flatMap(\.lines)
+        let count = ItemCount.text(found.count, "row") + (found.count == 1 ? " differs" : " differ")
         try common.print(
-            lines.isEmpty
-                ? "Nothing differs."
-                : (lines + ["", ItemCount.text(found.count, "row") + " differ"]).joined(
-                    separator: "\n"),
+            lines.isEmpty ? "Nothing differs." : (lines + ["", count]).joined(separator: "\n"),
             .object([("rows", .array(found.map(\.json)))]))
     }
 

@@ -30,10 +30,8 @@ struct Doctor: ParsableCommand {
         if let output, access(output, F_OK) == 0 {
             throw CommandFailure(.badInput, "\(output) exists already: give another name")
         }
-        let replica = try Replica.inspect(
-            at: common.path, schema: Forum.schema, environment: .system(command: "karvan doctor"))
-        defer { replica.close() }
-        let checkup = try Checkup(replica, path: common.path)
+        guard access(common.path, F_OK) == 0 else { throw StoreError.missing(path: common.path) }
+        let checkup = Checkup(path: common.path)
         let facts = JSONValue.object(checkup.facts)
         if let output {
             do {
@@ -61,12 +59,19 @@ private struct Checkup {
     private var findings: [Finding] = []
     private(set) var facts: [(String, JSONValue)] = []
 
-    init(_ replica: Replica, path: String) throws {
+    init(path: String) {
         checkPrograms()
-        try checkFiles(replica, path)
-        try checkSync(replica)
-        try checkWaiting(replica)
-        try checkWhole(replica)
+        checkFiles(path)
+        // It is damaged when somebody asks: each is looked at, whatever came of the others.
+        look("file") { checkup in
+            let replica = try Replica.inspect(
+                at: path, schema: Forum.schema, environment: .system(command: "karvan doctor"))
+            defer { replica.close() }
+            checkup.look("records") { try $0.checkRows(replica) }
+            checkup.look("hub") { try $0.checkSync(replica) }
+            checkup.look("conflicts") { try $0.checkWaiting(replica) }
+            checkup.look("file") { try $0.checkWhole(replica) }
+        }
         facts.append(
             (
                 "findings",
@@ -89,6 +94,15 @@ private struct Checkup {
             let advice = finding.advice.map { ". \($0)" } ?? ""
             return "\(finding.advice == nil ? "ok" : " !")  \(name)  \(finding.text)\(advice)"
         } + [ill == 0 ? "All is well." : ItemCount.text(ill, "finding") + " to look at."]
+    }
+
+    /// A part that can't be looked at is a finding. What SQLite says of it may hold values, and isn't told.
+    private mutating func look(_ name: String, _ body: (inout Checkup) throws -> Void) {
+        do {
+            try body(&self)
+        } catch {
+            note(name, "can't be read", "`karvan verify` says why; `karvan repair --dry-run`")
+        }
     }
 
     private mutating func note(_ name: String, _ text: String, _ advice: String? = nil) {
@@ -130,7 +144,7 @@ private struct Checkup {
         return true
     }
 
-    private mutating func checkFiles(_ replica: Replica, _ path: String) throws {
+    private mutating func checkFiles(_ path: String) {
         let sizes = ["", "-wal", "-shm", ".install", ".key"].map { suffix in
             (suffix, (try? FileManager.default.attributesOfItem(atPath: path + suffix)) ?? [:])
         }
@@ -162,6 +176,9 @@ private struct Checkup {
                 "key", "others on this laptop can read the device's key",
                 "chmod 600 on the file that ends with .key")
         }
+    }
+
+    private mutating func checkRows(_ replica: Replica) throws {
         let counts = try replica.counts()
         let rows = try Forum.schema.tables.map { table in
             let count = try replica.query("SELECT count(*) FROM \(table.name)").first?.first
@@ -275,10 +292,10 @@ private struct Checkup {
     private mutating func checkWhole(_ replica: Replica) throws {
         let result = try replica.verify()
         let lost = try replica.lostCommits()
-        // Rows by their ids: what they are called may be a person's.
+        // Neither what rows are called nor their ids, which follow from that.
         let rows = result.damagedRows.prefix(50).map { damaged in
             JSONValue.object([
-                ("table", .string(damaged.table)), ("row", .string(damaged.row.description)),
+                ("table", .string(damaged.table)),
                 ("columns", .array(damaged.columns.map(JSONValue.string))),
             ])
         }

@@ -11,8 +11,8 @@ struct PersonAlike: ParsableCommand {
             Example: karvan person alike --least 60
 
             By how names are spoken, whatever the alphabet, by telephone, e-mail, delegation and \
-            badge. The score is no proof: look, ask, and then merge. Those of whom someone has \
-            decided are left out.
+            badge. The score is no proof: look, ask, and then merge. Walk-ins of whom someone has \
+            decided that they are different, or one, are left out.
             """)
 
     @OptionGroup var common: CommonOptions

@@ -69,6 +69,14 @@ struct ReportPastOptions: ParsableArguments {
         }
     }
 
+    /// What it is of, beside now; `nil` for now.
+    func asOf(_ records: Records, item: String?) throws -> String? {
+        guard let time = past.time else { return nil }
+        let shown = try Instant(milliseconds: records.pastMilliseconds(time, item: item))
+            .inWholeSeconds
+        return past.isReceived ? "as held here at \(shown)" : "as recorded by \(shown)"
+    }
+
     func records(_ common: CommonOptions, item: String?) throws -> Records {
         let records = try common.records("report")
         let replica = records.replica
@@ -98,15 +106,22 @@ struct ReportOutputOptions: ParsableArguments {
 
     /// - Parameter formats: those that it comes in.
     func format(among formats: [ReportFormat]) throws -> ReportFormat {
+        if output == "-" {
+            throw CommandFailure(.usage, "without --output it is printed; “-” is no file")
+        }
         let ending = output.map { URL(filePath: $0).pathExtension.lowercased() }
-        let named = format ?? ending.flatMap(ReportFormat.init(rawValue:))
-        if format == nil, let output, named == nil {
+        let told = ending.flatMap { $0 == "txt" ? .text : ReportFormat(rawValue: $0) }
+        if let format, let told, format != told {
+            throw CommandFailure(
+                .usage, "\(output ?? "") ends as \(told), and --format says \(format)")
+        }
+        if format == nil, told == nil, let output {
             throw CommandFailure(
                 .usage,
                 "\(output) has no ending that tells a format: name it with --format "
                     + formats.map(\.rawValue).joined(separator: "|"))
         }
-        let chosen = named ?? formats[0]
+        let chosen = format ?? told ?? formats[0]
         guard formats.contains(chosen) else {
             throw CommandFailure(
                 .usage,
@@ -120,20 +135,60 @@ struct ReportOutputOptions: ParsableArguments {
         return chosen
     }
 
-    /// Writes the file whole, or leaves what was there.
-    func write(_ path: String, _ make: (_ partial: String) throws -> Void) throws {
-        guard replace || access(path, F_OK) != 0 else {
-            throw CommandFailure(
-                .badInput,
-                "\(path) exists already: give another name, or --replace it. Nothing was written")
+    /// Writes the file whole, or leaves what was there. Only its owner can read it: it may name people.
+    ///
+    /// - Parameter replica: what is never written over, nor what lies beside it.
+    func write(
+        _ path: String, beside replica: String, _ make: (_ partial: String) throws -> Void
+    ) throws {
+        try checkMayWrite(path, replica)
+        let random = String(UInt64.random(in: 0 ... .max), radix: 36)
+        let folder = URL(filePath: path).deletingLastPathComponent().path
+        let partial = "\(folder)/.karvan-\(random)"
+        func failure(_ code: Int32) -> CommandFailure {
+            CommandFailure(
+                .disk, "\(path) can't be written (\(String(cString: strerror(code))))")
         }
-        let partial = path + ".partial"
-        unlink(partial)
-        defer { unlink(partial) }
+        let descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure(errno) }
+        defer {
+            close(descriptor)
+            unlink(partial)
+        }
         try make(partial)
-        guard rename(partial, path) == 0 else {
+        let written = open(partial, O_RDONLY | O_CLOEXEC)
+        guard written >= 0 else { throw failure(errno) }
+        defer { close(written) }
+        guard fchmod(written, 0o600) == 0, fsync(written) == 0 else { throw failure(errno) }
+        if replace {
+            guard rename(partial, path) == 0 else { throw failure(errno) }
+        } else if link(partial, path) != 0 {
+            throw errno == EEXIST ? exists(path) : failure(errno)
+        }
+    }
+
+    private func exists(_ path: String) -> CommandFailure {
+        CommandFailure(
+            .badInput,
+            "\(path) exists already: give another name, or --replace it. Nothing was written")
+    }
+
+    private func checkMayWrite(_ path: String, _ replica: String) throws {
+        var found = stat()
+        guard lstat(path, &found) == 0 else { return }
+        guard replace else { throw exists(path) }
+        guard found.st_mode & S_IFMT == S_IFREG else {
             throw CommandFailure(
-                .disk, "\(path) can't be written (\(String(cString: strerror(errno))))")
+                .badInput, "\(path) is no plain file, and is left as it is: give another name")
+        }
+        for suffix in ["", "-wal", "-shm", ".key", ".install", ".lock"] {
+            var kept = stat()
+            guard stat(replica + suffix, &kept) == 0, kept.st_dev == found.st_dev,
+                kept.st_ino == found.st_ino
+            else { continue }
+            throw CommandFailure(
+                .badInput, "\(path) belongs to the replica, and is left as it is: give another name"
+            )
         }
     }
 
@@ -141,7 +196,7 @@ struct ReportOutputOptions: ParsableArguments {
         do {
             try Data(text.utf8).write(to: URL(filePath: path))
         } catch {
-            throw CommandFailure(.disk, "\(path) can't be written (\(error.localizedDescription))")
+            throw CommandFailure(.disk, "the file can't be written (\(error.localizedDescription))")
         }
     }
 }
@@ -171,7 +226,9 @@ extension ReportCommand {
             try ReportPrinter(
                 common, output, by, standard: ["item", "delegation", "day", "unresolved"]
             ).run(try past.records(common, item: options.item)) { records, scopes in
-                try Report.attendance(records, options.limits, scopes: scopes)
+                var limits = options.limits
+                limits.asOf = try past.asOf(records, item: options.item)
+                return try Report.attendance(records, limits, scopes: scopes)
             }
         }
     }
@@ -199,7 +256,9 @@ extension ReportCommand {
             try ReportPrinter(
                 common, output, by, standard: ["visit", "delegation", "day", "unresolved"]
             ).run(try past.records(common, item: options.item)) { records, scopes in
-                try Report.visits(records, options.limits, scopes: scopes)
+                var limits = options.limits
+                limits.asOf = try past.asOf(records, item: options.item)
+                return try Report.visits(records, limits, scopes: scopes)
             }
         }
     }
@@ -232,7 +291,8 @@ extension ReportCommand {
             var limits = ReportLimits()
             limits.delegation = delegation
             limits.language = language
-            let page = try PrintSheets.rollCall(records, item: item, limits)
+            let page = try PrintSheets.rollCall(
+                records, item: item, limits, scopes: ReportPrinter.scopes(records))
             try PagePrinter(common, output).print(page, facts: [("item", .string(item))])
         }
     }
@@ -256,7 +316,8 @@ extension ReportCommand {
             defer { records.replica.close() }
             var limits = ReportLimits()
             limits.delegation = delegation
-            let page = try PrintSheets.badges(records, badges: badges, limits)
+            let page = try PrintSheets.badges(
+                records, badges: badges, limits, scopes: ReportPrinter.scopes(records))
             try PagePrinter(common, output).print(page, facts: [])
         }
     }

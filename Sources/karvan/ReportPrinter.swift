@@ -33,9 +33,7 @@ struct ReportPrinter {
         let format = try output.format(among: ReportFormat.allCases)
         let records = try records()
         defer { records.replica.close() }
-        let grants = try records.replica.membership()?.own?.statement.grants ?? []
-        let readsAll = grants.contains { $0.scope == Grant.anyScope }
-        let scopes = try readsAll ? [Grant.anyScope] : records.replica.readableScopes()
+        let scopes = try Self.scopes(records)
         let report = try make(records, scopes)
         let sections = try chosen(of: report)
         guard let path = output.output else {
@@ -44,7 +42,7 @@ struct ReportPrinter {
             if text.hasSuffix("\r\n") { text = String(text.dropLast()) + "\r" }
             return try common.print(text, report.json)
         }
-        try output.write(path) { partial in
+        try output.write(path, beside: common.path) { partial in
             switch format {
             case .text, .csv, .html:
                 try ReportOutputOptions.put(try text(report, sections, format), to: partial)
@@ -55,6 +53,13 @@ struct ReportPrinter {
             }
         }
         try common.print(told(report, path), .object(facts(report, path, format)))
+    }
+
+    /// What the replica reads: all, where it is let or belongs to nobody yet.
+    static func scopes(_ records: Records) throws -> [String] {
+        guard let own = try records.replica.membership()?.own else { return [Grant.anyScope] }
+        let readsAll = own.statement.grants.contains { $0.scope == Grant.anyScope }
+        return try readsAll ? [Grant.anyScope] : records.replica.readableScopes()
     }
 
     private func chosen(of report: Report) throws -> [ReportSection] {
@@ -144,7 +149,7 @@ struct PagePrinter {
         guard let path = output.output else {
             return try common.print(page, .object(facts + [("html", .string(page))]))
         }
-        try output.write(path) { partial in
+        try output.write(path, beside: common.path) { partial in
             if format == .pdf {
                 try PDFRenderer.render(page, to: partial)
             } else {

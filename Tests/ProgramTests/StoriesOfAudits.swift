@@ -128,17 +128,17 @@ import Testing
                     print(place, words)
         print(f"{len(data)} bytes, {found} found, {wrong} named elsewhere")
 
-        def sealed_again(batches, sign_with, listed=None, stated=None):
+        def sealed_again(batches, sign_with, listed=None, stated=None, last=True, statements=1):
             """As its maker would write it, with other runs, and another key at the end."""
             said = (stated or statement).encode()
             start = file.head.encode()
-            out = MAGIC + frame(1, start) + frame(archive.STATEMENT, said)
+            out = MAGIC + frame(1, start) + frame(archive.STATEMENT, said) * statements
             key = file.head.content_key(statement.seed)
             plain = Contents(listed or contents.list, tuple(batches)).plaintexts()
             for kind, nonce, text in numbered(plain):
                 out += frame(kind, ChaCha20Poly1305(key).encrypt(nonce, text, sha256(start)))
             signer = Ed25519PrivateKey.from_private_bytes(sign_with)
-            return out + frame(3, Foot(sha256(out), True, signer.sign(foot_message(sha256(out), True))).encode())
+            return out + frame(3, Foot(sha256(out), last, signer.sign(foot_message(sha256(out), last))).encode())
 
         def attempt(name, data):
             try:
@@ -164,6 +164,12 @@ import Testing
         import dataclasses
         other = dataclasses.replace(statement, state=bytes(32))
         attempt("state", sealed_again(again(runs), seed, stated=other))
+        bare = [(scope, Run(run.header, run.seal[:64], run.body)) for scope, run in runs]
+        attempt("keys", sealed_again(again(bare), seed))
+        attempt("not last", sealed_again(again(runs), seed, last=False))
+        attempt("two statements", sealed_again(again(runs), seed, statements=2))
+        listed = dataclasses.replace(contents.list, scopes=())
+        attempt("list", sealed_again(again(runs), seed, listed=listed))
         other = dataclasses.replace(statement, changes=statement.changes + 1)
         attempt("count", sealed_again(again(runs), seed, stated=other))
         """#
@@ -196,7 +202,10 @@ import Testing
         #expect(lines.filter { $0.contains("TAKEN") } == ["same TAKEN"], "\(lines)")
         for words in [
             "stranger refused: damaged at byte", "left out refused: a run is missing",
-            "twice refused: run", "body refused: run", "seal refused: run",
+            "keys refused: run", "not last refused: it is a part",
+            "two statements refused: damaged",
+            "list refused: its list names no base", "twice refused: run", "body refused: run",
+            "seal refused: run",
             "state refused: its changes make the state", "count refused: it says that it has",
         ] {
             #expect(attacked.output.contains(words), "\(words) in \(attacked.output)")
