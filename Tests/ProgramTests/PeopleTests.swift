@@ -277,7 +277,7 @@ extension Forum {
         // Someone says that they are not.
         let conflict = try #require(try forum.conflicts("L1").first { $0.isByRule })
         try forum.must(
-            "L1", "conflicts", "resolve", conflict.id, "--take", "different people", "--reason",
+            "L1", "conflicts", "resolve", conflict.id, "--take", "different", "--reason",
             "both stood here")
         #expect(try pairs(forum, "KZ-017", "--least", "60").isEmpty)
         let unknown = try forum.karvan("L1", "person", "alike", "ZZ-999")
