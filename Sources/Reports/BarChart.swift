@@ -27,6 +27,8 @@ struct BarChart {
             let parts = columns.map { column in
                 switch row[column] {
                 case .number(let number), .open(let number): max(0, number)
+                // What is sure; the table has the rest.
+                case .range(let range): max(0, range.lowerBound)
                 default: Int64(0)
                 }
             }
