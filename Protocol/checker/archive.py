@@ -9,7 +9,7 @@ from pathlib import Path
 
 from checker import ed25519
 from checker.bundles import CONTENTS, FOOT, FRAME, HEAD, MAGIC, Contents, File, Head, frames
-from checker.certificates import DEVICE, Certificate, may
+from checker.certificates import Certificate, may
 from checker.cuts import Cut
 from checker.encoding import Reader, encode
 from checker.erasures import Erasure
@@ -301,7 +301,7 @@ class Log:
 
     # Step 7: who may write, 09 §4
 
-    def certificates(self, root: bytes) -> dict[bytes, list[Certificate]]:
+    def certificates(self) -> dict[bytes, list[Certificate]]:
         """By device, those that lie in its row; and what they are called."""
         rows: dict[bytes, list[Certificate]] = {}
         for row, data in self.elements("certificates"):
@@ -316,13 +316,9 @@ class Log:
         return rows
 
     def hold_against_certificates(self, root: bytes) -> dict[bytes, list[Certificate]]:
-        rows = self.certificates(root)
+        rows = self.certificates()
         own_table = self.tables["device"]["id"]
-        said: dict[bytes, set[int]] = {}
-        for held in self.counting.values():
-            said[held.hash] = set()
-        for this, tables in self.written_tables().items():
-            said[this] = tables
+        said = self.written_tables()
         for this, held in self.counting.items():
             lets = may(root, rows, device_id(held.key), held.scope, own_table, sorted(said[this]))
             if lets is None:

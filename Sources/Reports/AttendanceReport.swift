@@ -14,9 +14,9 @@ extension Report {
         _ records: Records, _ limits: ReportLimits = ReportLimits(), scopes: [String]
     ) throws -> Report {
         try records.replica.read {
-            let data = try FieldData(records, limits, scopes: scopes)
+            var data = try FieldData(records, limits, scopes: scopes)
             let decisions = try OpenDecisions(
-                records, kinds: ["attendance", "observation", "tally", "item", "person"], data,
+                records, kinds: ["attendance", "observation", "tally", "item", "person"], &data,
                 limits)
             let counting = try AttendanceCount(records, data, decisions)
             return Report(

@@ -72,7 +72,7 @@ struct FieldData {
     var isLimitedToDelegations = false
     /// How many observations and visits lie on items that were deleted.
     var lostCount: Int64 = 0
-    /// People of whom two delegations stand, and nobody has decided: which ones.
+    /// People of whom two delegations stand, and nobody has decided: which ones. Read by ``OpenDecisions``.
     var undecided: [RowID: Set<RowID>] = [:]
 
     /// - Throws: ``RecordError`` for an item or a delegation that there isn't; ``ReportError`` for what is no day of
@@ -106,7 +106,6 @@ struct FieldData {
                 badge: Self.text(row[1]), name: Self.text(row[2]), delegation: Self.row(row[3]))
         }
         try readItems(replica, language)
-        try readUndecided(replica)
         lostCount =
             try replica.query(
                 """
@@ -115,15 +114,6 @@ struct FieldData {
                 """
             ).first.flatMap { Self.integer($0[0]) } ?? 0
         try limit(records, limits, scopes)
-    }
-
-    private mutating func readUndecided(_ replica: Replica) throws {
-        var filter = ConflictFilter()
-        (filter.conflictClass, filter.kind, filter.column) = (.decision, "person", "delegation")
-        for conflict in try Conflicts(replica).page(filter).conflicts {
-            let values = conflict.candidates.compactMap { Self.row($0.value ?? .null) }
-            undecided[conflict.subject.row] = Set(values)
-        }
     }
 
     private mutating func readItems(_ replica: Replica, _ language: String) throws {
@@ -255,13 +245,26 @@ struct FieldData {
 struct OpenDecisions {
     var conflicts: [Conflict]
 
-    /// - Parameter kinds: as `karvan list` names them: `visit`, `attendance`.
-    init(_ records: Records, kinds: Set<String>, _ data: FieldData, _ limits: ReportLimits) throws {
+    /// - Parameters:
+    ///   - kinds: as `karvan list` names them: `visit`, `attendance`.
+    ///   - data: gets to know of whom it isn't decided where they belong.
+    init(
+        _ records: Records, kinds: Set<String>, _ data: inout FieldData, _ limits: ReportLimits
+    ) throws {
         var filter = ConflictFilter()
         filter.conflictClass = .decision
         let item = try limits.item.map { try records.row(in: Forum.item, $0) }
         let delegation = try limits.delegation.map { try records.row(in: Forum.delegation, $0) }
-        conflicts = try Conflicts(records.replica).page(filter).conflicts.filter { conflict in
+        let open = try Conflicts(records.replica).page(filter).conflicts
+        for conflict in open
+        where conflict.subject.column == Forum.person.column(named: "delegation")
+            && conflict.subject.table == Forum.person
+        {
+            let values = conflict.candidates.compactMap { FieldData.row($0.value ?? .null) }
+            data.undecided[conflict.subject.row] = Set(values)
+        }
+        let data = data
+        conflicts = try open.filter { conflict in
             let subject = conflict.subject
             guard kinds.contains(subject.kind) || kinds.contains(subject.table.name) else {
                 return false

@@ -25,7 +25,7 @@ public enum PrintSheets {
             let states = try states(records, itemID)
             let heading = entry.title.isEmpty ? entry.code : "\(entry.code) \(entry.title)"
             let place = entry.site.flatMap { data.sites[$0] }
-            let planned = entry.start.map { shown($0) }
+            let planned = entry.start.map { Instant(milliseconds: $0).withoutOffset }
             let basis = try ReportBasis(records, scopes: scopes)
             var body = ""
             let groups = Dictionary(grouping: data.people) { $0.value.delegation }
@@ -142,15 +142,13 @@ public enum PrintSheets {
         {
             guard let person = FieldData.row(row[0]) else { continue }
             let doubt = open.contains([item, person]) ? " or excused: ask" : ""
-            let since = FieldData.integer(row[2]).map { " \(shown($0).suffix(8))" } ?? ""
+            let since =
+                FieldData.integer(row[2]).map {
+                    " \(Instant(milliseconds: $0).withoutOffset.suffix(8))"
+                } ?? ""
             states[person] = FieldData.text(row[1]) + since + doubt
         }
         return states
-    }
-
-    private static func shown(_ milliseconds: Int64) -> String {
-        Instant(milliseconds: milliseconds).inWholeSeconds.replacing("T", with: " ")
-            .replacing("\(UTCOffset.forum)", with: "")
     }
 
     private static func inOrder(

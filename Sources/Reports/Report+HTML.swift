@@ -56,7 +56,13 @@ extension Report {
     /// Without the forum's offset, which the report names once.
     private static func shown(_ cell: ReportCell) -> String {
         guard case .time(let time) = cell else { return cell.text }
-        return time.inWholeSeconds.replacing("T", with: " ").replacing(
-            "\(UTCOffset.forum)", with: "")
+        return time.withoutOffset
+    }
+}
+
+extension Instant {
+    /// For a page that names the forum's offset once.
+    var withoutOffset: String {
+        inWholeSeconds.replacing("T", with: " ").replacing("\(UTCOffset.forum)", with: "")
     }
 }

@@ -33,13 +33,14 @@ public struct ReportBasis: Sendable {
         vector = replica.versionVector()
         stateHash = try replica.stateHash()
         self.scopes = scopes
-        devices = try replica.deviceStandings().map { standing in
+        let standings = try replica.deviceStandings()
+        devices = try standings.map { standing in
             Device(
                 name: try records.deviceName(of: standing.last.stream),
                 last: Instant(milliseconds: standing.time.milliseconds),
                 changeCount: standing.changeCount)
         }.sorted { ($0.name, $0.changeCount) < ($1.name, $1.changeCount) }
-        let known = Set(try replica.deviceStandings().map(\.device.description))
+        let known = Set(standings.map(\.device.description))
         silent = try replica.query("SELECT device, name FROM device ORDER BY name, device")
             .compactMap { row in
                 guard case .text(let device) = row[0], case .text(let name) = row[1],

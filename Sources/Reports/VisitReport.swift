@@ -12,8 +12,8 @@ extension Report {
         _ records: Records, _ limits: ReportLimits = ReportLimits(), scopes: [String]
     ) throws -> Report {
         try records.replica.read {
-            let data = try FieldData(records, limits, scopes: scopes)
-            let decisions = try OpenDecisions(records, kinds: ["visit", "item"], data, limits)
+            var data = try FieldData(records, limits, scopes: scopes)
+            let decisions = try OpenDecisions(records, kinds: ["visit", "item"], &data, limits)
             let counting = try VisitCount(records, data, decisions)
             return Report(
                 title: "Visits", limits: limits.lines,
